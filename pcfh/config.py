@@ -1,0 +1,275 @@
+"""Configuration: frozen dataclasses, presets, and overrides from text.
+
+Read by the command line and the training loop only; networks and losses get plain arguments. A schedule
+is a function of the step, so nothing here ever changes during a run. Fields are int, float, bool or
+str.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pcfh.errors import UserError
+
+Precision = Literal["fp32", "bf16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Networks:
+    """Sizes of the networks; the paper does not give them.
+
+    Attributes:
+        generator_width: channels at full size of G_A and G_B.
+        generator_blocks: residual blocks of the global paths.
+        local_blocks: residual blocks of each local path.
+        critic_width: first layer of D_A.
+        attention_width: first layer of the attention network.
+        dependence_width: first layer of each branch of N_E.
+    """
+
+    generator_width: int = 32
+    generator_blocks: int = 4
+    local_blocks: int = 2
+    critic_width: int = 64
+    attention_width: int = 32
+    dependence_width: int = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """Weights of the paper's terms (Sec. 3.3 and 4.2) and what it leaves open.
+
+    Attributes:
+        lambda_rec: lambda_1 of Eq. 2, a sum over channels and pixels at ``reference_size``.
+        lambda_id: lambda_2 of Eq. 3, a sum over features; 0 trains without a recogniser.
+        lambda_y: lambda_3 of Eq. 4, a mean.
+        lambda_awm: lambda_4 of Eq. 8, a sum over channels and pixels at ``reference_size``.
+        lambda_mic: lambda_5 of Eq. 9.
+        alpha_fit: alpha_1 of Eq. 7, a mean.
+        alpha_rank: alpha_2 of Eq. 7, a sum of singular values.
+        alpha_sparse: alpha_3 of Eq. 7, a sum over pixels.
+        reference_size: side of the images for which lambda_1 and lambda_4 are meant. At another size
+            they are scaled so that the terms stay as large as there; the paper uses the same weights at
+            144 and at 256.
+        awm: attention warping module on; off is the ablation "w/o AWM".
+        mic: mutual information constraint on; off is the ablation "w/o MIC".
+        penalty: weight of the gradient penalty of D_A and N_E.
+    """
+
+    lambda_rec: float = 2.5e-5
+    lambda_id: float = 0.002
+    lambda_y: float = 0.1
+    lambda_awm: float = 2.5e-5
+    lambda_mic: float = 0.1
+    alpha_fit: float = 3.0
+    alpha_rank: float = 0.003
+    alpha_sparse: float = 1e-6
+    reference_size: int = 256
+    awm: bool = True
+    mic: bool = True
+    penalty: float = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How long, how fast and on what; the paper does not say.
+
+    Attributes:
+        size: side of the images in pixels.
+        steps: generator updates.
+        batch: NIR images of one step, over all processes.
+        group: consecutive images among which Eq. 10 re-pairs; the batch of one process is a multiple of
+            it. Fixed, so that the estimate does not depend on the number of processes.
+        learning_rate: of Adam, for all networks.
+        beta_1: of Adam.
+        beta_2: of Adam.
+        constant: share of the steps before the learning rate starts to fall linearly to zero.
+        ema: decay of the moving average of G_A's weights, which is what translates.
+        precision: "fp32", or "bf16" for mixed precision.
+        flip: mirrors half of the pairs.
+        warp_cache_mb: memory for warped images that were computed before.
+        seed: of weights, pairs and everything else random.
+        log_every: steps between scalars.
+        image_every: steps between picture grids.
+        checkpoint_every: steps between checkpoints.
+    """
+
+    size: int = 256
+    steps: int = 100_000
+    batch: int = 8
+    group: int = 4
+    learning_rate: float = 2e-4
+    beta_1: float = 0.5
+    beta_2: float = 0.999
+    constant: float = 0.5
+    ema: float = 0.999
+    precision: Precision = "bf16"
+    flip: bool = True
+    warp_cache_mb: int = 2048
+    seed: int = 0
+    log_every: int = 20
+    image_every: int = 500
+    checkpoint_every: int = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Everything that decides what a training run gives, with the data and the recogniser."""
+
+    networks: Networks = field(default_factory=Networks)
+    objective: Objective = field(default_factory=Objective)
+    training: Training = field(default_factory=Training)
+
+
+def paper_256() -> Config:
+    """The paper's method at 256 x 256."""
+    return Config()
+
+
+def paper_144() -> Config:
+    """The paper's method at 144 x 144."""
+    return Config(objective=Objective(reference_size=144), training=Training(size=144, batch=16))
+
+
+def cpu() -> Config:
+    """128 x 128, narrow: trains on two processor cores in 40 minutes.
+
+    Without the identity loss, which needs a recogniser: set objective.lambda_id with --recognizer.
+    """
+    return Config(
+        networks=Networks(
+            generator_width=16,
+            generator_blocks=3,
+            local_blocks=1,
+            critic_width=24,
+            attention_width=16,
+            dependence_width=12,
+        ),
+        objective=Objective(reference_size=144, lambda_id=0.0),
+        training=Training(size=128, steps=4000, batch=8, log_every=10, image_every=250, checkpoint_every=100),
+    )
+
+
+def tiny() -> Config:
+    """64 x 64 and a handful of channels, for tests and the demo."""
+    return Config(
+        networks=Networks(
+            generator_width=8,
+            generator_blocks=1,
+            local_blocks=1,
+            critic_width=8,
+            attention_width=8,
+            dependence_width=8,
+        ),
+        objective=Objective(reference_size=144, lambda_id=0.0),
+        training=Training(
+            size=64, steps=300, batch=4, precision="fp32", log_every=5, image_every=100, checkpoint_every=50
+        ),
+    )
+
+
+PRESETS: Mapping[str, Callable[[], Config]] = {
+    "paper-256": paper_256,
+    "paper-144": paper_144,
+    "cpu": cpu,
+    "tiny": tiny,
+}
+
+
+def preset(name: str) -> Config:
+    """Looks a preset up by name.
+
+    Raises:
+        UserError: there is none of that name; the text lists those there are.
+    """
+    if name not in PRESETS:
+        raise UserError(f"no preset {name!r}; known: {', '.join(PRESETS)}")
+    return PRESETS[name]()
+
+
+def overridden(config: Config, assignments: Iterable[str]) -> Config:
+    """Applies texts of the form group.field=value, e.g. training.steps=500.
+
+    Raises:
+        UserError: no such field (the text lists the known ones), or a value that is not of the field's
+            type.
+    """
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        group_name, _, name = key.strip().partition(".")
+        known = known_fields()
+        if not equals or key.strip() not in known:
+            raise UserError(f"unknown setting {assignment!r}; expected one of\n  " + "\n  ".join(known))
+        group = getattr(config, group_name)
+        value = _parse(text.strip(), type(getattr(group, name)), key)
+        config = dataclasses.replace(config, **{group_name: dataclasses.replace(group, **{name: value})})
+    return config
+
+
+def known_fields() -> list[str]:
+    """Every field as the overrides name it."""
+    groups = {"networks": Networks, "objective": Objective, "training": Training}
+    return [f"{name}.{f.name}" for name, group in groups.items() for f in dataclasses.fields(group)]
+
+
+def to_dict(config: Config) -> dict[str, dict[str, Any]]:
+    """Plain data for a checkpoint or a JSON file."""
+    return dataclasses.asdict(config)
+
+
+def from_dict(data: Mapping[str, Mapping[str, Any]]) -> Config:
+    """Restores what ``to_dict`` gave."""
+    return Config(
+        networks=Networks(**data["networks"]),
+        objective=Objective(**data["objective"]),
+        training=Training(**data["training"]),
+    )
+
+
+def validate(config: Config, processes: int = 1) -> None:
+    """Refuses values that cannot work together.
+
+    Raises:
+        UserError: says which and what to set instead.
+    """
+    t = config.training
+    if t.precision not in ("fp32", "bf16"):
+        raise UserError(f"training.precision={t.precision!r}: expected fp32 or bf16")
+    if t.group < 2:
+        raise UserError(f"training.group={t.group}: Eq. 10 re-pairs inside a group, so it needs at least 2")
+    if t.batch % (processes * t.group):
+        raise UserError(
+            f"training.batch={t.batch}: expected a multiple of processes x training.group = "
+            f"{processes} x {t.group}"
+        )
+    positive = ("steps", "log_every", "image_every", "checkpoint_every", "learning_rate")
+    for name in positive:
+        if getattr(t, name) <= 0:
+            raise UserError(f"training.{name}={getattr(t, name)}: expected a positive number")
+    if not (0 <= t.ema < 1 and 0 <= t.constant < 1):
+        raise UserError(f"training.ema={t.ema}, training.constant={t.constant}: expected 0 <= value < 1")
+
+
+def learning_rate(config: Config, step: int) -> float:
+    """Constant, then linear to zero at the last step."""
+    t = config.training
+    return t.learning_rate * min(1.0, (t.steps - step) / (t.steps * (1 - t.constant)))
+
+
+def pixel_weight(weight: float, objective: Objective, size: int) -> float:
+    """Scales the weight of a sum over pixels from ``reference_size`` to another size."""
+    return weight * (objective.reference_size / size) ** 2
+
+
+def _parse(text: str, kind: type, key: str) -> int | float | bool | str:
+    """Converts a text to the field's type; booleans are spelt true or false."""
+    if kind is bool:
+        if text.lower() not in ("true", "false"):
+            raise UserError(f"{key}={text}: expected true or false")
+        return text.lower() == "true"
+    try:
+        value: int | float | str = kind(text)
+    except ValueError:
+        raise UserError(f"{key}={text}: expected {kind.__name__}") from None
+    return value

@@ -1,0 +1,1 @@
+"""Databases: records, readers, preparation and training pairs."""

@@ -1,0 +1,125 @@
+"""CASIA NIR-VIS 2.0 as its authors hand it out.
+
+    NIR-VIS-2.0/s1..s4/NIR/<id>/<n>.bmp, .../VIS/<id>/<n>.jpg
+    NIR-VIS-2.0/protocols/{nir_train,vis_train,vis_gallery,nir_probe}_{1..10,dev}.txt
+
+Protocols "1" to "10" are the folds of View 2 (results are reported on these), "dev" is View 1 (for tuning).
+The lists have Windows line ends and backslashes, and other extensions than the disk. A person is the id
+alone: 15 people occur in several sessions, under one id.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from jaxtyping import Float
+
+from pcfh.data.lists import DiskIndex, Line, read_lines, records_of, union
+from pcfh.data.records import Database, Modality, Protocol, Record, require_disjoint
+from pcfh.errors import UserError
+from pcfh.landmarks.given import landmark_key, read_landmarks
+
+LANDMARKS_FILE = "landmarks68.csv"
+_FOLDER = "nir-vis-2.0"
+_LIST_NAME = re.compile(r"(nir_train|vis_train|vis_gallery|nir_probe)_0*(dev|[1-9]\d*)\.txt", re.IGNORECASE)
+_ROLES: tuple[tuple[str, Modality], ...] = (
+    ("nir_train", "NIR"),
+    ("vis_train", "VIS"),
+    ("vis_gallery", "VIS"),
+    ("nir_probe", "NIR"),
+)
+
+
+def read_casia(root: Path) -> Database:
+    """Reads the database with all its protocols.
+
+    Where a file ``landmarks68.csv`` lies at the root, the records get their landmarks from it.
+
+    Args:
+        root: the folder with ``protocols`` in it, or the one above it.
+
+    Raises:
+        UserError: this is not the layout above, a list has none of its files on disk, or a person is in
+            training and test of one protocol.
+    """
+    home, folder = _find_home(root)
+    lists = _find_lists(folder)
+    sidecar = home / LANDMARKS_FILE
+    landmarks = read_landmarks(sidecar) if sidecar.is_file() else {}
+    index, notes = DiskIndex(home), list[str]()
+    protocols = {name: _read_protocol(name, lists[name], index, landmarks, notes) for name in lists}
+    records = union(tuple(protocols.values()))
+    without = sum(record.landmarks is None for record in records)
+    if landmarks and without:
+        notes.append(f"{LANDMARKS_FILE}: has no landmarks for {without} of {len(records)} captures")
+    return Database(root=home, records=records, protocols=protocols, notes=tuple(notes))
+
+
+def _find_home(root: Path) -> tuple[Path, Path]:
+    """The folder that paths are relative to, and its folder of lists."""
+    if not root.is_dir():
+        raise UserError(f"{root}: no such folder; give the one that NIR-VIS-2.0 was unpacked to")
+    below = sorted(path for path in root.iterdir() if path.name.lower() == _FOLDER)
+    for home in (root, *below):
+        folder = next((path for path in home.iterdir() if path.name.lower() == "protocols"), None)
+        if folder is not None:
+            return home, folder
+    raise UserError(f"{root}: expected folders s1 to s4 and protocols (or NIR-VIS-2.0 with them); found none")
+
+
+def _find_lists(folder: Path) -> dict[str, dict[str, Path]]:
+    """The four lists of each protocol by role; the folds in the order of their numbers, then View 1."""
+    lists: dict[str, dict[str, Path]] = {}
+    for path in folder.iterdir():
+        match = _LIST_NAME.fullmatch(path.name)
+        if match:
+            lists.setdefault(match[2].lower(), {})[match[1].lower()] = path
+    if not lists:
+        raise UserError(f"{folder}: expected lists such as nir_train_1.txt; found none")
+    for name, by_role in lists.items():
+        lacking = [f"{role}_{name}.txt" for role, _ in _ROLES if role not in by_role]
+        if lacking:
+            raise UserError(f"{folder}: protocol {name} lacks {', '.join(lacking)}; add or remove its lists")
+    return {name: lists[name] for name in sorted(lists, key=lambda name: (not name.isdigit(), name.zfill(9)))}
+
+
+def _read_protocol(
+    name: str,
+    lists: Mapping[str, Path],
+    index: DiskIndex,
+    landmarks: Mapping[str, Float[np.ndarray, "68 2"]],
+    notes: list[str],
+) -> Protocol:
+    """Reads the four lists of one protocol and appends what was odd to the notes."""
+    parts: dict[str, tuple[Record, ...]] = {}
+    for role, modality in _ROLES:
+        make = _maker(modality, landmarks)
+        parts[role], remarks = records_of(lists[role], read_lines(lists[role]), index, make)
+        notes += remarks
+    train = (*parts["nir_train"], *parts["vis_train"])
+    protocol = Protocol(name=name, train=train, gallery=parts["vis_gallery"], probe=parts["nir_probe"])
+    require_disjoint(protocol)
+    return protocol
+
+
+def _maker(
+    modality: Modality, landmarks: Mapping[str, Float[np.ndarray, "68 2"]]
+) -> Callable[[Line, str], Record]:
+    """What makes the record of a line of a list of one modality."""
+
+    def make(line: Line, where: str) -> Record:
+        parts = PurePosixPath(where).parts
+        if len(parts) < 3 or parts[-3].upper().partition("_")[0] != modality:
+            raise UserError(f"{line.place}: expected <session>/{modality}/<id>/<file>, got {line.path}")
+        session = parts[-4] if len(parts) >= 4 else ""
+        points = landmarks.get(landmark_key(where))
+        return Record(
+            subject=parts[-2],
+            modality=modality,
+            path=where,
+            session=session,
+            landmarks=None if points is None else tuple((float(x), float(y)) for x, y in points),
+        )
+
+    return make

@@ -1,0 +1,117 @@
+"""Pictures in and out: 8-bit RGB arrays of (row, column, channel), value range 0 to 255.
+
+What a file holds is judged by its header before anything is decoded. Whatever would need a guess (16 bits
+and no known scale, CMYK without its profile, a palette, several frames) is refused with its remedy.
+"""
+
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageOps
+from PIL.ImageFile import ImageFile
+from PIL.PngImagePlugin import PngInfo
+
+from pcfh.errors import UserError
+from pcfh.files import write_atomically
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".bmp", ".png", ".tif", ".tiff", ".webp")
+MAX_SIDE = 16_384
+MAX_PIXELS = 64_000_000
+
+# GIF only to say what is wrong with it; the many other formats of Pillow are no face database's.
+_FORMATS = ("JPEG", "BMP", "PNG", "TIFF", "WEBP", "GIF")
+_CHANNELS: Mapping[str, int] = {"L": 1, "LA": 1, "RGB": 3, "RGBA": 3}
+_REFUSED: Mapping[str, str] = {
+    "1": "has one bit per pixel; convert it to 8-bit grey",
+    "P": "has a colour palette; convert it to RGB",
+    "PA": "has a colour palette; convert it to RGB",
+    "CMYK": "is CMYK; convert it to RGB with its colour profile",
+}
+_DEEP = "has more than 8 bits per channel and no known scale; convert it to 8-bit"
+
+
+def read_image(path: Path) -> UInt8[np.ndarray, "h w 3"]:
+    """Reads a picture upright (EXIF orientation applied), grey ones as three equal channels, without alpha.
+
+    Raises:
+        UserError: there is no such file, it is no whole image, or one that would have to be guessed at
+            (see the module); the text names the file and what to do.
+    """
+    with _as_user_errors(path), Image.open(path, formats=_FORMATS) as opened:
+        _require_usable(path, opened)
+        pixels = np.array(ImageOps.exif_transpose(opened))
+    pixels = pixels.reshape(*pixels.shape[:2], -1)[..., : _CHANNELS[opened.mode]]
+    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+
+
+def grey(image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 1"]:
+    """The luma of an RGB image (ITU-R BT.601); three equal channels come back as they were."""
+    return np.asarray(Image.fromarray(image).convert("L"))[..., None]
+
+
+def write_png(path: Path, image: UInt8[np.ndarray, "h w c"], text: Mapping[str, str]) -> None:
+    """Writes a PNG whole or not at all.
+
+    Args:
+        path: of the file; its folder is made if need be.
+        image: one channel (grey) or three (RGB).
+        text: keyword and value of the text chunks; iTXt where the value is not Latin-1.
+    """
+    chunks = PngInfo()
+    for keyword, value in text.items():
+        chunks.add_text(keyword, value)
+    buffer = BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(buffer, "PNG", pnginfo=chunks)
+    write_atomically(path, buffer.getvalue())
+
+
+@contextmanager
+def _as_user_errors(path: Path) -> Iterator[None]:
+    """Turns what Pillow raises over a bad file into one line that names the file."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except UserError:
+        raise
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file") from error
+    except Image.DecompressionBombError as error:
+        raise UserError(f"{path}: is too large to be a face image ({error}); shrink it") from error
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
+        raise UserError(
+            f"{path}: not a whole image ({error}); replace it by an intact JPEG, PNG, BMP, TIFF or WebP file"
+        ) from error
+
+
+def _require_usable(path: Path, opened: ImageFile) -> None:
+    """Refuses by the header what is too large or would have to be guessed at."""
+    width, height = opened.size
+    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
+        raise UserError(
+            f"{path}: has {width} x {height} pixels; the limits are {MAX_SIDE} a side and "
+            f"{MAX_PIXELS // 1_000_000} million in all; shrink it"
+        )
+    # A photograph with a preview behind it (MPO, from many phones) is one picture.
+    if getattr(opened, "is_animated", False) and opened.format != "MPO":
+        raise UserError(f"{path}: holds several frames; save the one you mean as a file of its own")
+    if _is_deep(opened):
+        raise UserError(f"{path}: {_DEEP}")
+    if opened.mode not in _CHANNELS:
+        remedy = _REFUSED.get(opened.mode, f"has pixels of the kind {opened.mode}; convert it to RGB")
+        raise UserError(f"{path}: {remedy}")
+
+
+def _is_deep(opened: ImageFile) -> bool:
+    """Whether the file has over 8 bits per channel, also where Pillow would silently drop the lower ones."""
+    if opened.mode.startswith(("I", "F")):
+        return True
+    kinds = (tile.args if isinstance(tile.args, str) else (tile.args or ("",))[0] for tile in opened.tile)
+    return any(";16" in str(kind) for kind in kinds)

@@ -1,0 +1,104 @@
+"""Face databases as plain data: records, protocols and the database that holds both.
+
+Conventions of the whole package:
+    Image coordinates are (x, y) in pixels, x to the right, y down; a pixel's centre has whole
+    coordinates, so the top left pixel is centred at (0, 0) (the convention of OpenCV and of the
+    landmark detectors). Landmarks are the 68 points of Multi-PIE / iBUG in their usual order. "Left" is
+    the left of the image. A person is known by ``subject`` alone: in CASIA NIR-VIS 2.0 the same id in
+    two sessions is one person.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pcfh.errors import UserError
+
+Modality = Literal["NIR", "VIS"]
+Points = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One capture of one person.
+
+    Attributes:
+        subject: the person's id; equal ids are one person.
+        modality: "NIR" or "VIS".
+        path: of the file, relative to the database's root, with forward slashes.
+        session: recording session, "" where the database has none.
+        landmarks: 68 (x, y) points in pixels of the file as it stands on disk, if known.
+    """
+
+    subject: str
+    modality: Modality
+    path: str
+    session: str = ""
+    landmarks: Points | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """Which captures train, which are enrolled and which are searched for.
+
+    Attributes:
+        name: as users type it, e.g. "1" for the first fold of View 2, "dev" for View 1.
+        train: NIR and VIS captures for training.
+        gallery: enrolled VIS captures.
+        probe: NIR captures to be recognised.
+    """
+
+    name: str
+    train: tuple[Record, ...]
+    gallery: tuple[Record, ...] = ()
+    probe: tuple[Record, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Database:
+    """Records and protocols under one folder.
+
+    Attributes:
+        root: folder that the records' paths are relative to.
+        records: every capture, each once, in a stable order.
+        protocols: by name.
+        notes: what the reader found odd and mended (wrong extension, absent file, ...), one line each.
+    """
+
+    root: Path
+    records: tuple[Record, ...]
+    protocols: Mapping[str, Protocol]
+    notes: tuple[str, ...] = field(default=())
+
+    def protocol(self, name: str) -> Protocol:
+        """Looks a protocol up by name.
+
+        Raises:
+            UserError: there is none of that name; the text lists those there are.
+        """
+        if name not in self.protocols:
+            known = ", ".join(self.protocols) or "none"
+            raise UserError(f"{self.root}: no protocol {name!r}; this database has: {known}")
+        return self.protocols[name]
+
+
+def subjects(records: Iterable[Record]) -> tuple[str, ...]:
+    """Lists the different people of some records, sorted."""
+    return tuple(sorted({record.subject for record in records}))
+
+
+def require_disjoint(protocol: Protocol) -> None:
+    """Refuses a protocol in which a person of the training lists is also tested.
+
+    Raises:
+        UserError: with the number of such people and the first few ids.
+    """
+    tested = {*subjects(protocol.gallery), *subjects(protocol.probe)}
+    shared = sorted(tested.intersection(subjects(protocol.train)))
+    if shared:
+        some = ", ".join(shared[:5]) + (", ..." if len(shared) > 5 else "")
+        raise UserError(
+            f"protocol {protocol.name!r}: {len(shared)} people are in training and test ({some}); "
+            "remove them from one side, results would be too good"
+        )

@@ -1,0 +1,49 @@
+"""Files that are either whole or not there.
+
+A file is written under a temporary name in its own folder, brought to the disk and renamed. Whoever is killed
+in between leaves the old file as it was, and at most a temporary one: ``remove_leftovers`` finds those.
+"""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_MARK = ".part"
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Lends a temporary path whose file takes the place of ``path`` when the block ends well.
+
+    The folder is made if need be. When the block raises, nothing is left behind and ``path`` is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{_MARK}")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Writes a file whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Deletes the temporary files that killed processes left anywhere below a folder."""
+    for leftover in folder.rglob(f".*{_MARK}"):
+        leftover.unlink()
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's content, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""Warping, alignment and facial parts: pure functions on tensors and arrays."""

@@ -1,0 +1,135 @@
+"""Alignment by the convention of the method's authors: eye line horizontal, eyes and mouth at fixed heights.
+
+In a square crop of side S the middle between the eyes lies at (S/2, y), and the middle between the
+mouth's corners e pixels below it, both measured from the crop's edges; with whole numbers at pixel
+centres (the package's convention) half a pixel less. The three published crops fit into each other: the
+central 128 pixels of the 144 crop are the 128 crop, and the 256 crop at half size is the 128 crop too.
+Recognisers trained on such crops fail with any other.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image
+
+from pcfh.errors import UserError
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Where the face lies in a square crop, in pixels from the crop's edges.
+
+    Attributes:
+        size: side of the crop.
+        eyes_y: height of the middle between the eyes.
+        eyes_to_mouth: vertical distance from there to the middle of the mouth.
+    """
+
+    size: int
+    eyes_y: float
+    eyes_to_mouth: float
+
+
+CROPS: Mapping[int, Crop] = {
+    64: Crop(64, 20.0, 24.0),  # the 128 crop at half size, for tests and the tiny preset
+    128: Crop(128, 40.0, 48.0),
+    144: Crop(144, 48.0, 48.0),
+    256: Crop(256, 80.0, 96.0),
+}
+
+LEFT_EYE = slice(36, 42)
+RIGHT_EYE = slice(42, 48)
+MOUTH_CORNERS = (48, 54)
+
+
+def crop_of(size: int) -> Crop:
+    """Looks up the crop of one side length.
+
+    Raises:
+        UserError: no crop of that size is defined.
+    """
+    if size not in CROPS:
+        raise UserError(f"no alignment for crops of {size} pixels; known sizes: {', '.join(map(str, CROPS))}")
+    return CROPS[size]
+
+
+def similarity(landmarks: Float[np.ndarray, "68 2"], crop: Crop) -> Float[np.ndarray, "2 3"]:
+    """The similarity that carries image coordinates to coordinates of the aligned crop.
+
+    Args:
+        landmarks: in pixels of the image.
+        crop: where the face shall lie.
+
+    Raises:
+        UserError: the eyes coincide, or the mouth is not below them, so that no scale can be found.
+    """
+    points = landmarks.astype(np.float64)
+    left, right = points[LEFT_EYE].mean(0), points[RIGHT_EYE].mean(0)
+    mouth = points[list(MOUTH_CORNERS)].mean(0)
+    middle, along = (left + right) / 2, right - left
+    span = float(np.hypot(*along))
+    if not math.isfinite(span) or span < 1:
+        raise UserError(f"the eye centres are {span:.2f} pixels apart; the landmarks are not a face's")
+    cos, sin = along / span
+    below = float(np.dot(mouth - middle, (-sin, cos)))
+    if not below > 0.1 * span:
+        raise UserError(
+            f"the mouth lies {below:.1f} pixels below the eyes; the face is upside down or seen from above"
+        )
+    scale = crop.eyes_to_mouth / below
+    linear = scale * np.array([[cos, sin], [-sin, cos]])
+    target = np.array([crop.size / 2 - 0.5, crop.eyes_y - 0.5])
+    return np.column_stack([linear, target - linear @ middle])
+
+
+def transform_points(
+    matrix: Float[np.ndarray, "2 3"], points: Float[np.ndarray, "n 2"]
+) -> Float[np.ndarray, "n 2"]:
+    """Carries points through a 2 x 3 affine matrix."""
+    return points @ matrix[:, :2].T + matrix[:, 2]
+
+
+def align_image(
+    image: UInt8[np.ndarray, "h w c"], matrix: Float[np.ndarray, "2 3"], size: int
+) -> UInt8[np.ndarray, "{size} {size} c"]:
+    """Cuts the aligned crop out of an image, bicubic; beyond the image's border its edge pixels go on.
+
+    Shrinking by two or more averages blocks of pixels first, so nothing aliases.
+
+    Args:
+        image: 8-bit, one or three channels.
+        matrix: from image to crop coordinates (see ``similarity``).
+        size: side of the crop.
+    """
+    inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2]
+    patch, origin = _covered_part(image, inverse, size)
+    block = max(1, int(np.hypot(*inverse[:, 0])))
+    linear, shift = inverse[:, :2], inverse[:, 2] - origin
+    # Pillow counts from pixel edges: centre (x, y) is its (x + 0.5, y + 0.5), before and after.
+    offset = (shift + 0.5 - linear @ (0.5, 0.5)) / block
+    linear = linear / block
+    data = (*linear[0], offset[0], *linear[1], offset[1])
+    channels = [
+        Image.fromarray(patch[..., c])
+        .reduce(block)
+        .transform((size, size), Image.Transform.AFFINE, data, Image.Resampling.BICUBIC)
+        for c in range(patch.shape[2])
+    ]
+    return np.stack([np.asarray(channel) for channel in channels], axis=-1)
+
+
+def _covered_part(
+    image: UInt8[np.ndarray, "h w c"], inverse: Float[np.ndarray, "2 3"], size: int
+) -> tuple[UInt8[np.ndarray, "h2 w2 c"], Float[np.ndarray, " 2"]]:
+    """The part of the image under the crop with a margin, continued beyond the border; its corner."""
+    height, width = image.shape[:2]
+    corners = transform_points(inverse, np.array([[0, 0], [size, 0], [0, size], [size, size]]) - 0.5)
+    margin = 4 + 2 * np.hypot(*inverse[:, 0])
+    low = np.floor(corners.min(0) - margin).astype(int)
+    high = np.ceil(corners.max(0) + margin).astype(int)
+    columns = np.clip(np.arange(low[0], high[0]), 0, width - 1)
+    rows = np.clip(np.arange(low[1], high[1]), 0, height - 1)
+    return image[rows[:, None], columns[None, :]], low.astype(np.float64)

@@ -1,0 +1,103 @@
+"""Facial parts: where they lie, cutting them out and putting them back (paper Sec. 3.2 and 4.2).
+
+Boxes are whole pixels at each face's own landmarks, so what is put back lands exactly where it was cut,
+for any pose. Axis letters: b batch, c channels, s side of the image, h and w sides of the part.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from pcfh.errors import UserError
+
+
+@dataclass(frozen=True)
+class Part:
+    """One facial part: the landmarks whose mean is its middle, and the patch's height and width in pixels."""
+
+    name: str
+    landmarks: tuple[int, int]
+    height: int
+    width: int
+
+
+def _parts(eye: tuple[int, int], nose: tuple[int, int], mouth: tuple[int, int]) -> tuple[Part, ...]:
+    return (
+        Part("left_eye", (36, 42), *eye),
+        Part("right_eye", (42, 48), *eye),
+        Part("nose", (27, 36), *nose),
+        Part("mouth", (48, 68), *mouth),
+    )
+
+
+# Paper Sec. 4.2 gives 144 and 256. The face has the same scale at 128 as at 144, and half of it at 64.
+PARTS: Mapping[int, tuple[Part, ...]] = {
+    64: _parts((16, 16), (20, 16), (16, 28)),
+    128: _parts((32, 32), (40, 32), (28, 52)),
+    144: _parts((32, 32), (40, 32), (28, 52)),
+    256: _parts((52, 52), (60, 52), (36, 72)),
+}
+
+
+def parts_of(size: int) -> tuple[Part, ...]:
+    """Looks up the parts of one image size.
+
+    Raises:
+        UserError: no patches are defined for that size.
+    """
+    if size not in PARTS:
+        raise UserError(
+            f"no facial parts for images of {size} pixels; known sizes: {', '.join(map(str, PARTS))}"
+        )
+    return PARTS[size]
+
+
+def part_corner(landmarks: Float[Tensor, "b 68 2"], part: Part, size: int) -> Int[Tensor, "b 2"]:
+    """Top left pixel (x, y) of a part's box, moved inside the image where the part lies at the border.
+
+    Args:
+        landmarks: in pixels of the image.
+        part: whose box.
+        size: side of the image.
+    """
+    middle = landmarks[:, slice(*part.landmarks)].mean(1)
+    side = landmarks.new_tensor([part.width, part.height])
+    corner = (middle - (side - 1) / 2).round()
+    return torch.minimum(corner.clamp(min=0), size - side).long()
+
+
+def cut(images: Float[Tensor, "b c s s"], corner: Int[Tensor, "b 2"], part: Part) -> Float[Tensor, "b c h w"]:
+    """Cuts each image's own box out, all images at once."""
+    index = _pixel_index(corner, part, images.shape[-1]).expand(-1, images.shape[1], -1)
+    return images.flatten(2).gather(2, index).unflatten(2, (part.height, part.width))
+
+
+def paste(
+    images: Float[Tensor, "b c s s"],
+    patches: Float[Tensor, "b c h w"],
+    corner: Int[Tensor, "b 2"],
+    part: Part,
+) -> Float[Tensor, "b c s s"]:
+    """Puts patches into each image's own box; the images given are left as they are."""
+    index = _pixel_index(corner, part, images.shape[-1]).expand(-1, images.shape[1], -1)
+    return images.flatten(2).scatter(2, index, patches.flatten(2)).view_as(images)
+
+
+def max_out(
+    features: Float[Tensor, "b c s s"],
+    patches: Float[Tensor, "b c h w"],
+    corner: Int[Tensor, "b 2"],
+    part: Part,
+) -> Float[Tensor, "b c s s"]:
+    """Fuses a part's feature map with the whole face's: their maximum, inside its box (Sec. 3.2)."""
+    return paste(features, torch.maximum(cut(features, corner, part), patches), corner, part)
+
+
+def _pixel_index(corner: Int[Tensor, "b 2"], part: Part, size: int) -> Int[Tensor, "b 1 hw"]:
+    """Places of the box's pixels in the flattened image, row by row."""
+    x = corner[:, 0, None] + torch.arange(part.width, device=corner.device)
+    y = corner[:, 1, None] + torch.arange(part.height, device=corner.device)
+    return (y[:, :, None] * size + x[:, None, :]).flatten(1)[:, None]

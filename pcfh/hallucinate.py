@@ -1,0 +1,185 @@
+"""The product: NIR face in, VIS face of the same person, pose and expression out.
+
+    hallucinator = Hallucinator.from_file("generator.safetensors")
+    vis = hallucinator(nir)
+
+Images are 8-bit RGB arrays (row, column, channel); landmarks are (x, y) in pixels, whole numbers at
+pixel centres. Axis letters: b batch, s side of the model's images.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+
+from pcfh import __version__
+from pcfh.data.images import grey
+from pcfh.errors import UserError
+from pcfh.files import sha256_of
+from pcfh.geometry.align import align_image, crop_of, similarity, transform_points
+from pcfh.landmarks import LandmarkBackend, open_backend
+from pcfh.models.generator import Hallucination
+from pcfh.training.checkpoint import load_generator
+
+
+class NoFaceError(UserError):
+    """No face was found in a picture."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignedFace:
+    """A face as the generator takes it."""
+
+    crop: UInt8[np.ndarray, "s s 3"]
+    landmarks: Float[np.ndarray, "68 2"]
+
+
+class Hallucinator:
+    """A trained generator with what surrounds it: landmarks, alignment, ranges.
+
+    Args:
+        generator: the network, in evaluation mode.
+        about: where it comes from, plain data.
+        device: where it computes.
+        backend: finds landmarks where none are given; None opens the default one when first needed.
+    """
+
+    def __init__(
+        self,
+        generator: Hallucination,
+        *,
+        about: Mapping[str, Any],
+        device: str | torch.device = "cpu",
+        backend: LandmarkBackend | None = None,
+    ) -> None:
+        self._device = torch.device(device)
+        self._generator = generator.to(self._device)
+        self._backend = backend
+        self.about = about
+
+    @classmethod
+    def from_file(
+        cls, path: str | Path, *, device: str = "auto", backend: LandmarkBackend | None = None
+    ) -> "Hallucinator":
+        """Opens the ``generator.safetensors`` of a training run.
+
+        Args:
+            path: of the file.
+            device: "auto" takes a GPU if there is one.
+            backend: see the class.
+
+        Raises:
+            UserError: the file is absent, damaged or something else.
+        """
+        generator, about = load_generator(Path(path))
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        about = {**about, "model": sha256_of(Path(path))}
+        return cls(generator, about=about, device=device, backend=backend)
+
+    @property
+    def size(self) -> int:
+        """Side of the generated images in pixels."""
+        return self._generator.size
+
+    def __call__(
+        self, image: UInt8[np.ndarray, "h w 3"], landmarks: Float[np.ndarray, "68 2"] | None = None
+    ) -> UInt8[np.ndarray, "s s 3"]:
+        """Translates the largest face of a NIR photograph.
+
+        Args:
+            image: of any size; grey as three equal channels, colour is reduced to its luma.
+            landmarks: in pixels of ``image``; found where not given.
+
+        Raises:
+            NoFaceError: none was found.
+            UserError: the landmarks are not a face's.
+        """
+        face = self.align(image, landmarks)
+        return self.crops(face.crop[None], face.landmarks[None])[0]
+
+    def align(
+        self, image: UInt8[np.ndarray, "h w 3"], landmarks: Float[np.ndarray, "68 2"] | None = None
+    ) -> AlignedFace:
+        """Finds a face and cuts it out as the generator takes it; see ``__call__``."""
+        if landmarks is None:
+            landmarks = self.locate(image)
+        matrix = similarity(landmarks, crop_of(self.size))
+        crop = align_image(grey(image), matrix, self.size)
+        return AlignedFace(crop=np.repeat(crop, 3, axis=2), landmarks=transform_points(matrix, landmarks))
+
+    def as_aligned(
+        self, image: UInt8[np.ndarray, "h w 3"], landmarks: Float[np.ndarray, "68 2"] | None = None
+    ) -> AlignedFace:
+        """Takes an image that is an aligned crop already; its landmarks are still needed for the local paths.
+
+        Raises:
+            NoFaceError: no landmarks were given and no face was found.
+            UserError: the image has another size than the model's.
+        """
+        if image.shape[:2] != (self.size, self.size):
+            raise UserError(
+                f"expected an aligned crop of {self.size} x {self.size} pixels, got {image.shape[1]} x "
+                f"{image.shape[0]}; leave --aligned out to have the face found and aligned"
+            )
+        if landmarks is None:
+            landmarks = self.locate(image)
+        return AlignedFace(crop=np.repeat(grey(image), 3, axis=2), landmarks=landmarks)
+
+    def locate(self, image: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "68 2"]:
+        """Landmarks of the largest face.
+
+        Raises:
+            NoFaceError: there is none.
+        """
+        if self._backend is None:
+            self._backend = open_backend("blaze")
+        faces = self._backend.detect(image)
+        if not faces:
+            raise NoFaceError(
+                "no face was found; give its landmarks in a file, or a picture with a larger face"
+            )
+        return max(
+            faces, key=lambda face: (face.box[2] - face.box[0]) * (face.box[3] - face.box[1])
+        ).landmarks
+
+    @torch.inference_mode()
+    def crops(
+        self, crops: UInt8[np.ndarray, "b s s 3"], landmarks: Float[np.ndarray, "b 68 2"]
+    ) -> UInt8[np.ndarray, "b s s 3"]:
+        """Translates aligned NIR crops, all at once.
+
+        Args:
+            crops: three equal channels.
+            landmarks: in pixels of the crops.
+        """
+        nir = torch.from_numpy(crops).to(self._device).permute(0, 3, 1, 2).float() / 127.5 - 1
+        points = torch.from_numpy(landmarks).to(self._device, torch.float32)
+        vis = self._generator(nir, points)
+        bytes_ = ((vis + 1) * 127.5).round().clamp(0, 255).byte()
+        return np.ascontiguousarray(bytes_.permute(0, 2, 3, 1).cpu().numpy())
+
+    def marks(self) -> dict[str, str]:
+        """Text for the metadata of generated pictures: synthetic, by which model and version."""
+        return {
+            "Software": f"pcfh {__version__}",
+            "Synthetic": "true",
+            "Description": "Synthetic visible-light face, generated from a near-infrared one; no photograph.",
+            "Model": str(self.about.get("model", "unknown")),
+            "XML:com.adobe.xmp": _XMP,
+        }
+
+
+# What photo agencies and browsers look for: IPTC's digital source type for images made by a trained
+# model.
+_XMP = (
+    '<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
+    '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
+    'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" Iptc4xmpExt:DigitalSourceType='
+    '"http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"/></rdf:RDF></x:xmpmeta>'
+    '<?xpacket end="r"?>'
+)

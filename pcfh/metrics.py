@@ -1,0 +1,114 @@
+"""How far one face image lies from another: pixels, structure, and the place of the landmarks.
+
+Images are (row, column, channel) in [0, 1]; a mask is true where pixels count. Landmarks are the 68 (x, y)
+points, in pixels, whole numbers at pixel centres. Means over a mask are means over its pixels and the three
+channels, all of the same weight.
+"""
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from pcfh.errors import UserError
+
+_TOUCHING = 1e-9  # pixels; a point this close to a line counts as on it
+_SIGMA, _RADIUS = 1.5, 5  # of the Gaussian window, in pixels; 11 taps
+_K1, _K2 = 0.01, 0.03
+_OUTER_CORNERS = (36, 45)
+
+
+def face_mask(landmarks: Float[np.ndarray, "68 2"], size: int) -> Bool[np.ndarray, "{size} {size}"]:
+    """Marks the pixels whose centre lies in the convex hull of the landmarks, or on its border.
+
+    The hull is the common part of the half planes that are bounded by a line through two of the points and
+    hold all of them.
+
+    Args:
+        landmarks: in pixels of the square image; those outside it count, too. Not all on one line.
+        size: side of the image.
+    """
+    points = landmarks.astype(np.float64)
+    along = points - points[:, None]  # from the first axis' point to the second's
+    length = np.hypot(along[..., 0], along[..., 1])
+    inward = along[length > 0][:, ::-1] * (-1, 1) / length[length > 0, None]
+    level = (inward * points[np.nonzero(length)[0]]).sum(1) - _TOUCHING
+    bounds = (points @ inward.T >= level).all(0)
+    rows, columns = np.mgrid[:size, :size]
+    pixels = np.stack([columns, rows], -1)
+    return np.asarray((pixels @ inward[bounds].T >= level[bounds]).all(-1))
+
+
+def mean_absolute_error(
+    a: Float[np.ndarray, "h w 3"], b: Float[np.ndarray, "h w 3"], mask: Bool[np.ndarray, "h w"]
+) -> float:
+    """The mean of |a - b| over the mask, in [0, 1]; 1/255 is one step of an 8-bit image.
+
+    Raises:
+        UserError: the mask is empty.
+    """
+    _require_pixels(mask)
+    return float(np.abs(a - b)[mask].mean())
+
+
+def ssim(
+    a: Float[np.ndarray, "h w 3"], b: Float[np.ndarray, "h w 3"], mask: Bool[np.ndarray, "h w"]
+) -> float:
+    """The mean structural similarity over the mask, at most 1, which only equal images reach.
+
+    The map is computed on the whole images, so pixels beyond the mask have a part in it within 5 pixels of
+    the mask's border.
+
+    Raises:
+        UserError: the mask is empty.
+    """
+    _require_pixels(mask)
+    return float(ssim_map(a, b)[mask].mean())
+
+
+def ssim_map(a: Float[np.ndarray, "h w 3"], b: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:
+    """The structural similarity around each pixel, channel by channel.
+
+        SSIM = (2 m_a m_b + C1) (2 s_ab + C2) / ((m_a^2 + m_b^2 + C1) (s_a^2 + s_b^2 + C2))
+
+    Means m, variances s^2 and covariance s_ab are under a Gaussian window of 11 taps and sigma 1.5 whose
+    weights sum to one; C1 = 0.01^2 and C2 = 0.03^2, for a data range of 1. Beyond the border the images go on
+    mirrored, the border pixels twice.
+
+    Reference: Z. Wang, A. C. Bovik, H. R. Sheikh and E. P. Simoncelli, "Image quality assessment: from error
+        visibility to structural similarity", IEEE TIP 2004.
+    """
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    m_a, m_b, m_aa, m_bb, m_ab = (_blurred(image) for image in (a, b, a * a, b * b, a * b))
+    C1, C2 = _K1**2, _K2**2
+    s_ab = m_ab - m_a * m_b
+    s_aa_bb = m_aa - m_a**2 + m_bb - m_b**2
+    luminance = (2 * m_a * m_b + C1) / (m_a**2 + m_b**2 + C1)
+    return np.asarray(luminance * (2 * s_ab + C2) / (s_aa_bb + C2))
+
+
+def landmark_distance(a: Float[np.ndarray, "68 2"], b: Float[np.ndarray, "68 2"]) -> float:
+    """The mean Euclidean distance of the 68 points over the outer inter-ocular distance of ``a``.
+
+    Not symmetric: exchanged, the same distance is divided by the other face's eye distance (points 36 and
+    45). Give the face that is the measure first; distances are comparable if they share it.
+    """
+    left, right = a[list(_OUTER_CORNERS)]
+    return float(np.hypot(*(a - b).T).mean() / np.hypot(*(right - left)))
+
+
+def _blurred(image: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:
+    """The image's mean under the Gaussian window around each pixel."""
+    weights = np.exp(-0.5 * (np.arange(-_RADIUS, _RADIUS + 1) / _SIGMA) ** 2)
+    weights /= weights.sum()
+    height, width = image.shape[:2]
+    wide = np.pad(image, ((_RADIUS, _RADIUS), (_RADIUS, _RADIUS), (0, 0)), mode="symmetric")
+    down = sum(weight * wide[tap : tap + height] for tap, weight in enumerate(weights))
+    return np.asarray(sum(weight * down[:, tap : tap + width] for tap, weight in enumerate(weights)))
+
+
+def _require_pixels(mask: Bool[np.ndarray, "h w"]) -> None:
+    """Refuses a mask over which there is no mean."""
+    if not mask.any():
+        raise UserError(
+            "expected a mask with at least one pixel, got an empty one; "
+            "check that the landmarks are in pixels of this image"
+        )

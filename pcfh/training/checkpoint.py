@@ -1,0 +1,149 @@
+"""What a training run keeps: a checkpoint to go on from, and the generator to translate with.
+
+A checkpoint holds weights, moving average, optimizer, step and random state. The place in the data is
+the step, because pairs are a function of it. Files are written whole or not at all.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from pcfh import __version__
+from pcfh.errors import UserError
+from pcfh.files import atomic_path
+from pcfh.models.generator import Hallucination
+from pcfh.models.pcfh import PCFH
+
+_FORMAT = 1
+_GENERATOR_FORMAT = "pcfh-generator-1"
+
+
+@dataclass(kw_only=True)
+class State:
+    """Everything that a step changes.
+
+    Attributes:
+        model: all networks.
+        average: moving average of G_A, which translates.
+        optimizer: of all networks.
+        step: how many steps are done.
+    """
+
+    model: PCFH
+    average: Hallucination
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+
+
+def save_checkpoint(path: Path, state: State, identity: Mapping[str, Any]) -> None:
+    """Writes a checkpoint.
+
+    Args:
+        path: to write.
+        state: what to keep.
+        identity: what must be the same when the run goes on: configuration, data, recogniser; plain
+            data.
+    """
+    content = {
+        "format": _FORMAT,
+        "version": __version__,
+        "identity": json.dumps(identity),
+        "step": state.step,
+        "model": state.model.state_dict(),
+        "average": state.average.state_dict(),
+        "optimizer": state.optimizer.state_dict(),
+        "rng": torch.get_rng_state(),
+    }
+    with atomic_path(path) as temporary:
+        torch.save(content, temporary)
+
+
+def load_checkpoint(path: Path, state: State, identity: Mapping[str, Any]) -> None:
+    """Restores a state that was built from the same configuration.
+
+    Raises:
+        UserError: the file is damaged, of another format, or belongs to another run (the text lists
+            what differs).
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises half a dozen unrelated types for a damaged file
+        raise UserError(f"{path}: not a readable checkpoint ({error}); start in a new run folder") from error
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise UserError(f"{path}: not a checkpoint of this version of pcfh; start in a new run folder")
+    different = _differences(json.loads(content["identity"]), json.loads(json.dumps(identity)))
+    if different:
+        raise UserError(
+            f"{path} belongs to another run:\n  " + "\n  ".join(different) + "\nstart in a new run folder, "
+            "or give the settings of that run to go on with it"
+        )
+    state.model.load_state_dict(content["model"])
+    state.average.load_state_dict(content["average"])
+    state.optimizer.load_state_dict(content["optimizer"])
+    state.step = content["step"]
+    torch.set_rng_state(content["rng"])
+
+
+def save_generator(path: Path, average: Hallucination, about: Mapping[str, Any]) -> None:
+    """Writes the generator alone, in safetensors, with what is needed to build and describe it.
+
+    Args:
+        path: to write.
+        average: its weights.
+        about: where it comes from (step, data, ...), plain data.
+    """
+    metadata = {
+        "format": _GENERATOR_FORMAT,
+        "version": __version__,
+        "arguments": json.dumps(average.arguments),
+        "about": json.dumps(about),
+    }
+    with atomic_path(path) as temporary:
+        save_file({k: v.contiguous() for k, v in average.state_dict().items()}, temporary, metadata)
+
+
+def load_generator(path: Path) -> tuple[Hallucination, Mapping[str, Any]]:
+    """Reads what ``save_generator`` wrote: the network in evaluation mode, and what is known about it.
+
+    Raises:
+        UserError: absent, damaged, or not a generator of this program.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; expected the generator.safetensors of a training run")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path}: not a readable safetensors file ({error})") from error
+    if metadata.get("format") != _GENERATOR_FORMAT:
+        raise UserError(
+            f"{path}: expected a generator ({_GENERATOR_FORMAT}), got "
+            f"{metadata.get('format', 'no format mark')}; use the generator.safetensors of a training run"
+        )
+    generator = Hallucination(**json.loads(metadata["arguments"]))
+    try:
+        generator.load_state_dict(weights)
+    except RuntimeError as error:
+        raise UserError(f"{path}: its weights do not fit its own description ({error})") from error
+    return generator.eval().requires_grad_(False), {"version": metadata["version"]} | json.loads(
+        metadata["about"]
+    )
+
+
+def _differences(kept: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """One line for each value that is not the same."""
+    lines = []
+    for key in sorted({*kept, *wanted}):
+        a, b = kept.get(key), wanted.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            lines += _differences(a, b, f"{prefix}{key}.")
+        elif a != b:
+            lines.append(f"{prefix}{key}: the run has {a!r}, now {b!r}")
+    return lines

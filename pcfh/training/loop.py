@@ -1,0 +1,328 @@
+"""The training loop: fetch, step, average, log, save.
+
+A run lives in one folder:
+
+    config.json            the resolved configuration and what the run belongs to
+    checkpoint.pt          to go on from
+    generator.safetensors  the moving average of G_A, to translate with
+    tensorboard/ pictures/ what it shows of itself
+
+The same command goes on with a run that was stopped.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pcfh import config as configuration
+from pcfh.config import Config
+from pcfh.data.pairs import PairImages, Plan, TrainingPairs
+from pcfh.data.prepared import open_prepared
+from pcfh.data.records import require_disjoint
+from pcfh.errors import UserError
+from pcfh.files import remove_leftovers, sha256_of, write_atomically
+from pcfh.models.generator import Hallucination
+from pcfh.models.lightcnn import to_lightcnn_input
+from pcfh.models.pcfh import PCFH
+from pcfh.models.weights import load_recognizer
+from pcfh.training.checkpoint import State, load_checkpoint, save_checkpoint, save_generator
+from pcfh.training.monitor import Monitor, picture_grid
+from pcfh.training.runtime import Runtime
+from pcfh.training.step import Batch, Weights, backward
+
+CHECKPOINT, GENERATOR = "checkpoint.pt", "generator.safetensors"
+_PREVIEW = 6
+
+
+class TrainingStoppedError(UserError):
+    """The objective left the real numbers; the weights of the last checkpoint are good."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What to train.
+
+    Attributes:
+        prepared: folder that ``pcfh prepare`` made.
+        protocol: whose training list to use, e.g. "1".
+        run: the run's folder.
+        config: the configuration.
+        recognizer: file of F; needed unless lambda_id is 0.
+    """
+
+    prepared: Path
+    protocol: str
+    run: Path
+    config: Config
+    recognizer: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hooks:
+    """What the caller does while a run goes on.
+
+    Attributes:
+        on_step: called on the first process after each step with its number (from 1) and its values.
+        should_stop: asked after each step; true saves and ends the run.
+    """
+
+    on_step: Callable[[int, Mapping[str, float]], None] = lambda step, values: None
+    should_stop: Callable[[], bool] = lambda: False
+
+
+def train(job: Job, runtime: Runtime, hooks: Hooks | None = None) -> State:
+    """Trains to the end, or until asked to stop; goes on where the folder's run stands.
+
+    Returns:
+        The last state; its ``step`` is less than the configuration's where the run was stopped.
+
+    Raises:
+        UserError: data, recogniser, configuration or run folder do not fit.
+        TrainingStoppedError: a value was not finite.
+    """
+    hooks = hooks or Hooks()
+    configuration.validate(job.config, runtime.processes)
+    pairs = open_pairs(job)
+    recognizer = _open_recognizer(job, runtime)
+    identity = _identity(job)
+    state = new_state(job.config, runtime.device)
+    if (job.run / CHECKPOINT).exists():
+        load_checkpoint(job.run / CHECKPOINT, state, identity)
+    runtime.wait()  # before the first process may replace the checkpoint that the others are reading
+    if runtime.is_first:
+        remove_leftovers(job.run)
+        write_atomically(job.run / "config.json", json.dumps(identity, indent=2).encode())
+    maker = BatchMaker(pairs, job.config, runtime, recognizer)
+    with _monitor(job, runtime, state.step) as monitor:
+        _loop(state, maker, recognizer, job, runtime, hooks, monitor, identity)
+    return state
+
+
+def new_state(config: Config, device: torch.device) -> State:
+    """Networks with the seed's weights, and an optimizer that has not moved."""
+    torch.manual_seed(config.training.seed)
+    n, o, t = config.networks, config.objective, config.training
+    model = PCFH(
+        size=t.size,
+        generator_width=n.generator_width,
+        generator_blocks=n.generator_blocks,
+        local_blocks=n.local_blocks,
+        critic_width=n.critic_width,
+        attention_width=n.attention_width if o.awm else 0,
+        dependence_width=n.dependence_width if o.mic else 0,
+    ).to(device)
+    average = Hallucination(**model.G_A.arguments).to(device).eval().requires_grad_(False)
+    average.load_state_dict(model.G_A.state_dict())
+    optimizer = torch.optim.Adam(model.parameters(), t.learning_rate, betas=(t.beta_1, t.beta_2), fused=True)
+    return State(model=model, average=average, optimizer=optimizer)
+
+
+def open_pairs(job: Job) -> TrainingPairs:
+    """The training pairs of a job's protocol.
+
+    Raises:
+        UserError: the data are not there, or people are in training and test.
+    """
+    t = job.config.training
+    database = open_prepared(job.prepared, t.size)
+    protocol = database.protocol(job.protocol)
+    require_disjoint(protocol)
+    return TrainingPairs(database.root, protocol.train, seed=t.seed, flip=t.flip, cache_mb=t.warp_cache_mb)
+
+
+class BatchMaker:
+    """Makes this process's part of each step's batch.
+
+    Args:
+        pairs: the stream of pairs.
+        config: size of the batch.
+        runtime: this process among the others.
+        recognizer: F; the features of all VIS captures are computed here, once.
+    """
+
+    def __init__(
+        self, pairs: TrainingPairs, config: Config, runtime: Runtime, recognizer: nn.Module | None
+    ) -> None:
+        self._pairs, self._device = pairs, runtime.device
+        self._batch = config.training.batch
+        self._part = self._batch // runtime.processes
+        self._rank = runtime.rank
+        self._features = None if recognizer is None else _vis_features(recognizer, pairs, self._device)
+
+    def fetch(self, step: int) -> tuple[Plan, PairImages]:
+        """Pictures of a step (from 0), on the CPU; safe in another thread."""
+        plan = self._pairs.plan(step * self._batch + self._rank * self._part, self._part)
+        return plan, self._pairs.images(plan)
+
+    def preview(self) -> Batch:
+        """A few pairs, the same at any time, to look at."""
+        plan = self._pairs.plan(0, _PREVIEW)
+        return self.batch(plan, self._pairs.images(plan))
+
+    def batch(self, plan: Plan, images: PairImages) -> Batch:
+        """Moves pictures to the device, in [-1, 1]."""
+        features = None
+        if self._features is not None:
+            features = self._features[plan.vis, plan.mirror.astype(int)]
+        return Batch(
+            nir=self._floats(images.nir).expand(-1, 3, -1, -1),
+            vis=self._floats(images.vis),
+            warped=self._floats(images.warped),
+            landmarks=images.landmarks.to(self._device),
+            mix=torch.from_numpy(plan.mix).float().to(self._device),
+            vis_features=features,
+        )
+
+    def _floats(self, images: Tensor) -> Tensor:
+        return images.to(self._device).float() / 127.5 - 1
+
+
+def _loop(
+    state: State,
+    maker: BatchMaker,
+    recognizer: nn.Module | None,
+    job: Job,
+    runtime: Runtime,
+    hooks: Hooks,
+    monitor: Monitor | None,
+    identity: Mapping[str, Any],
+) -> None:
+    t = job.config.training
+    weights = term_weights(job.config)
+    stop = False
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(maker.fetch, state.step)
+        while state.step < t.steps and not stop:
+            plan_and_images = coming.result()
+            coming = pool.submit(maker.fetch, state.step + 1)
+            tensors, _ = backward(state.model, recognizer, maker.batch(*plan_and_images), weights)
+            values, stop = _agree(tensors, runtime, hooks.should_stop())
+            _require_finite(values, state.step, job.run)
+            runtime.average_gradients(state.model.parameters())
+            _update(state, job.config)
+            if runtime.is_first:
+                hooks.on_step(state.step, values)
+            if monitor is not None:
+                _log(monitor, state, maker, job.config, values)
+            if stop or state.step % t.checkpoint_every == 0 or state.step == t.steps:
+                _save(state, job, runtime, identity)
+
+
+def _update(state: State, config: Config) -> None:
+    """Moves all weights along their gradients, and the average after them."""
+    for group in state.optimizer.param_groups:
+        group["lr"] = configuration.learning_rate(config, state.step)
+    state.optimizer.step()
+    state.optimizer.zero_grad(set_to_none=True)
+    # A young average follows quickly, so that it forgets the first, random weights.
+    decay = min(config.training.ema, (1 + state.step) / (10 + state.step))
+    with torch.no_grad():
+        torch._foreach_lerp_(list(state.average.parameters()), list(state.model.G_A.parameters()), 1 - decay)
+    state.step += 1
+
+
+def _agree(values: Mapping[str, Tensor], runtime: Runtime, stop: bool) -> tuple[dict[str, float], bool]:
+    """Means of all values over the processes, and whether any process was asked to stop; one transfer."""
+    flag = torch.tensor(float(stop), device=runtime.device)
+    means = runtime.mean(torch.stack([*(v.float() for v in values.values()), flag])).tolist()
+    return dict(zip(values, means, strict=False)), means[-1] > 0
+
+
+def _require_finite(values: Mapping[str, float], step: int, run: Path) -> None:
+    bad = [name for name, value in values.items() if not math.isfinite(value)]
+    if bad:
+        checkpoint = run / CHECKPOINT
+        kept = (
+            f"the weights in {checkpoint} are good"
+            if checkpoint.exists()
+            else "no checkpoint was written yet"
+        )
+        raise TrainingStoppedError(
+            f"not finite at step {step + 1}: {', '.join(bad)}; {kept}. Lower training.learning_rate, or set "
+            "training.precision=fp32, in a new run folder"
+        )
+
+
+def _log(
+    monitor: Monitor, state: State, maker: BatchMaker, config: Config, values: Mapping[str, float]
+) -> None:
+    t = config.training
+    if state.step % t.log_every == 0 or state.step == t.steps:
+        rate = configuration.learning_rate(config, state.step - 1)
+        monitor.scalars(state.step, {**values, "learning_rate": rate})
+    if state.step % t.image_every == 0 or state.step == t.steps:
+        monitor.grid(state.step, picture_grid(state.average, state.model.Att, maker.preview()))
+
+
+def _save(state: State, job: Job, runtime: Runtime, identity: Mapping[str, Any]) -> None:
+    if runtime.is_first:
+        save_checkpoint(job.run / CHECKPOINT, state, identity)
+        about = {"step": state.step, "protocol": job.protocol, "training_data": identity["data"]["manifest"]}
+        save_generator(job.run / GENERATOR, state.average, about)
+
+
+@contextmanager
+def _monitor(job: Job, runtime: Runtime, step: int) -> Iterator[Monitor | None]:
+    if not runtime.is_first:
+        yield None
+        return
+    monitor = Monitor(job.run, step)
+    try:
+        yield monitor
+    finally:
+        monitor.close()
+
+
+def term_weights(config: Config) -> Weights:
+    """The weights of the terms at the size of the images."""
+    o, t = config.objective, config.training
+    return Weights(
+        lambda_rec=configuration.pixel_weight(o.lambda_rec, o, t.size),
+        lambda_id=o.lambda_id,
+        lambda_y=o.lambda_y,
+        lambda_awm=configuration.pixel_weight(o.lambda_awm, o, t.size),
+        lambda_mic=o.lambda_mic,
+        alpha=(o.alpha_fit, o.alpha_rank, o.alpha_sparse),
+        penalty=o.penalty,
+        group=t.group,
+        bf16=t.precision == "bf16",
+    )
+
+
+def _open_recognizer(job: Job, runtime: Runtime) -> nn.Module | None:
+    if job.config.objective.lambda_id == 0:
+        return None
+    if job.recognizer is None:
+        raise UserError(
+            f"objective.lambda_id={job.config.objective.lambda_id} needs a recogniser: --recognizer FILE "
+            "(a Light CNN checkpoint), or train without the identity loss by objective.lambda_id=0"
+        )
+    return load_recognizer(job.recognizer).to(runtime.device)
+
+
+@torch.no_grad()
+def _vis_features(F: nn.Module, pairs: TrainingPairs, device: torch.device) -> Float[Tensor, "n 2 d"]:
+    """F(I_V) of every VIS capture, as it is and mirrored."""
+    features = []
+    for images in pairs.vis.split(32):
+        floats = images.to(device).float() / 127.5 - 1
+        features.append(torch.stack([F(to_lightcnn_input(i)).float() for i in (floats, floats.flip(-1))], 1))
+    return torch.cat(features)
+
+
+def _identity(job: Job) -> dict[str, Any]:
+    """What must be the same for a run to go on, as plain data."""
+    return {
+        "config": configuration.to_dict(job.config),
+        "data": {"manifest": sha256_of(job.prepared / "manifest.json"), "protocol": job.protocol},
+        "recognizer": sha256_of(job.recognizer) if job.recognizer else None,
+    }

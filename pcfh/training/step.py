@@ -1,0 +1,228 @@
+"""One training step: who sees what, and which gradient goes where.
+
+G_A runs forward once and serves every update. Each term is differentiated with respect to G_A's output
+alone, a leaf called ``x`` here, while the network that the term belongs to gets its own gradient in the
+same backward pass; at the end the sum of the gradients on x goes back through G_A in one pass. So
+nothing is computed twice, no term can reach a network it must not change, and the size of each term's
+gradient on the output is known for free.
+
+    network      minimises                                              gets nothing from
+    G_A          L_ad + L_rec + L_ID + L_Y + L_AWM + lambda_5 L_MIC      L_A, penalties
+    G_B          L_rec                                                  all others
+    D_A          critic loss + penalty                                  all others
+    Att          L_A                                                    L_AWM and all others
+    N_E          -(I(G, V) + I(G, N)) + penalty                         all others
+    F            fixed                                                  all
+
+All updates are simultaneous: the gradients on x are those of the critics before their own update.
+
+Axis letters: b batch, s side of the image, d features.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pcfh import objective
+from pcfh.models.attention import Attention
+from pcfh.models.critic import Critic
+from pcfh.models.dependence import Dependence
+from pcfh.models.generator import Reconstruction
+from pcfh.models.lightcnn import to_lightcnn_input
+from pcfh.models.pcfh import PCFH
+
+Image = Float[Tensor, "b 3 s s"]
+Values = dict[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """What one step sees; images in [-1, 1], NIR ones with three equal channels.
+
+    Attributes:
+        nir: I_N.
+        vis: I_V, another capture of the same person.
+        warped: I_Warp, ``vis`` warped onto the landmarks of ``nir``.
+        landmarks: (x, y) in pixels of ``nir``.
+        mix: uniform in [0, 1), where between two images the penalties look.
+        vis_features: F(I_V), if there is a recogniser.
+    """
+
+    nir: Float[Tensor, "b 3 s s"]
+    vis: Float[Tensor, "b 3 s s"]
+    warped: Float[Tensor, "b 3 s s"]
+    landmarks: Float[Tensor, "b 68 2"]
+    mix: Float[Tensor, " b"]
+    vis_features: Float[Tensor, "b d"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """The paper's weights at the size of the images, and what its text leaves open."""
+
+    lambda_rec: float
+    lambda_id: float
+    lambda_y: float
+    lambda_awm: float
+    lambda_mic: float
+    alpha: tuple[float, float, float]
+    penalty: float
+    group: int
+    bf16: bool = False
+
+
+def backward(
+    model: PCFH, recognizer: nn.Module | None, batch: Batch, weights: Weights
+) -> tuple[Values, Image]:
+    """Puts the gradient of every network into its parameters' ``grad``; updates nothing.
+
+    Args:
+        model: the networks, their ``grad`` empty.
+        recognizer: F, frozen; None leaves L_ID out.
+        batch: what to see.
+        weights: of the terms.
+
+    Returns:
+        Detached numbers by name (``loss/...`` are terms with their weights, ``gradient/...`` the norms
+        of their gradients on G_A's output) and the generated images.
+    """
+    with mixed_precision(weights, batch.nir):
+        generated: Tensor = model.G_A(batch.nir, batch.landmarks)
+    generated = generated.float()
+    x = generated.detach().requires_grad_()
+    values: Values = {}
+    on_x: Values = {}
+    _critic(model.D_A, batch, x, weights, values, on_x)
+    _reconstruction(model.G_B, batch, x, weights, values, on_x)
+    _luminance(batch, x, weights, values, on_x)
+    if recognizer is not None:
+        _identity(recognizer, batch, x, weights, values, on_x)
+    if model.Att is not None:
+        _attention_warping(model.Att, batch, x, weights, values, on_x)
+    if model.N_E is not None:
+        _dependence(model.N_E, batch, x, weights, values, on_x)
+    values |= {f"gradient/{name}": _norm_per_image(gradient) for name, gradient in on_x.items()}
+    generated.backward(torch.stack(list(on_x.values())).sum(0))
+    return values, x.detach()
+
+
+def mixed_precision(weights: Weights, like: Tensor) -> AbstractContextManager[None]:
+    """Autocast to bfloat16 where the weights ask for it."""
+    if not weights.bf16:
+        return nullcontext()
+    return torch.autocast(like.device.type, torch.bfloat16)
+
+
+def _critic(D_A: Critic, batch: Batch, x: Image, weights: Weights, values: Values, on_x: Values) -> None:
+    """Eq. 1 for G_A, and its counterpart with the penalty for D_A."""
+    mix = batch.mix[:, None, None, None]
+    between = (mix * batch.vis + (1 - mix) * x.detach()).requires_grad_()
+    with mixed_precision(weights, x):
+        fake, real, middle = D_A(x), D_A(batch.vis), D_A(between)
+    (slope,) = torch.autograd.grad(middle.sum(), between, create_graph=True)
+    penalty = weights.penalty * objective.gradient_penalty(slope.float().flatten(1))
+    loss = objective.critic_loss(real, fake)
+    (loss + penalty).backward(inputs=[x, *D_A.parameters()])
+    # The critic's loss depends on x through E D_A(x) alone, which is -L_ad: one backward pass gives
+    # both gradients.
+    on_x["ad"] = -_take_gradient(x)
+    values["loss/ad"] = objective.adversarial_loss(fake).detach()
+    values["critic/loss"], values["critic/penalty"] = loss.detach(), penalty.detach()
+
+
+def _reconstruction(
+    G_B: Reconstruction, batch: Batch, x: Image, weights: Weights, values: Values, on_x: Values
+) -> None:
+    """Eq. 2, for G_A and G_B."""
+    with mixed_precision(weights, x):
+        reconstructed = G_B(x).float()
+    loss = weights.lambda_rec * objective.reconstruction_loss(reconstructed, batch.nir)
+    loss.backward(inputs=[x, *G_B.parameters()])
+    on_x["rec"] = _take_gradient(x)
+    values["loss/rec"] = loss.detach()
+
+
+def _luminance(batch: Batch, x: Image, weights: Weights, values: Values, on_x: Values) -> None:
+    """Eq. 4, for G_A."""
+    loss = weights.lambda_y * objective.luminance_loss(x, batch.nir)
+    (on_x["y"],) = torch.autograd.grad(loss, x)
+    values["loss/y"] = loss.detach()
+
+
+def _identity(F: nn.Module, batch: Batch, x: Image, weights: Weights, values: Values, on_x: Values) -> None:
+    """Eq. 3, for G_A; F is fixed and its features of I_V are known."""
+    assert batch.vis_features is not None
+    with mixed_precision(weights, x):
+        features = F(to_lightcnn_input(x).contiguous(memory_format=torch.channels_last)).float()
+    loss = weights.lambda_id * objective.identity_loss(batch.vis_features, features)
+    (on_x["id"],) = torch.autograd.grad(loss, x)
+    values["loss/id"] = loss.detach()
+
+
+def _attention_warping(
+    Att: Attention, batch: Batch, x: Image, weights: Weights, values: Values, on_x: Values
+) -> None:
+    """Eq. 7 for the attention network and Eq. 8 for G_A; both take images in [0, 1]."""
+    generated, warped = (x + 1) / 2, (batch.warped + 1) / 2
+    with mixed_precision(weights, x):
+        attention = Att(batch.nir, batch.warped).float()
+    L_A = objective.attention_loss(attention, generated.detach(), warped, weights.alpha)
+    L_A.backward(inputs=list(Att.parameters()))
+    loss = weights.lambda_awm * objective.attention_warping_loss(attention, generated, warped)
+    (on_x["awm"],) = torch.autograd.grad(loss, x)
+    values["loss/awm"], values["attention/loss"] = loss.detach(), L_A.detach()
+    values["attention/mean"] = attention.detach().mean()
+    values["attention/spread"] = attention.detach().flatten(1).std(1).mean()
+
+
+def _dependence(
+    N_E: Dependence, batch: Batch, x: Image, weights: Weights, values: Values, on_x: Values
+) -> None:
+    """Eq. 9 for G_A and Eq. 10, twice and with the penalty, for N_E."""
+    group = weights.group
+    with mixed_precision(weights, x):
+        phi = N_E.phi(x)
+        psi_V, psi_N = N_E.psi(torch.cat([batch.vis, batch.nir])).chunk(2)
+    I_GV = objective.mutual_information(N_E.pair_scores(phi, psi_V, group))
+    I_GN = objective.mutual_information(N_E.pair_scores(phi, psi_N, group))
+    L_MIC = weights.lambda_mic * objective.mutual_information_constraint(I_GV, I_GN)
+    (on_x["mic"],) = torch.autograd.grad(L_MIC, x, retain_graph=True)
+    penalty = weights.penalty * objective.gradient_penalty(_dependence_slope(N_E, batch, x, weights))
+    (penalty - I_GV - I_GN).backward(inputs=list(N_E.parameters()))
+    values["loss/mic"], values["dependence/penalty"] = L_MIC.detach(), penalty.detach()
+    values["dependence/I_GV"], values["dependence/I_GN"] = I_GV.detach(), I_GN.detach()
+
+
+def _dependence_slope(N_E: Dependence, batch: Batch, x: Image, weights: Weights) -> Float[Tensor, "b n"]:
+    """Slope of N_E(a, b) between a pair of the joint and one of the product of the marginals.
+
+    The pairs share a, so b alone moves, from b_i to its neighbour in the group. Every other b is an NIR
+    image.
+    """
+    first = torch.arange(len(x), device=x.device) % 2 == 0
+    b = torch.where(first[:, None, None, None], batch.vis, batch.nir)
+    # Groups start at even places, so shifting by two keeps VIS with VIS; groups of two can only shift
+    # by one.
+    shift = 2 if weights.group > 2 else 1
+    other = b.unflatten(0, (-1, weights.group)).roll(shift, 1).flatten(0, 1)
+    mix = batch.mix[:, None, None, None]
+    a, between = x.detach().requires_grad_(), (mix * b + (1 - mix) * other).requires_grad_()
+    with mixed_precision(weights, x):
+        scores = N_E(a, between)
+    slopes = torch.autograd.grad(scores.sum(), (a, between), create_graph=True)
+    return torch.cat([slope.float().flatten(1) for slope in slopes], 1)
+
+
+def _norm_per_image(gradient: Image) -> Float[Tensor, ""]:
+    """Mean norm of the gradient of one image's own loss; the losses are means over the batch."""
+    return gradient.flatten(1).norm(dim=1).mean() * len(gradient)
+
+
+def _take_gradient(x: Image) -> Image:
+    """Empties a leaf's ``grad`` and returns what was there."""
+    gradient, x.grad = x.grad, None
+    assert gradient is not None
+    return gradient
