@@ -46,7 +46,6 @@ from pcfh.geometry.warp import inverse_distance_warp
 from pcfh.hallucinate import Hallucinator
 from pcfh.landmarks import LandmarkBackend, landmark_key, open_backend, read_landmarks
 from pcfh.metrics import face_mask, landmark_distance, mean_absolute_error, ssim
-from pcfh.training.checkpoint import load_generator
 
 BATCH = 16
 SHEET_PEOPLE = 8
@@ -113,12 +112,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Everything that is reported; writes the sheet."""
     detector = open_backend("blaze")
-    network, about = load_generator(options.generator)
-    prepared = open_prepared(options.prepared, network.size)
+    hallucinator = Hallucinator.from_file(options.generator)
+    prepared = open_prepared(options.prepared, hallucinator.size)
     protocol = prepared.protocol(options.protocol)
     nir_to_rgb = fit_colour(prepared.root, protocol.train)
-    probes = load_probes(options.database, options.prepared, options.protocol, network.size)
-    outputs = generate(options.generator, probes)
+    probes = load_probes(options.database, options.prepared, options.protocol, hallucinator.size)
+    outputs = generate(hallucinator, probes)
     images = [candidates(*pair, nir_to_rgb) for pair in zip(probes, outputs, strict=True)]
     quality = [image_scores(*pair) for pair in zip(probes, images, strict=True)]
     poses = pose_distances(detector, probes, outputs)
@@ -128,7 +127,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     people = [probe.record.subject for probe in probes]
     return {
         "environment": environment(),
-        "generator": {"sha256": sha256_of(options.generator), "size": network.size, "about": dict(about)},
+        "generator": {"size": hallucinator.size, **hallucinator.about},
         "prepared": {"manifest": sha256_of(options.prepared / MANIFEST), "protocol": options.protocol},
         "colour_regression": nir_to_rgb.tolist(),
         "quality": {row: summaries([q[row] for q in quality], people) for row in quality[0]},
@@ -238,9 +237,8 @@ def fit_colour(root: Path, train: Sequence[Record]) -> Float[np.ndarray, "3 3"]:
     return np.linalg.solve(normal, moment)
 
 
-def generate(generator: Path, probes: Sequence[Probe]) -> list[UInt8[np.ndarray, "s s 3"]]:
+def generate(hallucinator: Hallucinator, probes: Sequence[Probe]) -> list[UInt8[np.ndarray, "s s 3"]]:
     """The generator's output for each probe."""
-    hallucinator = Hallucinator.from_file(generator)
     outputs: list[UInt8[np.ndarray, "s s 3"]] = []
     for start in range(0, len(probes), BATCH):
         part = probes[start : start + BATCH]
@@ -376,12 +374,11 @@ def markdown(report: Mapping[str, Any]) -> str:
     found, distances, count = pose["found"], pose["distances"], len(report["probes"])
     ratio = "–" if pose["ratio"] is None else f"{pose['ratio']:.2f}"
     people, protocol = quality["generated"]["mae"].people, report["prepared"]["protocol"]
-    generator = report["generator"]
     lines = [
         f"`{report['command']}`",
         "",
         f"Protocol {protocol}, {count} probes of {people} people; mean over probes ± standard error over "
-        f"people. Generator of {generator['size']} pixels: {json.dumps(generator['about'])}.",
+        f"people. Generator: {json.dumps(report['generator'])}.",
         "",
         "| against the truth, inside the face | MAE | SSIM |",
         "|---|---|---|",

@@ -147,7 +147,7 @@ def cpu() -> Config:
             dependence_width=12,
         ),
         objective=Objective(reference_size=144, lambda_id=0.0),
-        training=Training(size=128, steps=4000, batch=8, log_every=10, image_every=250, checkpoint_every=100),
+        training=Training(size=128, steps=2400, batch=8, log_every=10, image_every=250, checkpoint_every=100),
     )
 
 

@@ -65,7 +65,7 @@ def part_corner(landmarks: Float[Tensor, "b 68 2"], part: Part, size: int) -> In
     """
     middle = landmarks[:, slice(*part.landmarks)].mean(1)
     side = landmarks.new_tensor([part.width, part.height])
-    corner = (middle - (side - 1) / 2).round()
+    corner = (middle - side / 2 + 1).floor()  # rounds halves upwards: round() would depend on the place
     return torch.minimum(corner.clamp(min=0), size - side).long()
 
 

@@ -13,7 +13,6 @@ from typing import Any
 from urllib.error import URLError
 
 import numpy as np
-import torch
 from jaxtyping import UInt8
 
 from pcfh.errors import UserError
@@ -78,5 +77,6 @@ def _open(device: str) -> Any:
     except URLError as error:
         raise UserError(
             f"the weights of 'fan' could not be downloaded ({error.reason}); on another machine download "
-            f"{' and '.join(WEIGHTS)} from {WEIGHTS_URL} and put them into {torch.hub.get_dir()}/checkpoints"
+            f"{' and '.join(WEIGHTS)} from {WEIGHTS_URL} and put them into "
+            "the folder hub/checkpoints of TORCH_HOME (~/.cache/torch)"
         ) from error

@@ -7,7 +7,6 @@ Windows are fine: backslashes, CRLF line ends, a byte order mark.
 
 import csv
 import math
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -15,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from pcfh.errors import UserError
+from pcfh.files import atomic_path
 
 COORDINATES = tuple(f"{axis}{point}" for point in range(68) for axis in "xy")
 
@@ -47,12 +47,10 @@ def read_landmarks(path: Path) -> dict[str, Float[np.ndarray, "68 2"]]:
 
 def write_landmarks(path: Path, landmarks: Mapping[str, Float[np.ndarray, "68 2"]]) -> None:
     """Writes a table of landmarks by path, rounded to a thousandth of a pixel."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8", newline="") as file:
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["path", *COORDINATES])
         table.writerows([name, *_rounded(points)] for name, points in landmarks.items())
-    temporary.replace(path)
 
 
 def _rounded(points: Float[np.ndarray, "68 2"]) -> list[str]:

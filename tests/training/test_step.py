@@ -1,0 +1,192 @@
+"""Which gradient reaches whom: the step against plain autograd of the whole objective."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from pcfh import objective
+from pcfh.models.lightcnn import to_lightcnn_input
+from pcfh.models.pcfh import PCFH
+from pcfh.training.step import Batch, Weights, backward
+
+WEIGHTS = Weights(
+    lambda_rec=2.5e-5,
+    lambda_id=0.002,
+    lambda_y=0.1,
+    lambda_awm=2.5e-5,
+    lambda_mic=0.1,
+    alpha=(3.0, 0.003, 1e-6),
+    penalty=10.0,
+    group=2,
+)
+
+
+class Recognizer(nn.Module):
+    """A frozen F that is small: 16 features of the grey image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.AvgPool2d(16), nn.Flatten(), nn.Linear(64, 16))
+        self.requires_grad_(False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layers(x)
+
+
+def model(awm: bool = True, mic: bool = True) -> PCFH:
+    torch.manual_seed(0)
+    return PCFH(
+        size=64,
+        generator_width=4,
+        generator_blocks=1,
+        local_blocks=1,
+        critic_width=4,
+        attention_width=4 if awm else 0,
+        dependence_width=4 if mic else 0,
+    )
+
+
+def batch(size: int = 4) -> Batch:
+    torch.manual_seed(1)
+    nir = (torch.rand(size, 1, 64, 64) * 2 - 1).expand(-1, 3, -1, -1)
+    vis = torch.rand(size, 3, 64, 64) * 2 - 1
+    return Batch(
+        nir=nir,
+        vis=vis,
+        warped=vis.flip(-1),
+        landmarks=torch.rand(size, 68, 2) * 64,
+        mix=torch.rand(size),
+        vis_features=torch.randn(size, 16),
+    )
+
+
+def gradients(net: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: p.grad.clone() for name, p in net.named_parameters() if p.grad is not None}
+
+
+def test_g_a_gets_the_gradient_of_the_sum_of_its_six_terms():
+    net, F, b, w = model(), Recognizer(), batch(), WEIGHTS
+    backward(net, F, b, w)
+    ours = gradients(net.G_A)
+    net.zero_grad()
+    G = net.G_A(b.nir, b.landmarks)
+    phi = net.N_E.phi(G)
+    I_GV = objective.mutual_information(net.N_E.pair_scores(phi, net.N_E.psi(b.vis), 2))
+    I_GN = objective.mutual_information(net.N_E.pair_scores(phi, net.N_E.psi(b.nir), 2))
+    total = objective.base_objective(
+        objective.adversarial_loss(net.D_A(G)),
+        w.lambda_rec * objective.reconstruction_loss(net.G_B(G), b.nir),
+        w.lambda_id * objective.identity_loss(b.vis_features, F(to_lightcnn_input(G))),
+        w.lambda_y * objective.luminance_loss(G, b.nir),
+    )
+    Att = net.Att(b.nir, b.warped)
+    total = total + w.lambda_awm * objective.attention_warping_loss(Att, (G + 1) / 2, (b.warped + 1) / 2)
+    total = total + w.lambda_mic * objective.mutual_information_constraint(I_GV, I_GN)
+    total.backward()
+    for name, expected in gradients(net.G_A).items():
+        torch.testing.assert_close(ours[name], expected, atol=1e-6, rtol=1e-3)
+
+
+def test_every_network_gets_the_gradient_of_its_own_loss_and_of_no_other():
+    net, b, w = model(), batch(), WEIGHTS
+    backward(net, Recognizer(), b, w)
+    ours = gradients(net)
+    assert set(ours) == {name for name, _ in net.named_parameters()}
+    net.zero_grad()
+    G = net.G_A(b.nir, b.landmarks).detach()
+    (w.lambda_rec * objective.reconstruction_loss(net.G_B(G), b.nir)).backward()
+    mix = b.mix[:, None, None, None]
+    between = (mix * b.vis + (1 - mix) * G).requires_grad_()
+    (slope,) = torch.autograd.grad(net.D_A(between).sum(), between, create_graph=True)
+    penalty = objective.gradient_penalty(slope.flatten(1))
+    (objective.critic_loss(net.D_A(b.vis), net.D_A(G)) + w.penalty * penalty).backward()
+    Att = net.Att(b.nir, b.warped)
+    objective.attention_loss(Att, (G + 1) / 2, (b.warped + 1) / 2, w.alpha).backward()
+    for name, expected in gradients(net).items():
+        assert not name.startswith(("G_A", "N_E"))
+        torch.testing.assert_close(ours[name], expected, atol=1e-6, rtol=1e-3)
+
+
+def test_n_e_climbs_both_estimates():
+    net, b = model(), batch()
+    no_penalty = Weights(**{**vars(WEIGHTS), "penalty": 0.0})
+    backward(net, None, b, no_penalty)
+    ours = gradients(net.N_E)
+    net.zero_grad()
+    phi = net.N_E.phi(net.G_A(b.nir, b.landmarks).detach())
+    scores = [net.N_E.pair_scores(phi, net.N_E.psi(other), 2) for other in (b.vis, b.nir)]
+    (-objective.mutual_information(scores[0]) - objective.mutual_information(scores[1])).backward()
+    for name, expected in gradients(net.N_E).items():
+        torch.testing.assert_close(ours[name], expected, atol=1e-7, rtol=1e-3)
+
+
+def test_the_recogniser_gets_no_gradient():
+    F = Recognizer().requires_grad_(True)
+    backward(model(), F, batch(), WEIGHTS)
+    assert all(p.grad is None for p in F.parameters())
+
+
+def test_nothing_is_updated():
+    net = model()
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    backward(net, None, batch(), WEIGHTS)
+    assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
+
+
+def test_g_a_runs_forward_once(monkeypatch):
+    net, calls = model(), []
+    net.G_A.register_forward_hook(lambda *_: calls.append(1))
+    backward(net, Recognizer(), batch(), WEIGHTS)
+    assert len(calls) == 1
+
+
+def test_the_values_are_the_terms_with_their_weights():
+    net, F, b, w = model(), Recognizer(), batch(), WEIGHTS
+    values, G = backward(net, F, b, w)
+    assert values["loss/rec"].item() == pytest.approx(
+        2.5e-5 * (net.G_B(G) - b.nir).abs().sum((1, 2, 3)).mean().item(), rel=1e-5
+    )
+    assert values["loss/ad"].item() == pytest.approx(-net.D_A(G).mean().item(), rel=1e-4, abs=1e-7)
+    Att = net.Att(b.nir, b.warped)
+    assert values["attention/mean"].item() == pytest.approx(Att.mean().item(), rel=1e-5)
+    assert values["attention/spread"].item() == pytest.approx(Att.flatten(1).std(1).mean().item(), rel=1e-4)
+    assert all(not value.requires_grad for value in values.values())
+
+
+def test_the_gradient_norm_of_the_luminance_term_has_a_closed_form():
+    """Each pixel's gradient is lambda_3 / pixels times the luma weights, whatever the batch."""
+    values, _ = backward(model(), None, batch(), WEIGHTS)
+    expected = 0.1 / (64 * 64) * math.sqrt(64 * 64 * (0.299**2 + 0.587**2 + 0.114**2))
+    assert values["gradient/y"].item() == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("off", "silent"), [("awm", ("loss/awm", "attention/")), ("mic", ("loss/mic", "dependence/"))]
+)
+def test_an_ablation_leaves_its_terms_out_and_trains_the_rest(off, silent):
+    net = model(**{off: False})
+    values, _ = backward(net, None, batch(), WEIGHTS)
+    assert not any(name.startswith(silent) for name in values)
+    assert all(p.grad is not None for p in net.parameters())
+
+
+def test_mixed_precision_stays_close_to_full_precision():
+    b = batch()
+    exact, _ = backward(model(), None, b, WEIGHTS)
+    mixed, _ = backward(model(), None, b, Weights(**{**vars(WEIGHTS), "bf16": True}))
+    for name in ("loss/rec", "loss/y", "loss/awm", "attention/mean"):
+        assert mixed[name].item() == pytest.approx(exact[name].item(), rel=0.02)
+
+
+def test_the_critic_loss_falls_when_only_the_critic_moves():
+    net, b = model(), batch()
+    optimizer = torch.optim.Adam(net.D_A.parameters(), 1e-3)
+    losses = []
+    for _ in range(30):
+        values, _ = backward(net, None, b, WEIGHTS)
+        optimizer.step()
+        net.zero_grad()
+        losses.append(values["critic/loss"].item())
+    assert losses[-1] < losses[0] - 0.01
