@@ -98,7 +98,7 @@ class Training:
     size: int = 256
     steps: int = 100_000
     batch: int = 8
-    group: int = 4
+    group: int = 8
     learning_rate: float = 2e-4
     beta_1: float = 0.5
     beta_2: float = 0.999
@@ -164,7 +164,14 @@ def tiny() -> Config:
         ),
         objective=Objective(reference_size=144, lambda_id=0.0),
         training=Training(
-            size=64, steps=300, batch=4, precision="fp32", log_every=5, image_every=100, checkpoint_every=50
+            size=64,
+            steps=300,
+            batch=4,
+            group=4,
+            precision="fp32",
+            log_every=5,
+            image_every=100,
+            checkpoint_every=50,
         ),
     )
 

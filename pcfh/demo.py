@@ -1,0 +1,185 @@
+"""The whole method on built-in data: faces are drawn, prepared, trained on, translated and measured.
+
+    <out>/faces      the drawn database, half of its people for training
+    <out>/prepared   its aligned crops
+    <out>/run        the training run
+    <out>/sheet.png  what became of people whom training never saw
+    <out>/demo.json  says that the folder is the demo's, and of which demo
+
+Called again, it goes on where it was stopped; another demo in the same folder starts afresh.
+
+Images are 8-bit crops of (row, column, channel), errors are in [0, 1].
+"""
+
+import dataclasses
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+from pcfh import __version__
+from pcfh.config import Config, to_dict
+from pcfh.config import tiny as tiny_config
+from pcfh.data.casia import LANDMARKS_FILE, read_casia
+from pcfh.data.images import read_image, write_png
+from pcfh.data.prepare import PrepareOptions, prepare
+from pcfh.data.prepared import crop_landmarks, crops_folder, read_manifest
+from pcfh.data.records import Record
+from pcfh.drawn import CAPTURES, draw_database
+from pcfh.errors import UserError
+from pcfh.files import write_atomically
+from pcfh.geometry.align import align_image, crop_of, similarity
+from pcfh.hallucinate import Hallucinator
+from pcfh.metrics import face_mask, mean_absolute_error
+from pcfh.training.loop import GENERATOR, Hooks, Job, train
+from pcfh.training.runtime import start_runtime
+
+MARK, SHEET = "demo.json", "sheet.png"
+FACES, PREPARED, RUN = "faces", "prepared", "run"
+_IDENTITIES, _DRAWN_SIZE, _SEED = 16, 128, 0
+_PROTOCOL = "1"
+_TITLES = ("NIR", "generated", "true VIS")
+_ZOOM, _BLOCKS, _GAP, _HEADER = 2, 2, 8, 24  # the sheet: enlargement, people side by side, pixels
+
+Say = Callable[[str], None]
+Crop = UInt8[np.ndarray, "s s 3"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Probe:
+    """A NIR crop of the test with its landmarks, and the VIS image of the same moment."""
+
+    subject: str
+    nir: UInt8[np.ndarray, "s s 3"]
+    truth: UInt8[np.ndarray, "s s 3"]
+    landmarks: Float[np.ndarray, "68 2"]
+
+
+def run_demo(out: Path, *, steps: int | None = None, say: Say = lambda line: None) -> Path:
+    """Draws, prepares, trains, translates and measures.
+
+    Args:
+        out: folder to write to: a new one, an empty one or an earlier demo's.
+        steps: of training; None takes the tiny preset's.
+        say: gets each line of what goes on.
+
+    Returns:
+        The sheet of pictures: NIR, generated and true VIS faces of people whom training never saw.
+
+    Raises:
+        UserError: the folder holds something else.
+    """
+    config = tiny_config()
+    if steps is not None:
+        config = dataclasses.replace(config, training=dataclasses.replace(config.training, steps=steps))
+    _claim(out, config)
+    _make_data(out, config.training.size, say)
+    _train(out, config, say)
+    probes = _probes(out, config.training.size)
+    hallucinator = Hallucinator.from_file(out / RUN / GENERATOR, device="cpu")
+    generated = hallucinator.crops(
+        np.stack([probe.nir for probe in probes]), np.stack([probe.landmarks for probe in probes])
+    )
+    write_png(out / SHEET, _sheet(probes, generated), hallucinator.marks())
+    say(_verdict(probes, generated))
+    return out / SHEET
+
+
+def _claim(out: Path, config: Config) -> None:
+    """Takes a folder for this demo, and clears away what another demo left in it."""
+    mark = out / MARK
+    demo = {"version": __version__, "identities": _IDENTITIES, "seed": _SEED, "size": _DRAWN_SIZE}
+    text = json.dumps({**demo, "config": to_dict(config)}).encode()
+    if mark.is_file():
+        if mark.read_bytes() == text:
+            return
+        for name in (RUN, PREPARED, FACES):
+            shutil.rmtree(out / name, ignore_errors=True)
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out}: expected a new or empty folder, or an earlier demo's; name another one")
+    write_atomically(mark, text)
+
+
+def _make_data(out: Path, size: int, say: Say) -> None:
+    faces = out / FACES
+    if not (faces / LANDMARKS_FILE).is_file():
+        say(f"drawing {_IDENTITIES} people, each {CAPTURES} times in visible and in near-infrared light")
+        draw_database(faces, identities=_IDENTITIES, seed=_SEED, size=_DRAWN_SIZE)
+    say(f"preparing: faces aligned to {size} x {size} pixels")
+    prepare(read_casia(faces), out / PREPARED, PrepareOptions(sizes=(size,), backend="given", layout="casia"))
+
+
+def _train(out: Path, config: Config, say: Say) -> None:
+    steps = config.training.steps
+    begin = time.monotonic()
+
+    def report(step: int, values: Mapping[str, float]) -> None:
+        if step % max(1, steps // 10) == 0 or step == steps:
+            say(f"step {step} of {steps}, {time.monotonic() - begin:.0f} s")
+
+    say(f"training on half of the people: {steps} steps")
+    job = Job(prepared=out / PREPARED, protocol=_PROTOCOL, run=out / RUN, config=config)
+    with start_runtime("cpu") as runtime:
+        train(job, runtime, Hooks(on_step=report))
+
+
+def _probes(out: Path, size: int) -> list[_Probe]:
+    """The test's NIR crops beside what they should become."""
+    manifest = read_manifest(out / PREPARED)
+    crops = crops_folder(out / PREPARED, size)
+    return [
+        _probe(out / FACES, record, crops / manifest.crops[record.path], size)
+        for record in manifest.source.protocol(_PROTOCOL).probe
+    ]
+
+
+def _probe(faces: Path, record: Record, crop: Path, size: int) -> _Probe:
+    """One of them; the truth is aligned by the landmarks of the NIR capture."""
+    assert record.landmarks is not None
+    matrix = similarity(np.array(record.landmarks), crop_of(size))
+    truth = read_image(faces / "truth" / record.subject / Path(record.path).name)
+    return _Probe(
+        subject=record.subject,
+        nir=read_image(crop),
+        truth=align_image(truth, matrix, size),
+        landmarks=crop_landmarks(record.landmarks, size),
+    )
+
+
+def _verdict(probes: Sequence[_Probe], generated: UInt8[np.ndarray, "b s s 3"]) -> str:
+    """The error of the generated faces beside that of the grey input."""
+    ours = np.mean([_error(probe, image) for probe, image in zip(probes, generated, strict=True)])
+    floor = np.mean([_error(probe, probe.nir) for probe in probes])
+    return (
+        f"{len(probes)} pictures of {len({probe.subject for probe in probes})} unseen people: mean absolute "
+        f"error to the true VIS face {ours:.3f}, that of the grey input {floor:.3f} (0 to 1)"
+    )
+
+
+def _error(probe: _Probe, image: UInt8[np.ndarray, "s s 3"]) -> float:
+    return mean_absolute_error(image / 255, probe.truth / 255, face_mask(probe.landmarks, len(image)))
+
+
+def _sheet(probes: Sequence[_Probe], generated: UInt8[np.ndarray, "b s s 3"]) -> UInt8[np.ndarray, "h w 3"]:
+    """One picture of each person, NIR | generated | true VIS, in blocks side by side under a header."""
+    chosen = [CAPTURES * person + person % CAPTURES for person in range(len(probes) // CAPTURES)]
+    side = probes[0].nir.shape[0] * _ZOOM
+    width, rows = len(_TITLES) * side + _GAP, -(-len(chosen) // _BLOCKS)
+    sheet = Image.new("RGB", (_BLOCKS * width - _GAP, _HEADER + rows * side), "white")
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
+    for place in range(_BLOCKS * len(_TITLES)):
+        block, column = divmod(place, len(_TITLES))
+        middle = block * width + (column + 0.5) * side
+        pen.text((middle, _HEADER / 2), _TITLES[column], fill="black", font=font, anchor="mm")
+    for place, index in enumerate(chosen):
+        row, block = divmod(place, _BLOCKS)
+        for column, image in enumerate((probes[index].nir, generated[index], probes[index].truth)):
+            enlarged = Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC)
+            sheet.paste(enlarged, (block * width + column * side, _HEADER + row * side))
+    return np.asarray(sheet)

@@ -1,0 +1,28 @@
+"""One drawn database for all tests that need faces; one thread, since several tests run side by side."""
+
+import pytest
+import torch
+
+from pcfh.data.casia import read_casia
+from pcfh.data.prepare import PrepareOptions, prepare
+from pcfh.drawn import draw_database
+
+
+def pytest_configure():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def drawn_database(tmp_path_factory):
+    """Six people of 96 x 96 pixels, three of them in training; read only."""
+    root = tmp_path_factory.mktemp("drawn")
+    draw_database(root, identities=6, seed=0, size=96)
+    return root
+
+
+@pytest.fixture(scope="session")
+def drawn_prepared(drawn_database, tmp_path_factory):
+    """Their crops of 64 x 64 pixels; read only."""
+    out = tmp_path_factory.mktemp("prepared")
+    prepare(read_casia(drawn_database), out, PrepareOptions(sizes=(64,), backend="given", layout="casia"))
+    return out

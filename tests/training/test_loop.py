@@ -1,0 +1,256 @@
+"""Runs that are stopped in every way, and what they give when they go on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from pcfh import config as C
+from pcfh.errors import UserError
+from pcfh.training.loop import CHECKPOINT, GENERATOR, Hooks, Job, TrainingStoppedError, new_state, train
+from pcfh.training.runtime import Runtime
+
+CPU = Runtime(rank=0, processes=1, device=torch.device("cpu"))
+SETTINGS = (
+    "training.steps=6",
+    "training.checkpoint_every=2",
+    "training.image_every=3",
+    "training.log_every=1",
+)
+
+
+def job(prepared: Path, run: Path, *settings: str) -> Job:
+    config = C.overridden(C.preset("tiny"), (*SETTINGS, *settings))
+    return Job(prepared=prepared, protocol="1", run=run, config=config)
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    content = torch.load(run / CHECKPOINT, weights_only=True)
+    average = {f"average.{k}": v for k, v in content["average"].items()}
+    moments = {
+        f"moment.{i}.{k}": v for i, state in content["optimizer"]["state"].items() for k, v in state.items()
+    }
+    return {**content["model"], **average, **moments}
+
+
+def assert_same_bits(a: Path, b: Path) -> None:
+    first, second = weights(a), weights(b)
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+@pytest.fixture(scope="module")
+def whole(drawn_prepared, tmp_path_factory) -> Path:
+    """A run of six steps without interruption."""
+    run = tmp_path_factory.mktemp("whole")
+    train(job(drawn_prepared, run), CPU)
+    return run
+
+
+def test_a_run_leaves_checkpoint_generator_pictures_and_scalars(whole):
+    assert {p.name for p in whole.iterdir()} == {
+        "checkpoint.pt",
+        "config.json",
+        "generator.safetensors",
+        "pictures",
+        "tensorboard",
+    }
+    assert [p.name for p in sorted((whole / "pictures").iterdir())] == ["0000003.png", "0000006.png"]
+
+
+def test_tensorboard_holds_every_term_the_attention_and_the_gradient_norms(whole):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(whole / "tensorboard"))
+    events.Reload()
+    names = set(events.Tags()["scalars"])
+    terms = {"ad", "rec", "y", "awm", "mic"}
+    assert {f"loss/{t}" for t in terms} | {f"gradient/{t}" for t in terms} <= names
+    assert {
+        "attention/mean",
+        "attention/spread",
+        "dependence/I_GV",
+        "dependence/I_GN",
+        "learning_rate",
+    } <= names
+    assert [e.step for e in events.Scalars("loss/rec")] == [1, 2, 3, 4, 5, 6]
+    assert len(events.Tags()["images"]) == 1
+
+
+def test_the_same_seed_gives_the_same_bits(whole, drawn_prepared, tmp_path):
+    train(job(drawn_prepared, tmp_path), CPU)
+    assert_same_bits(whole, tmp_path)
+
+
+def test_another_seed_gives_others(whole, drawn_prepared, tmp_path):
+    train(job(drawn_prepared, tmp_path, "training.seed=1"), CPU)
+    first, second = weights(whole), weights(tmp_path)
+    assert not torch.equal(first["G_A.whole.first.0.weight"], second["G_A.whole.first.0.weight"])
+
+
+@pytest.mark.parametrize("stop_after", [1, 3, 4])
+def test_stopped_at_any_step_and_resumed_it_gives_the_same_bits(whole, drawn_prepared, tmp_path, stop_after):
+    steps: list[int] = []
+    hooks = Hooks(
+        on_step=lambda step, _: steps.append(step), should_stop=lambda: len(steps) == stop_after - 1
+    )
+    state = train(job(drawn_prepared, tmp_path), CPU, hooks)
+    assert state.step == stop_after
+    train(job(drawn_prepared, tmp_path), CPU)
+    assert_same_bits(whole, tmp_path)
+
+
+def test_resumed_after_a_crash_between_checkpoints_it_gives_the_same_bits(whole, drawn_prepared, tmp_path):
+    def crash(step: int, _: object) -> None:
+        if step == 5:
+            raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        train(job(drawn_prepared, tmp_path), CPU, Hooks(on_step=crash))
+    assert torch.load(tmp_path / CHECKPOINT, weights_only=True)["step"] == 4
+    train(job(drawn_prepared, tmp_path), CPU)
+    assert_same_bits(whole, tmp_path)
+
+
+def command(prepared: Path, run: Path, *more: str) -> list[str]:
+    return [
+        *(sys.executable, "-m", "pcfh", "train", str(prepared), str(run), "--preset", "tiny"),
+        *("--device", "cpu", "--set", *SETTINGS, *more),
+    ]
+
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def start_and_wait_for_checkpoint(arguments: list[str], run: Path) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(arguments, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (run / CHECKPOINT).exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    return process
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_killed_from_outside_and_started_again_it_gives_the_same_bits(drawn_prepared, tmp_path, how, code):
+    more = ("training.steps=40", "training.checkpoint_every=3")
+    train(job(drawn_prepared, tmp_path / "whole", *more), CPU)
+    process = start_and_wait_for_checkpoint(
+        command(drawn_prepared, tmp_path / "run", *more), tmp_path / "run"
+    )
+    process.send_signal(how)
+    assert process.wait(60) == code
+    assert torch.load(tmp_path / "run" / CHECKPOINT, weights_only=True)["step"] < 40
+    finish(command(drawn_prepared, tmp_path / "run", *more))
+    assert_same_bits(tmp_path / "whole", tmp_path / "run")
+
+
+def finish(arguments: list[str]) -> None:
+    subprocess.run(arguments, env=ENVIRONMENT, check=True, capture_output=True, timeout=240)
+
+
+def torchrun(prepared: Path, run: Path, *more: str) -> list[str]:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    return [*launcher, *command(prepared, run, *more)[1:]]
+
+
+@pytest.mark.slow
+def test_two_processes_see_the_same_losses_as_one_with_the_doubled_batch_and_resume_exactly(
+    drawn_prepared, tmp_path
+):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    def scalars(run: Path) -> dict[str, list[float]]:
+        events = EventAccumulator(str(run / "tensorboard"))
+        events.Reload()
+        return {name: [e.value for e in events.Scalars(name)] for name in events.Tags()["scalars"]}
+
+    more = ("training.batch=8",)
+    train(job(drawn_prepared, tmp_path / "one", *more), CPU)
+    finish(torchrun(drawn_prepared, tmp_path / "two", *more))
+    one, two = scalars(tmp_path / "one"), scalars(tmp_path / "two")
+    assert one.keys() == two.keys()
+    for name, values in one.items():
+        assert two[name] == pytest.approx(values, rel=2e-3, abs=2e-5), name
+
+    process = start_and_wait_for_checkpoint(
+        torchrun(drawn_prepared, tmp_path / "cut", *more), tmp_path / "cut"
+    )
+    process.send_signal(signal.SIGTERM)
+    process.wait(60)
+    finish(torchrun(drawn_prepared, tmp_path / "cut", *more))
+    assert_same_bits(tmp_path / "two", tmp_path / "cut")
+
+
+def test_a_value_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(
+    drawn_prepared, tmp_path
+):
+    poisoned = job(drawn_prepared, tmp_path)
+    train(replace(poisoned, run=tmp_path), CPU, Hooks(should_stop=stop_after(4)))
+    content = torch.load(tmp_path / CHECKPOINT, weights_only=True)
+    content["model"]["G_B.whole.first.0.weight"][0] = float("nan")
+    torch.save(content, tmp_path / CHECKPOINT)
+    before = (tmp_path / CHECKPOINT).read_bytes()
+    with pytest.raises(TrainingStoppedError, match=r"not finite at step 5: loss/rec.*checkpoint\.pt"):
+        train(poisoned, CPU)
+    assert (tmp_path / CHECKPOINT).read_bytes() == before
+
+
+def stop_after(steps: int):
+    asked = iter(range(1, 1000))
+    return lambda: next(asked) >= steps
+
+
+def test_other_settings_in_the_same_folder_are_refused_and_named(whole, drawn_prepared):
+    with pytest.raises(UserError, match=r"config\.training\.learning_rate: the run has 0\.0002, now 0\.001"):
+        train(job(drawn_prepared, whole, "training.learning_rate=0.001"), CPU)
+
+
+def test_a_finished_run_is_left_as_it_is(whole, drawn_prepared):
+    before = weights(whole)
+    state = train(job(drawn_prepared, whole), CPU)
+    assert state.step == 6
+    assert all(torch.equal(before[key], value) for key, value in weights(whole).items())
+
+
+def test_the_identity_loss_needs_a_recogniser(drawn_prepared, tmp_path):
+    with pytest.raises(UserError, match=r"needs a recogniser.*objective\.lambda_id=0"):
+        train(job(drawn_prepared, tmp_path, "objective.lambda_id=0.002"), CPU)
+
+
+def test_the_identity_loss_trains_with_a_published_kind_of_recogniser(drawn_prepared, tmp_path):
+    from pcfh.models.lightcnn import build_lightcnn
+
+    file = tmp_path / "lightcnn.pth"
+    torch.save({"state_dict": build_lightcnn("lightcnn9").state_dict()}, file)
+    seen: dict[str, float] = {}
+    base = job(drawn_prepared, tmp_path / "run", "objective.lambda_id=0.002", "training.steps=1")
+    train(replace(base, recognizer=file), CPU, Hooks(on_step=lambda _, values: seen.update(values)))
+    assert seen["loss/id"] > 0 and seen["gradient/id"] > 0
+
+
+def test_an_unknown_protocol_lists_the_known_ones(drawn_prepared, tmp_path):
+    with pytest.raises(UserError, match="this database has: 1"):
+        train(replace(job(drawn_prepared, tmp_path), protocol="7"), CPU)
+
+
+def test_the_average_starts_as_the_generator_and_follows_it(drawn_prepared, tmp_path):
+    start = new_state(job(drawn_prepared, tmp_path).config, torch.device("cpu"))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(
+            start.average.state_dict().values(), start.model.G_A.state_dict().values(), strict=True
+        )
+    )
+    state = train(job(drawn_prepared, tmp_path, "training.steps=1"), CPU)
+    key = "whole.first.0.weight"
+    first, moved = start.average.state_dict()[key], state.model.G_A.state_dict()[key]
+    torch.testing.assert_close(state.average.state_dict()[key], first + 0.9 * (moved - first))
+    assert (tmp_path / GENERATOR).exists()
