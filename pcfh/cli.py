@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Literal
@@ -126,21 +127,16 @@ def train(
     config = configuration.overridden(configuration.preset(preset), settings)
     job = Job(prepared=data, protocol=protocol, run=run, config=config, recognizer=recognizer)
     keep_freed_memory()
+    steps = config.training.steps
     with start_runtime(device) as runtime, _stop_signals() as stopped:
-        bar = tqdm(total=config.training.steps, unit="step", disable=not runtime.is_first, dynamic_ncols=True)
-
-        def show(step: int, values: Mapping[str, float]) -> None:
-            bar.update(step - bar.n)
-            losses = {name[5:]: f"{value:.3f}" for name, value in values.items() if name.startswith("loss/")}
-            bar.set_postfix(losses, refresh=False)
-
-        state = run_train(job, runtime, Hooks(on_step=show, should_stop=lambda: bool(stopped)))
-        bar.close()
-        if runtime.is_first and state.step < config.training.steps:
+        with _bar("steps", steps, shown=runtime.is_first) as bar:
+            hooks = Hooks(on_step=partial(_show_step, bar), should_stop=lambda: bool(stopped))
+            state = run_train(job, runtime, hooks)
+        if runtime.is_first and state.step < steps:
             print(f"Stopped at step {state.step}; the same command goes on.", file=sys.stderr)
         elif runtime.is_first:
             print(f"Done: {run / GENERATOR}")
-    return 128 + stopped[0] if stopped and state.step < config.training.steps else 0
+    return 128 + stopped[0] if stopped and state.step < steps else 0
 
 
 @app.command
@@ -230,10 +226,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"pcfh: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("pcfh: interrupted; the same command goes on", file=sys.stderr)
+        print("pcfh: interrupted; what is written is whole, give the same command again", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(141)
+    except OSError as error:  # a full disk, a folder that must not be written to, ...
+        print(f"pcfh: {error}", file=sys.stderr)
+        sys.exit(2)
     sys.exit(code or 0)
 
 
@@ -247,20 +246,19 @@ def _database(
 ) -> tuple[Database, str]:
     """Reads the database that was named, in exactly one of the three ways."""
     train_list, gallery_list, probe_list = lists
-    ways = [casia is not None, nir is not None or vis is not None, root is not None]
-    if sum(ways) != 1:
+    ways = [casia, nir or vis or test_subjects, root or train_list or gallery_list or probe_list]
+    if sum(map(bool, ways)) != 1:
         raise UserError(
-            "name one database: --casia DIR, or --nir DIR --vis DIR, or --root DIR --train-list FILE"
+            "name one database: --casia DIR, or --nir DIR --vis DIR [--test-subjects ...], or --root DIR "
+            "--train-list FILE [--gallery-list FILE] [--probe-list FILE]"
         )
     if casia is not None:
         return read_casia(casia), "casia"
-    if root is not None:
-        if train_list is None:
-            raise UserError("--root needs --train-list FILE")
-        return read_flattened(root, train_list, gallery_list, probe_list), "flattened"
-    if nir is None or vis is None:
-        raise UserError("--nir and --vis go together")
-    return read_folder_pair(nir, vis, test_subjects=test_subjects), "folders"
+    if root is not None and train_list is not None:
+        return read_flattened(root, train_list, gallery_list, probe=probe_list), "flattened"
+    if nir is not None and vis is not None:
+        return read_folder_pair(nir, vis, test_subjects=test_subjects), "folders"
+    raise UserError("--root and --train-list go together, and so do --nir and --vis")
 
 
 def _report_failures(failures: Sequence[Failure]) -> int:
@@ -271,10 +269,16 @@ def _report_failures(failures: Sequence[Failure]) -> int:
     return 1 if failures else 0
 
 
-@contextmanager
-def _bar(unit: str, total: int) -> Iterator["tqdm[None]"]:
-    with tqdm(total=total, unit=f" {unit}", dynamic_ncols=True) as bar:
-        yield bar
+def _show_step(bar: "tqdm[None]", step: int, values: Mapping[str, float]) -> None:
+    if not bar.n:  # steps of an earlier call took none of this one's time
+        bar.initial = bar.n = bar.last_print_n = step - 1
+    bar.update(step - bar.n)
+    losses = {name[5:]: f"{value:.3f}" for name, value in values.items() if name.startswith("loss/")}
+    bar.set_postfix(losses, refresh=False)
+
+
+def _bar(unit: str, total: int, *, shown: bool = True) -> "tqdm[None]":
+    return tqdm(total=total, unit=f" {unit}", dynamic_ncols=True, disable=not shown)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ str.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -13,6 +14,13 @@ from typing import Any, Literal
 from pcfh.errors import UserError
 
 Precision = Literal["fp32", "bf16"]
+
+# Fields that must not be zero; no number may be negative.
+_POSITIVE = (
+    *("generator_width", "local_blocks", "critic_width", "attention_width", "dependence_width"),
+    *("reference_size", "size", "steps", "batch", "learning_rate"),
+    *("log_every", "image_every", "checkpoint_every"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,10 +89,11 @@ class Training:
         batch: NIR images of one step, over all processes.
         group: consecutive images among which Eq. 10 re-pairs; the batch of one process is a multiple of
             it. Fixed, so that the estimate does not depend on the number of processes.
-        learning_rate: of Adam, for all networks.
+        learning_rate: of Adam, for G_A, G_B and the attention network.
+        critic_rate: of Adam, for D_A and N_E.
         beta_1: of Adam.
         beta_2: of Adam.
-        constant: share of the steps before the learning rate starts to fall linearly to zero.
+        constant: share of the steps before the learning rates start to fall linearly to zero.
         ema: decay of the moving average of G_A's weights, which is what translates.
         precision: "fp32", or "bf16" for mixed precision.
         flip: mirrors half of the pairs.
@@ -100,6 +109,7 @@ class Training:
     batch: int = 8
     group: int = 8
     learning_rate: float = 2e-4
+    critic_rate: float = 2e-4
     beta_1: float = 0.5
     beta_2: float = 0.999
     constant: float = 0.5
@@ -147,7 +157,15 @@ def cpu() -> Config:
             dependence_width=12,
         ),
         objective=Objective(reference_size=144, lambda_id=0.0),
-        training=Training(size=128, steps=2400, batch=8, log_every=10, image_every=250, checkpoint_every=100),
+        training=Training(
+            size=128,
+            steps=2400,
+            batch=8,
+            learning_rate=5e-4,
+            log_every=10,
+            image_every=250,
+            checkpoint_every=100,
+        ),
     )
 
 
@@ -168,6 +186,7 @@ def tiny() -> Config:
             steps=300,
             batch=4,
             group=4,
+            learning_rate=5e-4,
             precision="fp32",
             log_every=5,
             image_every=100,
@@ -203,13 +222,15 @@ def overridden(config: Config, assignments: Iterable[str]) -> Config:
             type.
     """
     for assignment in assignments:
-        key, equals, text = assignment.partition("=")
-        group_name, _, name = key.strip().partition(".")
+        key, equals, text = (part.strip() for part in assignment.partition("="))
         known = known_fields()
-        if not equals or key.strip() not in known:
-            raise UserError(f"unknown setting {assignment!r}; expected one of\n  " + "\n  ".join(known))
+        if key not in known:
+            raise UserError(f"unknown setting {key!r}; expected one of\n  " + "\n  ".join(known))
+        if not equals:
+            raise UserError(f"setting {key!r} has no value; expected {key}=VALUE")
+        group_name, _, name = key.partition(".")
         group = getattr(config, group_name)
-        value = _parse(text.strip(), type(getattr(group, name)), key)
+        value = _parse(text, type(getattr(group, name)), key)
         config = dataclasses.replace(config, **{group_name: dataclasses.replace(group, **{name: value})})
     return config
 
@@ -240,6 +261,7 @@ def validate(config: Config, processes: int = 1) -> None:
     Raises:
         UserError: says which and what to set instead.
     """
+    _require_ranges(config)
     t = config.training
     if t.precision not in ("fp32", "bf16"):
         raise UserError(f"training.precision={t.precision!r}: expected fp32 or bf16")
@@ -250,18 +272,26 @@ def validate(config: Config, processes: int = 1) -> None:
             f"training.batch={t.batch}: expected a multiple of processes x training.group = "
             f"{processes} x {t.group}"
         )
-    positive = ("steps", "log_every", "image_every", "checkpoint_every", "learning_rate")
-    for name in positive:
-        if getattr(t, name) <= 0:
-            raise UserError(f"training.{name}={getattr(t, name)}: expected a positive number")
-    if not (0 <= t.ema < 1 and 0 <= t.constant < 1):
-        raise UserError(f"training.ema={t.ema}, training.constant={t.constant}: expected 0 <= value < 1")
+    for name in ("ema", "constant", "beta_1", "beta_2"):
+        if getattr(t, name) >= 1:
+            raise UserError(f"training.{name}={getattr(t, name)}: expected 0 <= value < 1")
 
 
-def learning_rate(config: Config, step: int) -> float:
-    """Constant, then linear to zero at the last step."""
+def _require_ranges(config: Config) -> None:
+    """Refuses numbers that are negative, or zero where that means nothing."""
+    for group, fields in to_dict(config).items():
+        for name, value in fields.items():
+            if isinstance(value, str):
+                continue
+            if value < 0 or (value == 0 and name in _POSITIVE):
+                least = "a positive number" if name in _POSITIVE else "no negative number"
+                raise UserError(f"{group}.{name}={value}: expected {least}")
+
+
+def rate_factor(config: Config, step: int) -> float:
+    """What the learning rates are multiplied by: one, then linear to zero at the last step."""
     t = config.training
-    return t.learning_rate * min(1.0, (t.steps - step) / (t.steps * (1 - t.constant)))
+    return min(1.0, (t.steps - step) / (t.steps * (1 - t.constant)))
 
 
 def pixel_weight(weight: float, objective: Objective, size: int) -> float:
@@ -278,5 +308,8 @@ def _parse(text: str, kind: type, key: str) -> int | float | bool | str:
     try:
         value: int | float | str = kind(text)
     except ValueError:
-        raise UserError(f"{key}={text}: expected {kind.__name__}") from None
+        expected = "a whole number" if kind is int else "a number"
+        raise UserError(f"{key}={text}: expected {expected}") from None
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{key}={text}: expected a finite number")
     return value

@@ -1,7 +1,7 @@
 """A tiny database of drawn faces, so that everything can be tried without any real one.
 
 Shaded cartoons with exact landmarks, in visible and in near-infrared light by rule: in the latter skin is
-bright and alike for every tone, lips are hardly darker than skin, irises are light, the background is dark,
+bright whatever its tone, lips are hardly darker than skin, irises are light, the background is dark,
 and the light is a frontal flash that falls off to the sides.
 
 Faces are laid out in their own plane: (x, y), x to the right, y down, the origin between the eyes, in half
@@ -183,9 +183,9 @@ def _write_lists(folder: Path, train: Sequence[str], test: Sequence[str]) -> Non
 
 def random_face(rng: np.random.Generator) -> DrawnFace:
     """A person; dark skin goes with dark hair and eyes, as it mostly does."""
-    tone = rng.uniform()
+    tone = rng.uniform() ** 1.5
     skin = _between(((0.97, 0.83, 0.75), (0.87, 0.66, 0.52), (0.62, 0.42, 0.30), (0.36, 0.23, 0.17)), tone)
-    dark = min(1.0, 0.75 * tone + rng.uniform(0, 0.7))
+    dark = min(1.0, 0.9 * tone + rng.uniform(0, 0.5))
     hair = _between(((0.86, 0.70, 0.42), (0.56, 0.33, 0.17), (0.27, 0.17, 0.11), (0.08, 0.07, 0.07)), dark)
     iris = _between(((0.42, 0.62, 0.78), (0.40, 0.52, 0.36), (0.42, 0.27, 0.14), (0.24, 0.14, 0.08)), dark)
     red = rng.uniform(0.2, 0.7)
@@ -208,10 +208,10 @@ def random_face(rng: np.random.Generator) -> DrawnFace:
         hair_length=rng.choice([0.1, rng.uniform(0.9, 2.2)]),
         parting=rng.uniform(-0.6, 0.6),
         stubble=max(0.0, rng.uniform(-0.8, 0.6)),
-        skin=Paint(skin, 0.80 - 0.06 * tone, skin=1.0),
+        skin=Paint(skin, 0.84 - 0.14 * tone, skin=1.0),
         hair=Paint(hair, 0.52 - 0.36 * dark, hair=1.0),
         iris=Paint(iris, 0.52 - 0.14 * dark),
-        lips=Paint(lips, 0.72 - 0.06 * tone, skin=1.0),
+        lips=Paint(lips, 0.76 - 0.14 * tone, skin=1.0),
         clothes=Paint(_muted(rng), rng.uniform(0.2, 0.5)),
     )
 
@@ -232,7 +232,7 @@ def random_capture(rng: np.random.Generator, *, neutral: bool) -> Capture:
     return replace(
         moment,
         light=(bright + warm, bright, bright - warm),
-        light_from=(rng.uniform(-0.7, 0.7), rng.uniform(-0.7, 0.0), 1.0),
+        light_from=(rng.uniform(-0.5, 0.5), rng.uniform(-0.6, -0.1), 1.0),
         background=Paint(_muted(rng), _WALL.nir),
     )
 
@@ -362,6 +362,11 @@ def _arch(across: float, up: float, depth: float, yaw: float) -> Line:
     return _turned(over, yaw)
 
 
+def _cap(face: DrawnFace, yaw: float) -> Line:
+    """The outer line of the hair on the head."""
+    return _arch(1.0 + 0.6 * face.hair_volume, 1.1 + face.hair_volume, -0.5, yaw)
+
+
 class _Canvas:
     """Flat paints, finer than pixels.
 
@@ -445,6 +450,7 @@ def _paint_body(canvas: _Canvas, face: DrawnFace, yaw: float) -> None:
 def _paint_head(canvas: _Canvas, face: DrawnFace, yaw: float, points: Landmarks) -> None:
     for ear, side in ((points[1], -1), (points[15], 1)):
         canvas.fill(_ellipse(_moved(ear, 0.03 * side, -0.03), 0.13, 0.26), _scaled(face.skin, 0.9, 0.85))
+    canvas.fill(_cap(face, yaw), face.hair)  # seen past the temple of a head that is turned
     skull = _arch(1.0, 1.1, -0.6, yaw)
     canvas.fill(np.concatenate([_curve(points[:17]), skull]), face.skin)
 
@@ -483,8 +489,7 @@ def _paint_hair(canvas: _Canvas, face: DrawnFace, yaw: float) -> None:
     crest = np.array([[0.5 * part, low - 0.08, 0.15]])
     line = np.concatenate([left, crest, left[::-1] * (-1, 1, 1)])
     line[[3, 5], 1] += (0.1 * part, -0.1 * part)
-    over = _arch(1.0 + 0.6 * face.hair_volume, 1.1 + face.hair_volume, -0.5, yaw)
-    canvas.fill(np.concatenate([_curve(_turned(line, yaw)), over]), face.hair)
+    canvas.fill(np.concatenate([_curve(_turned(line, yaw)), _cap(face, yaw)]), face.hair)
 
 
 def _plane_grid(place: Placement, size: int) -> Float[np.ndarray, "{size} {size} 2"]:

@@ -73,13 +73,12 @@ class Hallucinator:
             backend: see the class.
 
         Raises:
-            UserError: the file is absent, damaged or something else.
+            UserError: the file is absent, damaged or something else, or the device is not usable.
         """
+        chosen = _usable_device(device)
         generator, about = load_generator(Path(path))
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
         about = {**about, "model": sha256_of(Path(path))}
-        return cls(generator, about=about, device=device, backend=backend)
+        return cls(generator, about=about, device=chosen, backend=backend)
 
     @property
     def size(self) -> int:
@@ -97,7 +96,7 @@ class Hallucinator:
 
         Raises:
             NoFaceError: none was found.
-            UserError: the landmarks are not a face's.
+            UserError: the landmarks are not a face's, or not of this picture.
         """
         face = self.align(image, landmarks)
         return self.crops(face.crop[None], face.landmarks[None])[0]
@@ -108,6 +107,7 @@ class Hallucinator:
         """Finds a face and cuts it out as the generator takes it; see ``__call__``."""
         if landmarks is None:
             landmarks = self.locate(image)
+        _require_inside(image, landmarks)
         matrix = similarity(landmarks, crop_of(self.size))
         crop = align_image(grey(image), matrix, self.size)
         return AlignedFace(crop=np.repeat(crop, 3, axis=2), landmarks=transform_points(matrix, landmarks))
@@ -119,7 +119,7 @@ class Hallucinator:
 
         Raises:
             NoFaceError: no landmarks were given and no face was found.
-            UserError: the image has another size than the model's.
+            UserError: the image has another size than the model's, or the landmarks are not of it.
         """
         if image.shape[:2] != (self.size, self.size):
             raise UserError(
@@ -128,6 +128,7 @@ class Hallucinator:
             )
         if landmarks is None:
             landmarks = self.locate(image)
+        _require_inside(image, landmarks)
         return AlignedFace(crop=np.repeat(grey(image), 3, axis=2), landmarks=landmarks)
 
     def locate(self, image: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "68 2"]:
@@ -157,8 +158,8 @@ class Hallucinator:
             crops: three equal channels.
             landmarks: in pixels of the crops.
         """
-        nir = torch.from_numpy(crops).to(self._device).permute(0, 3, 1, 2).float() / 127.5 - 1
-        points = torch.from_numpy(landmarks).to(self._device, torch.float32)
+        nir = torch.from_numpy(np.array(crops)).to(self._device).permute(0, 3, 1, 2).float() / 127.5 - 1
+        points = torch.from_numpy(np.array(landmarks)).to(self._device, torch.float32)
         vis = self._generator(nir, points)
         bytes_ = ((vis + 1) * 127.5).round().clamp(0, 255).byte()
         return np.ascontiguousarray(bytes_.permute(0, 2, 3, 1).cpu().numpy())
@@ -174,10 +175,34 @@ class Hallucinator:
         }
 
 
+def _usable_device(name: str) -> torch.device:
+    """Looks a device up and tries it; "auto" is a GPU if there is one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(
+            f"device {name!r} is not usable here; expected auto, cpu, cuda or cuda:1 where there is a GPU"
+        ) from error
+
+
+def _require_inside(image: UInt8[np.ndarray, "h w 3"], landmarks: Float[np.ndarray, "68 2"]) -> None:
+    """Refuses landmarks that belong to another picture, or to this one at another size."""
+    inner = landmarks[17:]  # the jaw may well lie outside
+    (x, y), extent = inner.mean(0), np.ptp(inner, axis=0).max()
+    height, width = image.shape[:2]
+    if not (0 <= x < width and 0 <= y < height and extent <= max(width, height)):
+        raise UserError(
+            f"the landmarks do not lie inside the picture of {width} x {height} pixels; give landmarks in "
+            "pixels of this file"
+        )
+
+
 # What photo agencies and browsers look for: IPTC's digital source type for images made by a trained
 # model.
 _XMP = (
-    '<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
+    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
     '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
     'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" Iptc4xmpExt:DigitalSourceType='
     '"http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"/></rdf:RDF></x:xmpmeta>'

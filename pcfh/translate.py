@@ -1,5 +1,6 @@
 """Translating files and folders: a bad picture gets a line of its own and the rest goes on."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -49,26 +50,20 @@ class TranslateOptions:
 def plan_items(sources: Sequence[Path], out: Path) -> list[Item]:
     """Lists the pictures of files and folders, and the PNG file that each becomes below ``out``.
 
-    Folders keep their structure. A name that two pictures would share (a.jpg and a.bmp) keeps its
-    extension.
+    Folders keep their structure; hidden files, and ``out`` where it lies inside of one, are passed over. A
+    name that two pictures would share (a.jpg and a.bmp) keeps its extension.
 
     Raises:
-        UserError: a source does not exist, nothing is there to translate, or an output would replace an
-            input.
+        UserError: a source does not exist, nothing is there to translate, ``out`` is a source or a file, or
+            an output would replace an input.
     """
-    found = [(path, name) for source in sources for path, name in _pictures(source)]
+    _require_other_folder(sources, out)
+    found = [(path, name) for source in sources for path, name in _pictures(source, out)]
     if not found:
         raise UserError(
             f"no pictures in {', '.join(map(str, sources))}; known endings: {' '.join(IMAGE_SUFFIXES)}"
         )
-    stems = [str(name.with_suffix("")) for _, name in found]
-    targets = [
-        out / (f"{name}.png" if stems.count(stem) > 1 else f"{stem}.png")
-        for (_, name), stem in zip(found, stems, strict=True)
-    ]
-    if len(set(targets)) < len(targets):
-        twice = next(target for target in targets if targets.count(target) > 1)
-        raise UserError(f"{twice} would be written twice; translate the sources into folders of their own")
+    targets = _targets([name for _, name in found], out)
     inputs = {path.resolve() for path, _ in found}
     replaced = [target for target in targets if target.resolve() in inputs]
     if replaced:
@@ -142,16 +137,44 @@ def _write(hallucinator: Hallucinator, faces: Sequence[tuple[Item, AlignedFace]]
     return failures
 
 
-def _pictures(source: Path) -> Iterator[tuple[Path, Path]]:
+def _require_other_folder(sources: Sequence[Path], out: Path) -> None:
+    """Refuses an output folder whose pictures would be taken for inputs the next time."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file; expected a folder to write to")
+    if out.resolve() in {source.resolve() for source in sources}:
+        raise UserError(f"{out} is a folder of inputs; choose another output folder")
+
+
+def _targets(names: Sequence[Path], out: Path) -> list[Path]:
+    """The PNG file of each picture; case does not tell two apart, because it does not on every disk."""
+    stems = [name.with_suffix("") for name in names]
+    shared = Counter(str(stem).lower() for stem in stems)
+    targets = [
+        out / (f"{name}.png" if shared[str(stem).lower()] > 1 else f"{stem}.png")
+        for name, stem in zip(names, stems, strict=True)
+    ]
+    written = Counter(str(target).lower() for target in targets)
+    twice = [target for target in targets if written[str(target).lower()] > 1]
+    if twice:
+        raise UserError(f"{twice[0]} would be written twice; translate the sources into folders of their own")
+    return targets
+
+
+def _pictures(source: Path, out: Path) -> Iterator[tuple[Path, Path]]:
     """The pictures of a source, each with its name below it; a named file is taken whatever its ending."""
     if source.is_dir():
+        skipped = out.resolve() if out.resolve().is_relative_to(source.resolve()) else None
         for path in sorted(source.rglob("*")):
-            if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES:
+            if _is_picture(path) and not (skipped and path.resolve().is_relative_to(skipped)):
                 yield path, path.relative_to(source)
     elif source.is_file():
         yield source, Path(source.name)
     else:
         raise UserError(f"{source}: no such file or folder")
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
 def _reason(error: UserError, item: Item) -> str:

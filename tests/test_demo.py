@@ -43,7 +43,7 @@ def test_near_infrared_columns_of_the_sheet_are_grey_and_true_ones_in_colour(dem
 
 def test_the_last_line_gives_the_error_of_the_grey_input_beside_that_of_the_output(demo):
     match = re.search(
-        r"24 pictures of 8 unseen people.* face ([\d.]+), that of the grey input ([\d.]+)", demo[1][-1]
+        r"48 pictures of 16 unseen people.* face ([\d.]+), that of the grey input ([\d.]+)", demo[1][-1]
     )
     assert match
     assert 0 < float(match[1]) < 1
@@ -67,7 +67,7 @@ def test_another_demo_in_the_same_folder_starts_afresh_and_leaves_foreign_files_
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "checkpoint.pt").write_bytes(b"of another demo")
     (tmp_path / "notes.txt").write_text("mine")
-    (tmp_path / "demo.json").write_text("{}")
+    (tmp_path / "demo.json").write_text('{"format": "pcfh-demo", "version": "0.0.1"}')
     run_demo(tmp_path, steps=1)
     assert (tmp_path / "notes.txt").read_text() == "mine"
     assert json.loads((tmp_path / "run" / "config.json").read_text())["config"]["training"]["steps"] == 1
@@ -75,6 +75,13 @@ def test_another_demo_in_the_same_folder_starts_afresh_and_leaves_foreign_files_
 
 def test_a_folder_with_other_things_is_refused(tmp_path):
     (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(UserError, match="new or empty folder, or an earlier demo's"):
+        run_demo(tmp_path, steps=1)
+
+
+def test_what_is_called_as_the_demos_files_but_is_not_is_refused(tmp_path):
+    (tmp_path / "demo.json").write_text('{"slides": 12}')
+    (tmp_path / "run").mkdir()
     with pytest.raises(UserError, match="new or empty folder, or an earlier demo's"):
         run_demo(tmp_path, steps=1)
 

@@ -9,7 +9,7 @@ from PIL import Image
 from pcfh.data.casia import read_casia
 from pcfh.data.prepared import read_manifest
 from pcfh.data.records import subjects
-from pcfh.drawn import Capture, Paint, draw, draw_database, random_capture, random_face
+from pcfh.drawn import Capture, draw, draw_database, random_capture, random_face
 from pcfh.geometry.mirror import mirror_points
 
 SIZE = 96
@@ -98,7 +98,7 @@ def test_every_near_infrared_capture_has_its_truth(drawn_database):
 
 def test_truth_shows_the_moment_of_the_near_infrared_capture(drawn_database):
     for record in read_casia(drawn_database).protocol("1").probe:
-        points = np.array(record.landmarks)[36:]  # eyes and mouth: dark in both lights
+        points = np.array(record.landmarks)[17:48]  # brows and eyes are dark in both lights
         (left, top), (right, bottom) = points.min(0).astype(int), points.max(0).astype(int)
         part = (slice(top, bottom), slice(left, right))
         nir = pixels(drawn_database / record.path)[part]
@@ -184,18 +184,15 @@ def test_visible_light_changes_nothing_else(face):
     np.testing.assert_array_equal(a.nir, b.nir)
 
 
-def test_near_infrared_hardly_sees_the_tone_of_skin(face):
-    pale, dark = ((0.97, 0.83, 0.75), 0.80), ((0.36, 0.23, 0.17), 0.74)
-    a, b = (draw(replace(face, skin=Paint(*skin, skin=1.0)), STILL, SIZE) for skin in (pale, dark))
-    assert abs(level(a.nir, forehead(a)) - level(b.nir, forehead(b))) < 20
-    assert (level(a.vis, forehead(a)) - level(b.vis, forehead(b)) > 100).all()
+def test_random_people_differ_far_less_in_near_infrared_than_in_visible_skin():
+    skins = [person.skin for person in people(50)]
+    assert np.ptp([skin.nir for skin in skins]) < 0.25 * np.ptp([skin.rgb[1] for skin in skins])
 
 
-def test_random_people_have_skin_of_one_near_infrared_brightness():
-    bright = [person.skin.nir for person in people(50)]
-    visible = [person.skin.rgb[1] for person in people(50)]
-    assert max(bright) - min(bright) < 0.07
-    assert max(visible) - min(visible) > 0.5
+def test_skin_is_bright_in_near_infrared_whatever_its_tone():
+    for person in people(20):
+        drawing = draw(person, STILL, SIZE)
+        assert level(drawing.nir, forehead(drawing)) > 160
 
 
 def test_the_background_is_dark_in_near_infrared_whatever_its_colour(face):

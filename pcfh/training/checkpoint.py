@@ -21,6 +21,7 @@ from pcfh.models.generator import Hallucination
 from pcfh.models.pcfh import PCFH
 
 _FORMAT = 1
+_KEYS = frozenset(("version", "identity", "step", "model", "average", "optimizer", "rng"))
 _GENERATOR_FORMAT = "pcfh-generator-1"
 
 
@@ -74,8 +75,12 @@ def load_checkpoint(path: Path, state: State, identity: Mapping[str, Any]) -> No
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises half a dozen unrelated types for a damaged file
-        raise UserError(f"{path}: not a readable checkpoint ({error}); start in a new run folder") from error
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        # Its text is left out: it would advise to switch the protection off.
+        raise UserError(
+            f"{path}: not a readable checkpoint, it is damaged or of another program; start in a new run "
+            "folder"
+        ) from error
+    if not isinstance(content, dict) or content.get("format") != _FORMAT or not content.keys() >= _KEYS:
         raise UserError(f"{path}: not a checkpoint of this version of pcfh; start in a new run folder")
     different = _differences(json.loads(content["identity"]), json.loads(json.dumps(identity)))
     if different:
@@ -83,9 +88,15 @@ def load_checkpoint(path: Path, state: State, identity: Mapping[str, Any]) -> No
             f"{path} belongs to another run:\n  " + "\n  ".join(different) + "\nstart in a new run folder, "
             "or give the settings of that run to go on with it"
         )
-    state.model.load_state_dict(content["model"])
-    state.average.load_state_dict(content["average"])
-    state.optimizer.load_state_dict(content["optimizer"])
+    try:
+        state.model.load_state_dict(content["model"])
+        state.average.load_state_dict(content["average"])
+        state.optimizer.load_state_dict(content["optimizer"])
+    except (RuntimeError, ValueError) as error:
+        raise UserError(
+            f"{path}: written by pcfh {content['version']}, whose networks were others; start in a new "
+            "run folder"
+        ) from error
     state.step = content["step"]
     torch.set_rng_state(content["rng"])
 
@@ -119,7 +130,8 @@ def load_generator(path: Path) -> tuple[Hallucination, Mapping[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+            # Copies, because the file's own tensors lie in the file.
+            weights = {key: file.get_tensor(key).to(torch.float32, copy=True) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path}: not a readable safetensors file ({error})") from error
     if metadata.get("format") != _GENERATOR_FORMAT:
@@ -127,14 +139,16 @@ def load_generator(path: Path) -> tuple[Hallucination, Mapping[str, Any]]:
             f"{path}: expected a generator ({_GENERATOR_FORMAT}), got "
             f"{metadata.get('format', 'no format mark')}; use the generator.safetensors of a training run"
         )
-    generator = Hallucination(**json.loads(metadata["arguments"]))
     try:
-        generator.load_state_dict(weights)
-    except RuntimeError as error:
-        raise UserError(f"{path}: its weights do not fit its own description ({error})") from error
-    return generator.eval().requires_grad_(False), {"version": metadata["version"]} | json.loads(
-        metadata["about"]
-    )
+        about = {"version": metadata["version"], **json.loads(metadata["about"])}
+        with torch.device("meta"):  # a false description may ask for more memory than there is
+            generator = Hallucination(**json.loads(metadata["arguments"]))
+        generator.load_state_dict(weights, assign=True)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise UserError(
+            f"{path}: its weights do not fit its own description; the file is damaged, take another copy"
+        ) from error
+    return generator.eval().requires_grad_(False), about
 
 
 def _differences(kept: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -122,7 +122,13 @@ def new_state(config: Config, device: torch.device) -> State:
     ).to(device)
     average = Hallucination(**model.G_A.arguments).to(device).eval().requires_grad_(False)
     average.load_state_dict(model.G_A.state_dict())
-    optimizer = torch.optim.Adam(model.parameters(), t.learning_rate, betas=(t.beta_1, t.beta_2), fused=True)
+    critics = [model.D_A, *([model.N_E] if model.N_E is not None else [])]
+    others = [model.G_A, model.G_B, *([model.Att] if model.Att is not None else [])]
+    groups = [
+        {"params": [p for network in networks for p in network.parameters()], "lr": rate, "full_rate": rate}
+        for networks, rate in ((others, t.learning_rate), (critics, t.critic_rate))
+    ]
+    optimizer = torch.optim.Adam(groups, betas=(t.beta_1, t.beta_2), fused=True)
     return State(model=model, average=average, optimizer=optimizer)
 
 
@@ -220,7 +226,7 @@ def _loop(
 def _update(state: State, config: Config) -> None:
     """Moves all weights along their gradients, and the average after them."""
     for group in state.optimizer.param_groups:
-        group["lr"] = configuration.learning_rate(config, state.step)
+        group["lr"] = group["full_rate"] * configuration.rate_factor(config, state.step)
     state.optimizer.step()
     state.optimizer.zero_grad(set_to_none=True)
     # A young average follows quickly, so that it forgets the first, random weights.
@@ -257,7 +263,7 @@ def _log(
 ) -> None:
     t = config.training
     if state.step % t.log_every == 0 or state.step == t.steps:
-        rate = configuration.learning_rate(config, state.step - 1)
+        rate = t.learning_rate * configuration.rate_factor(config, state.step - 1)
         monitor.scalars(state.step, {**values, "learning_rate": rate})
     if state.step % t.image_every == 0 or state.step == t.steps:
         monitor.grid(state.step, picture_grid(state.average, state.model.Att, maker.preview()))

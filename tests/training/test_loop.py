@@ -138,16 +138,16 @@ def start_and_wait_for_checkpoint(arguments: list[str], run: Path) -> subprocess
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143)])
 def test_killed_from_outside_and_started_again_it_gives_the_same_bits(drawn_prepared, tmp_path, how, code):
-    more = ("training.steps=40", "training.checkpoint_every=3")
+    more = ("training.steps=25", "training.checkpoint_every=3")
     train(job(drawn_prepared, tmp_path / "whole", *more), CPU)
     process = start_and_wait_for_checkpoint(
         command(drawn_prepared, tmp_path / "run", *more), tmp_path / "run"
     )
     process.send_signal(how)
     assert process.wait(60) == code
-    assert torch.load(tmp_path / "run" / CHECKPOINT, weights_only=True)["step"] < 40
+    assert torch.load(tmp_path / "run" / CHECKPOINT, weights_only=True)["step"] < 25
     finish(command(drawn_prepared, tmp_path / "run", *more))
     assert_same_bits(tmp_path / "whole", tmp_path / "run")
 
@@ -178,7 +178,9 @@ def test_two_processes_see_the_same_losses_as_one_with_the_doubled_batch_and_res
     one, two = scalars(tmp_path / "one"), scalars(tmp_path / "two")
     assert one.keys() == two.keys()
     for name, values in one.items():
-        assert two[name] == pytest.approx(values, rel=2e-3, abs=2e-5), name
+        assert two[name][0] == pytest.approx(values[0], rel=1e-4, abs=1e-6), name
+    for name in ("loss/rec", "loss/y", "loss/awm", "attention/loss", "attention/mean"):
+        assert two[name] == pytest.approx(one[name], rel=2e-3), name
 
     process = start_and_wait_for_checkpoint(
         torchrun(drawn_prepared, tmp_path / "cut", *more), tmp_path / "cut"

@@ -1,0 +1,173 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from pcfh import config as C
+from pcfh.errors import UserError
+from pcfh.objective import reconstruction
+from pcfh.training.loop import new_state, term_weights
+
+
+@pytest.mark.parametrize("name", C.PRESETS)
+def test_every_preset_is_valid(name):
+    C.validate(C.preset(name))
+
+
+@pytest.mark.parametrize("name", C.PRESETS)
+def test_every_preset_builds_networks_of_its_size(name):
+    config = C.preset(name)
+    with torch.device("meta"):
+        state = new_state(config, torch.device("meta"))
+    assert state.model.G_A.size == state.average.size == config.training.size
+
+
+@pytest.mark.parametrize("name", ["paper-256", "paper-144"])
+def test_the_papers_presets_have_the_papers_weights(name):
+    w = term_weights(C.preset(name))
+    assert (w.lambda_rec, w.lambda_id, w.lambda_y, w.lambda_awm) == (2.5e-5, 0.002, 0.1, 2.5e-5)
+    assert (w.lambda_mic, *w.alpha) == (0.1, 3.0, 0.003, 1e-6)
+
+
+def test_an_unknown_preset_lists_the_known_ones():
+    with pytest.raises(UserError, match=r"no preset 'papr'; known: paper-256, paper-144, cpu, tiny"):
+        C.preset("papr")
+
+
+@pytest.mark.parametrize(
+    ("assignment", "value"),
+    [
+        ("training.steps=7", 7),
+        ("training.learning_rate=1e-3", 0.001),
+        ("training.learning_rate=1", 1.0),
+        ("training.precision=fp32", "fp32"),
+        ("training.flip=false", False),
+        ("objective.mic=False", False),
+        ("objective.awm=TRUE", True),
+        (" networks.critic_width = 5 ", 5),
+    ],
+)
+def test_an_override_has_the_type_of_its_field(assignment, value):
+    group, _, name = assignment.partition("=")[0].strip().partition(".")
+    got = getattr(getattr(C.overridden(C.cpu(), [assignment]), group), name)
+    assert (got, type(got)) == (value, type(value))
+
+
+def test_an_override_leaves_all_other_fields_as_they_were():
+    changed = C.overridden(C.cpu(), ["training.steps=7", "objective.penalty=3"])
+    assert C.overridden(changed, ["training.steps=2400", "objective.penalty=10"]) == C.cpu()
+
+
+def test_the_last_of_two_overrides_of_one_field_counts():
+    assert C.overridden(C.cpu(), ["training.seed=1", "training.seed=2"]).training.seed == 2
+
+
+@pytest.mark.parametrize("key", ["training.stepz", "steps", "training", "", "Training.steps", "a.b.c"])
+def test_an_unknown_setting_lists_every_known_one(key):
+    with pytest.raises(UserError, match="unknown setting") as caught:
+        C.overridden(C.cpu(), [f"{key}=1"])
+    fields = [f"{g.name}.{f.name}" for g in dataclasses.fields(C.Config) for f in dataclasses.fields(g.type)]
+    assert str(caught.value).split("\n  ")[1:] == fields
+
+
+def test_a_setting_without_a_value_says_so():
+    with pytest.raises(UserError, match=r"'training\.steps' has no value; expected training\.steps=VALUE"):
+        C.overridden(C.cpu(), ["training.steps"])
+
+
+@pytest.mark.parametrize(
+    ("assignment", "expected"),
+    [
+        ("training.steps=many", "a whole number"),
+        ("training.steps=1.5", "a whole number"),
+        ("training.steps=", "a whole number"),
+        ("training.ema=high", "a number"),
+        ("training.learning_rate=nan", "a finite number"),
+        ("objective.penalty=inf", "a finite number"),
+        ("training.flip=1", "true or false"),
+        ("objective.awm=no", "true or false"),
+    ],
+)
+def test_a_value_of_another_type_is_refused(assignment, expected):
+    with pytest.raises(UserError, match=f"{assignment}: expected {expected}$"):
+        C.overridden(C.cpu(), [assignment])
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("training.precision=fp16", "expected fp32 or bf16"),
+        ("training.group=1", "at least 2"),
+        ("training.batch=0", "a positive number"),
+        ("training.batch=-8", "a positive number"),
+        ("training.batch=12", r"expected a multiple of processes x training\.group = 1 x 8"),
+        ("training.steps=0", "a positive number"),
+        ("training.learning_rate=0", "a positive number"),
+        ("training.checkpoint_every=0", "a positive number"),
+        ("training.seed=-1", "no negative number"),
+        ("training.warp_cache_mb=-1", "no negative number"),
+        ("training.ema=1", "0 <= value < 1"),
+        ("training.constant=1", "0 <= value < 1"),
+        ("training.beta_1=1.5", "0 <= value < 1"),
+        ("objective.lambda_rec=-1e-5", "no negative number"),
+        ("objective.reference_size=0", "a positive number"),
+        ("networks.attention_width=0", "a positive number"),
+    ],
+)
+def test_a_value_that_cannot_work_is_refused_by_name(assignment, message):
+    with pytest.raises(UserError, match=assignment.partition("=")[0] + ".*" + message):
+        C.validate(C.overridden(C.cpu(), [assignment]))
+
+
+@pytest.mark.parametrize(
+    "assignment", ["objective.lambda_id=0", "training.seed=0", "networks.generator_blocks=0", "training.ema=0"]
+)
+def test_zero_is_allowed_where_it_means_something(assignment):
+    C.validate(C.overridden(C.cpu(), [assignment]))
+
+
+def test_the_batch_must_fit_the_number_of_processes():
+    config = C.overridden(C.cpu(), ["training.batch=16"])
+    C.validate(config, processes=2)
+    with pytest.raises(UserError, match="3 x 8"):
+        C.validate(config, processes=3)
+
+
+def test_the_learning_rate_is_constant_and_then_falls_linearly_to_zero():
+    config = C.overridden(
+        C.cpu(), ["training.steps=10", "training.constant=0.6", "training.learning_rate=0.4"]
+    )
+    rates = [C.learning_rate(config, step) for step in range(11)]
+    np.testing.assert_allclose(rates, [0.4] * 7 + [0.3, 0.2, 0.1, 0.0], atol=1e-12)
+
+
+def test_without_a_constant_part_the_learning_rate_falls_from_the_first_step():
+    config = C.overridden(C.cpu(), ["training.steps=4", "training.constant=0", "training.learning_rate=1"])
+    assert [C.learning_rate(config, step) for step in range(4)] == [1.0, 0.75, 0.5, 0.25]
+
+
+@pytest.mark.parametrize("size", [64, 128, 144, 256])
+def test_the_same_mean_error_weighs_the_same_at_every_size(size):
+    objective = C.Objective(reference_size=144)
+
+    def weighted(side: int) -> float:
+        error = torch.full((2, 3, side, side), 0.25)
+        zero = torch.zeros_like(error)
+        return C.pixel_weight(2.5e-5, objective, side) * reconstruction(error, zero).item()
+
+    assert weighted(144) == pytest.approx(2.5e-5 * 0.25 * 3 * 144**2)
+    assert weighted(size) == pytest.approx(weighted(144))
+
+
+@pytest.mark.parametrize("name", C.PRESETS)
+def test_a_configuration_comes_back_from_json(name):
+    config = C.preset(name)
+    assert C.from_dict(json.loads(json.dumps(C.to_dict(config)))) == config
+
+
+def test_a_configuration_cannot_be_changed():
+    config = C.cpu()
+    with pytest.raises(dataclasses.FrozenInstanceError, match="steps"):
+        config.training.steps = 1
