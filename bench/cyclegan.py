@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 CYCLE_WEIGHT = 10.0
+IDENTITY_WEIGHT = 5.0
 LEARNING_RATE = 2e-4
 BETAS = (0.5, 0.999)
 HISTORY = 50
@@ -142,18 +143,27 @@ class History:
 class CycleGANStep:
     """The four networks, their optimizers, and one training step.
 
-    The identity term is off: the paper uses it only to keep the colours of paintings.
+    The identity term is off unless asked for: the paper uses it only to keep the colours of paintings,
+    while the authors' program has it on.
 
     Args:
         size: side of the images; up to 128 pixels the generators have 6 residual blocks, above 9.
         width: channels of the networks at their first layer.
+        identity: whether each generator is also to leave images of its target domain as they are.
         bf16: whether the networks compute in bfloat16 where autocast deems it safe.
         seed: of the histories.
         device: that everything is on.
     """
 
     def __init__(
-        self, size: int, *, width: int = 64, bf16: bool = False, seed: int = 0, device: str = "cpu"
+        self,
+        size: int,
+        *,
+        width: int = 64,
+        identity: bool = False,
+        bf16: bool = False,
+        seed: int = 0,
+        device: str = "cpu",
     ) -> None:
         blocks = 6 if size <= 128 else 9
         self.a_to_b, self.b_to_a = (Generator(width=width, blocks=blocks).to(device) for _ in range(2))
@@ -162,6 +172,7 @@ class CycleGANStep:
         self.discriminators = nn.ModuleList([self.discriminator_a, self.discriminator_b])
         self._optimizer_g = adam(self.generators.parameters())
         self._optimizer_d = adam(self.discriminators.parameters())
+        self._identity = identity
         self._old_a, self._old_b = History(seed), History(seed + 1)
         self._autocast = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bf16)
 
@@ -202,6 +213,9 @@ class CycleGANStep:
             "cycle_b": CYCLE_WEIGHT * F.l1_loss(self.a_to_b(fake_a), b),
         }
         self.discriminators.requires_grad_(True)
+        if self._identity:
+            terms["identity_a"] = IDENTITY_WEIGHT * F.l1_loss(self.b_to_a(a), a)
+            terms["identity_b"] = IDENTITY_WEIGHT * F.l1_loss(self.a_to_b(b), b)
         return terms
 
 

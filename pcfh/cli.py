@@ -35,6 +35,7 @@ app = App(
     name="pcfh",
     version=__version__,
     help="Near-infrared faces to visible-light faces of the same person, pose and expression.",
+    suppress_keyboard_interrupt=False,  # ``main`` says what it means
 )
 models = App(name="models", help="Files of the landmark detector.")
 app.command(models)
@@ -95,7 +96,7 @@ def prepare(  # noqa: PLR0913 - one argument per option of the command
     )
     with _bar("captures", len(database.records)) as bar:
         report = run_prepare(database, out, options, on_progress=lambda done, _: bar.update(done - bar.n))
-    print(report.text())
+    print(report.text(), end="")
     print(f"\nWritten to {out}; the whole report is {out / 'report.txt'}")
     return 1 if report.dropped else 0
 

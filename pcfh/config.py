@@ -9,7 +9,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pcfh.errors import UserError
 
@@ -18,7 +18,7 @@ Precision = Literal["fp32", "bf16"]
 # Fields that must not be zero; no number may be negative.
 _POSITIVE = (
     *("generator_width", "local_blocks", "critic_width", "attention_width", "dependence_width"),
-    *("reference_size", "size", "steps", "batch", "learning_rate"),
+    *("reference_size", "size", "steps", "batch", "learning_rate", "critic_rate"),
     *("log_every", "image_every", "checkpoint_every"),
 )
 
@@ -230,7 +230,8 @@ def overridden(config: Config, assignments: Iterable[str]) -> Config:
             raise UserError(f"setting {key!r} has no value; expected {key}=VALUE")
         group_name, _, name = key.partition(".")
         group = getattr(config, group_name)
-        value = _parse(text, type(getattr(group, name)), key)
+        kind = next(f.type for f in dataclasses.fields(group) if f.name == name)
+        value = _parse(text, kind, key)
         config = dataclasses.replace(config, **{group_name: dataclasses.replace(group, **{name: value})})
     return config
 
@@ -263,8 +264,6 @@ def validate(config: Config, processes: int = 1) -> None:
     """
     _require_ranges(config)
     t = config.training
-    if t.precision not in ("fp32", "bf16"):
-        raise UserError(f"training.precision={t.precision!r}: expected fp32 or bf16")
     if t.group < 2:
         raise UserError(f"training.group={t.group}: Eq. 10 re-pairs inside a group, so it needs at least 2")
     if t.batch % (processes * t.group):
@@ -299,17 +298,18 @@ def pixel_weight(weight: float, objective: Objective, size: int) -> float:
     return weight * (objective.reference_size / size) ** 2
 
 
-def _parse(text: str, kind: type, key: str) -> int | float | bool | str:
+def _parse(text: str, kind: Any, key: str) -> int | float | bool | str:
     """Converts a text to the field's type; booleans are spelt true or false."""
-    if kind is bool:
-        if text.lower() not in ("true", "false"):
-            raise UserError(f"{key}={text}: expected true or false")
-        return text.lower() == "true"
+    choices = ("true", "false") if kind is bool else get_args(kind)
+    if choices:
+        if text.lower() not in choices:
+            raise UserError(f"{key}={text}: expected {' or '.join(choices)}")
+        return text.lower() == "true" if kind is bool else text.lower()
     try:
-        value: int | float | str = kind(text)
+        value = int(text) if kind is int else float(text)
     except ValueError:
         expected = "a whole number" if kind is int else "a number"
         raise UserError(f"{key}={text}: expected {expected}") from None
-    if isinstance(value, float) and not math.isfinite(value):
+    if not math.isfinite(value):
         raise UserError(f"{key}={text}: expected a finite number")
     return value

@@ -23,6 +23,7 @@ from pcfh.files import sha256_of
 from pcfh.geometry.align import align_image, crop_of, similarity, transform_points
 from pcfh.landmarks import LandmarkBackend, open_backend
 from pcfh.models.generator import Hallucination
+from pcfh.ranges import from_bytes, to_bytes
 from pcfh.training.checkpoint import load_generator
 
 
@@ -158,11 +159,10 @@ class Hallucinator:
             crops: three equal channels.
             landmarks: in pixels of the crops.
         """
-        nir = torch.from_numpy(np.array(crops)).to(self._device).permute(0, 3, 1, 2).float() / 127.5 - 1
+        nir = from_bytes(torch.from_numpy(np.array(crops)).to(self._device).permute(0, 3, 1, 2))
         points = torch.from_numpy(np.array(landmarks)).to(self._device, torch.float32)
-        vis = self._generator(nir, points)
-        bytes_ = ((vis + 1) * 127.5).round().clamp(0, 255).byte()
-        return np.ascontiguousarray(bytes_.permute(0, 2, 3, 1).cpu().numpy())
+        vis = to_bytes(self._generator(nir, points))
+        return np.ascontiguousarray(vis.permute(0, 2, 3, 1).cpu().numpy())
 
     def marks(self) -> dict[str, str]:
         """Text for the metadata of generated pictures: synthetic, by which model and version."""

@@ -16,7 +16,7 @@ _K1, _K2 = 0.01, 0.03
 _OUTER_CORNERS = (36, 45)
 
 
-def face_mask(landmarks: Float[np.ndarray, "68 2"], size: int) -> Bool[np.ndarray, "{size} {size}"]:
+def face_mask(landmarks: Float[np.ndarray, "n 2"], size: int) -> Bool[np.ndarray, "{size} {size}"]:
     """Marks the pixels whose centre lies in the convex hull of the landmarks, or on its border.
 
     The hull is the common part of the half planes that are bounded by a line through two of the points and

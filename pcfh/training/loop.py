@@ -34,6 +34,7 @@ from pcfh.models.generator import Hallucination
 from pcfh.models.lightcnn import to_lightcnn_input
 from pcfh.models.pcfh import PCFH
 from pcfh.models.weights import load_recognizer
+from pcfh.ranges import from_bytes
 from pcfh.training.checkpoint import State, load_checkpoint, save_checkpoint, save_generator
 from pcfh.training.monitor import Monitor, picture_grid
 from pcfh.training.runtime import Runtime
@@ -180,16 +181,13 @@ class BatchMaker:
         if self._features is not None:
             features = self._features[plan.vis, plan.mirror.astype(int)]
         return Batch(
-            nir=self._floats(images.nir).expand(-1, 3, -1, -1),
-            vis=self._floats(images.vis),
-            warped=self._floats(images.warped),
+            nir=from_bytes(images.nir.to(self._device)).expand(-1, 3, -1, -1),
+            vis=from_bytes(images.vis.to(self._device)),
+            warped=from_bytes(images.warped.to(self._device)),
             landmarks=images.landmarks.to(self._device),
             mix=torch.from_numpy(plan.mix).float().to(self._device),
             vis_features=features,
         )
-
-    def _floats(self, images: Tensor) -> Tensor:
-        return images.to(self._device).float() / 127.5 - 1
 
 
 def _loop(
@@ -320,7 +318,7 @@ def _vis_features(F: nn.Module, pairs: TrainingPairs, device: torch.device) -> F
     """F(I_V) of every VIS capture, as it is and mirrored."""
     features = []
     for images in pairs.vis.split(32):
-        floats = images.to(device).float() / 127.5 - 1
+        floats = from_bytes(images.to(device))
         features.append(torch.stack([F(to_lightcnn_input(i)).float() for i in (floats, floats.flip(-1))], 1))
     return torch.cat(features)
 

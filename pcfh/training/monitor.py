@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
@@ -18,6 +18,7 @@ from torch.utils.tensorboard import SummaryWriter
 from pcfh.files import atomic_path
 from pcfh.models.attention import Attention
 from pcfh.models.generator import Hallucination
+from pcfh.ranges import to_bytes
 from pcfh.training.step import Batch
 
 
@@ -61,8 +62,3 @@ def picture_grid(
     rows = (batch.nir, batch.vis, batch.warped, (2 * map_01 - 1).expand_as(output), output)
     column = torch.cat([to_bytes(row) for row in rows], 2)
     return torch.cat(list(column), 2).cpu()
-
-
-def to_bytes(images: Float[Tensor, "b 3 s s"]) -> UInt8[Tensor, "b 3 s s"]:
-    """From [-1, 1] to 0 ... 255, rounded."""
-    return ((images.float() + 1) * 127.5).round().clamp(0, 255).byte()

@@ -82,12 +82,14 @@ def test_the_next_update_is_the_same_after_loading(tmp_path):
         for parameter in s.model.parameters():
             parameter.grad = torch.ones_like(parameter)
         s.optimizer.step()
-    assert all(torch.equal(x, y) for x, y in zip(state.model.parameters(), other.model.parameters(), strict=True))
+    assert all(
+        torch.equal(x, y) for x, y in zip(state.model.parameters(), other.model.parameters(), strict=True)
+    )
 
 
 def test_saving_over_a_checkpoint_leaves_one_file(checkpoint):
     save_checkpoint(checkpoint, moved(2), IDENTITY)
-    assert os.listdir(checkpoint.parent) == ["checkpoint.pt"]
+    assert [path.name for path in checkpoint.parent.iterdir()] == ["checkpoint.pt"]
 
 
 def test_a_cut_off_checkpoint_is_refused_with_a_remedy(checkpoint):
@@ -136,7 +138,7 @@ def test_code_in_a_checkpoint_is_not_run(bomb):
 
 
 def test_nobody_is_told_to_switch_the_protection_off(bomb):
-    with pytest.raises(UserError, match="^[^\n]*$") as caught:
+    with pytest.raises(UserError, match=r"^[^\n]*$") as caught:
         load_checkpoint(bomb, state_of(2), IDENTITY)
     assert "weights_only" not in str(caught.value)
 
@@ -225,7 +227,7 @@ def test_a_cut_off_generator_is_refused(generator_file, keep):
 
 def test_weights_of_something_else_are_refused(tmp_path):
     save_file({"conv.weight": torch.zeros(3)}, tmp_path / "recognizer.safetensors")
-    with pytest.raises(UserError, match="expected a generator .*, got no format mark; use the generator"):
+    with pytest.raises(UserError, match=r"expected a generator .*, got no format mark; use the generator"):
         load_generator(tmp_path / "recognizer.safetensors")
 
 

@@ -1,0 +1,430 @@
+"""The command line as its users meet it: exit codes, what goes to which stream, and what goes on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from pcfh import __version__, cli
+from pcfh.cli import main
+from pcfh.config import known_fields
+from pcfh.data.prepared import open_prepared, read_manifest
+from pcfh.landmarks.given import read_landmarks, write_landmarks
+from pcfh.models.generator import Hallucination
+from pcfh.training.checkpoint import save_generator
+from pcfh.training.loop import Job
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs a command in this process; gives exit code, standard output and standard error."""
+
+    def call(*arguments) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            main([str(argument) for argument in arguments])
+        return (int(caught.value.code or 0), *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def job(monkeypatch) -> list[Job]:
+    """Catches the jobs of ``pcfh train`` instead of training."""
+    jobs: list[Job] = []
+
+    def fake(job, runtime, hooks):
+        jobs.append(job)
+        raise cli.UserError("not trained")
+
+    monkeypatch.setattr(cli, "run_train", fake)
+    return jobs
+
+
+@pytest.fixture(scope="module")
+def generator(tmp_path_factory):
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("model") / "generator.safetensors"
+    save_generator(path, Hallucination(size=64, width=4, blocks=1, local_blocks=1), {})
+    return path
+
+
+@pytest.fixture
+def nir(tmp_path, drawn_database):
+    """A folder of two NIR pictures and a text file with the ending of one."""
+    folder = tmp_path / "nir"
+    folder.mkdir()
+    for number in (1, 2):
+        with Image.open(drawn_database / f"s1/NIR/00004/00{number}.png") as image:
+            image.save(folder / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def points(tmp_path, drawn_database):
+    given = read_landmarks(drawn_database / "landmarks68.csv")
+    write_landmarks(tmp_path / "points.csv", {f"{n}.png": given[f"s1/nir/00004/00{n}"] for n in (1, 2)})
+    return tmp_path / "points.csv"
+
+
+def process(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pcfh", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, **options)
+
+
+def test_as_a_module_it_explains_itself():
+    result = process("--help")
+    assert result.returncode == 0
+    assert all(name in result.stdout for name in ("prepare", "train", "translate", "settings", "demo"))
+    assert result.stderr == ""
+
+
+def test_as_a_module_it_tells_its_version():
+    result = process("--version")
+    assert (result.returncode, result.stdout.strip(), result.stderr) == (0, __version__, "")
+
+
+def test_a_reader_that_has_seen_enough_is_no_fault():
+    command = [sys.executable, "-m", "pcfh", "settings"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    result = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, timeout=100, check=False)
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize("command", ["prepare", "train", "translate", "settings", "demo"])
+def test_every_command_explains_itself(run, command):
+    code, out, err = run(command, "--help")
+    assert (code, err) == (0, "")
+    assert f"Usage: pcfh {command}" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("trian",), 'Did you mean "train"'),
+        (("train", "a", "b", "--sett", "x=1"), "Did you mean --set"),
+        (("train", "a"), "requires an argument"),
+        (("translate", "m", "a.png"), "--out"),
+        (("translate", "m", "--out", "o"), "requires an argument"),
+        (("translate", "m", "a.png", "--out", "o", "--batch", "x"), "--batch"),
+        (("prepare", "out", "--casia", "x", "--sizes", "64", "big"), "big"),
+        (("prepare", "out", "--casia", "x", "--backend", "dlib"), "blaze"),
+    ],
+)
+def test_a_mistyped_command_says_what_is_wrong_and_exits_with_2(run, arguments, text):
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert text in " ".join(err.replace("│", " ").split())
+
+
+def test_settings_lists_every_field_as_set_takes_them(run, job):
+    code, out, err = run("settings", "tiny")
+    assert (code, err) == (0, "")
+    assert [line.partition("=")[0] for line in out.splitlines()] == known_fields()
+    run("train", "a", "b", "--preset", "tiny", "--set", *out.split())
+    run("train", "a", "b", "--preset", "tiny")
+    assert job[0].config == job[1].config
+
+
+@pytest.mark.parametrize("arguments", [("settings", "papr"), ("train", "a", "b", "--preset", "papr")])
+def test_an_unknown_preset_lists_the_known_ones(run, arguments):
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert err == "pcfh: no preset 'papr'; known: paper-256, paper-144, cpu, tiny\n"
+
+
+def test_an_unknown_setting_lists_every_known_one(run):
+    code, out, err = run("train", "a", "b", "--set", "training.stepz=1")
+    assert (code, out) == (2, "")
+    assert err.splitlines()[0] == "pcfh: unknown setting 'training.stepz'; expected one of"
+    assert [line.strip() for line in err.splitlines()[1:]] == known_fields()
+
+
+def test_several_settings_after_one_set_end_at_the_next_option(run, job):
+    run("train", "data", "run", "--set", "training.steps=7", "training.seed=3", "--protocol", "dev")
+    assert (job[0].config.training.steps, job[0].config.training.seed) == (7, 3)
+    assert (job[0].protocol, job[0].prepared, job[0].run) == ("dev", Path("data"), Path("run"))
+
+
+def test_set_may_be_repeated(run, job):
+    run("train", "data", "run", "--set", "training.steps=7", "--set", "training.seed=3", "--preset", "cpu")
+    assert (job[0].config.training.steps, job[0].config.training.seed) == (7, 3)
+    assert job[0].config.networks.generator_width == 16
+
+
+def test_a_negative_number_is_a_value_and_no_option(run, drawn_prepared, tmp_path):
+    code, _, err = run(
+        "train", drawn_prepared, tmp_path, "--preset", "tiny", "--set", "training.learning_rate=-1"
+    )
+    assert (code, err.splitlines()[-1]) == (
+        2,
+        "pcfh: training.learning_rate=-1.0: expected a positive number",
+    )
+
+
+def test_a_negative_option_is_taken_as_a_number(run, generator, tmp_path):
+    code, _, err = run("translate", generator, "a.png", "--out", tmp_path, "--batch", "-3")
+    assert (code, err) == (2, "pcfh: --batch -3: expected at least 1\n")
+
+
+def prepare(run, database, out, *more):
+    return run(
+        *("prepare", out, "--casia", database, "--backend", "given", "--sizes", "64", "--workers", "1"), *more
+    )
+
+
+def test_prepare_reads_the_casia_layout_and_reports_to_stdout(run, drawn_database, tmp_path):
+    code, out, err = prepare(run, drawn_database, tmp_path / "out")
+    assert code == 0
+    assert out.startswith("30 captures kept, 0 dropped\n")
+    assert str(tmp_path / "out" / "report.txt") in out
+    assert "30/30" in err
+    protocol = open_prepared(tmp_path / "out", 64).protocol("1")
+    assert [len(part) for part in (protocol.train, protocol.gallery, protocol.probe)] == [18, 3, 9]
+    assert read_manifest(tmp_path / "out").layout == "casia"
+
+
+def test_prepare_called_again_has_nothing_left_to_do(run, drawn_database, tmp_path):
+    prepare(run, drawn_database, tmp_path / "out")
+    crop = next((tmp_path / "out" / "crops").rglob("*.png"))
+    before = crop.stat().st_mtime_ns
+    code, out, _ = prepare(run, drawn_database, tmp_path / "out")
+    assert (code, crop.stat().st_mtime_ns) == (0, before)
+    assert out.startswith("30 captures kept")
+
+
+def test_prepare_exits_with_1_where_captures_were_dropped_and_says_why(run, drawn_database, tmp_path):
+    given = read_landmarks(drawn_database / "landmarks68.csv")
+    del given["s1/vis/00002/001"]
+    write_landmarks(tmp_path / "some.csv", given)
+    code, out, _ = prepare(run, drawn_database, tmp_path / "out", "--landmarks", tmp_path / "some.csv")
+    assert code == 1
+    assert "s1/VIS/00002/001.png: no landmarks are given for it" in out
+
+
+def test_prepare_reads_a_flattened_database_with_all_three_lists(run, drawn_database, tmp_path):
+    for name, lines in {
+        "train": [f"s1/{kind}/00001/001.png 0 {n}" for n, kind in enumerate(("NIR", "VIS"))],
+        "gallery": ["s1/VIS/00004/001.png 1 1"],
+        "probe": ["s1/NIR/00004/001.png 1 0", "s1/NIR/00004/002.png 1 0"],
+    }.items():
+        (tmp_path / f"{name}.txt").write_text("\n".join(lines))
+    code, _, _ = run(
+        *("prepare", tmp_path / "out", "--root", drawn_database, "--train-list", tmp_path / "train.txt"),
+        *("--gallery-list", tmp_path / "gallery.txt", "--probe-list", tmp_path / "probe.txt"),
+        *("--landmarks", drawn_database / "landmarks68.csv", "--sizes", "64", "--workers", "1"),
+    )
+    assert code == 0
+    protocol = open_prepared(tmp_path / "out", 64).protocol("1")
+    assert [len(part) for part in (protocol.train, protocol.gallery, protocol.probe)] == [2, 1, 2]
+
+
+def test_prepare_reads_a_pair_of_folders(run, drawn_database, tmp_path):
+    code, _, _ = run(
+        *(
+            "prepare",
+            tmp_path / "out",
+            "--nir",
+            drawn_database / "s1/NIR",
+            "--vis",
+            drawn_database / "s1/VIS",
+        ),
+        *("--test-subjects", "00005", "00006", "--sizes", "64", "--workers", "1"),
+        *("--landmarks", relative_landmarks(drawn_database, tmp_path)),
+    )
+    assert code == 0
+    protocol = open_prepared(tmp_path / "out", 64).protocol("all")
+    assert {record.subject for record in protocol.probe} == {"00005", "00006"}
+
+
+def relative_landmarks(database: Path, folder: Path) -> Path:
+    """The database's landmarks by paths relative to its session."""
+    given = read_landmarks(database / "landmarks68.csv")
+    write_landmarks(folder / "s1.csv", {key.removeprefix("s1/"): value for key, value in given.items()})
+    return folder / "s1.csv"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("--casia", "a", "--nir", "b", "--vis", "c"),
+        ("--casia", "a", "--root", "b", "--train-list", "c"),
+        ("--casia", "a", "--probe-list", "b"),
+        ("--casia", "a", "--test-subjects", "1"),
+        ("--nir", "a", "--vis", "b", "--gallery-list", "c"),
+    ],
+)
+def test_prepare_wants_one_database_and_no_option_of_another(run, tmp_path, arguments):
+    code, out, err = run("prepare", tmp_path / "out", *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("pcfh: name one database: --casia DIR, or --nir DIR --vis DIR")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--nir", "a"), ("--vis", "a"), ("--test-subjects", "1"), ("--root", "a"), ("--train-list", "a")],
+)
+def test_prepare_names_the_options_that_go_together(run, tmp_path, arguments):
+    code, _, err = run("prepare", tmp_path / "out", *arguments)
+    assert (code, err) == (2, "pcfh: --root and --train-list go together, and so do --nir and --vis\n")
+
+
+def test_an_absent_database_is_named_in_one_line(run, tmp_path):
+    code, out, err = run("prepare", tmp_path / "out", "--casia", tmp_path / "nowhere")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"pcfh: {tmp_path / 'nowhere'}: no such folder") and err.count("\n") == 1
+
+
+def test_a_folder_that_cannot_be_made_is_one_line_and_no_traceback(run, drawn_prepared, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    code, _, err = run("train", drawn_prepared, tmp_path / "file" / "run", "--preset", "tiny")
+    assert code == 2
+    assert "Not a directory" in err and "Traceback" not in err
+
+
+def train(run, prepared, folder, *settings):
+    return run(
+        *("train", prepared, folder, "--preset", "tiny", "--device", "cpu"),
+        *("--set", "training.steps=3", *settings),
+    )
+
+
+def test_three_steps_of_training_and_then_translation(run, drawn_prepared, nir, points, tmp_path):
+    generator = tmp_path / "run" / "generator.safetensors"
+    code, out, err = train(run, drawn_prepared, tmp_path / "run")
+    assert (code, out) == (0, f"Done: {generator}\n")
+    assert "3/3" in err and "rec=" in err
+    code, out, _ = run("translate", generator, nir, "--out", tmp_path / "vis", "--landmarks", points)
+    assert (code, out) == (0, f"2 of 2 pictures translated to {tmp_path / 'vis'}\n")
+    with Image.open(tmp_path / "vis" / "2.png") as image:
+        assert (image.size, image.mode, image.text["Synthetic"]) == ((64, 64), "RGB", "true")
+
+
+def test_a_run_with_other_settings_is_refused_and_the_difference_named(run, drawn_prepared, tmp_path):
+    train(run, drawn_prepared, tmp_path / "run", "training.steps=1")
+    code, out, err = train(run, drawn_prepared, tmp_path / "run", "training.steps=1", "training.seed=5")
+    assert (code, out) == (2, "")
+    assert "\n  config.training.seed: the run has 0, now 5\n" in err
+
+
+def test_a_finished_run_is_done_at_once(run, drawn_prepared, tmp_path):
+    train(run, drawn_prepared, tmp_path / "run", "training.steps=1")
+    before = (tmp_path / "run" / "checkpoint.pt").stat().st_mtime_ns
+    code, out, _ = train(run, drawn_prepared, tmp_path / "run", "training.steps=1")
+    assert (code, out) == (0, f"Done: {tmp_path / 'run' / 'generator.safetensors'}\n")
+    assert (tmp_path / "run" / "checkpoint.pt").stat().st_mtime_ns == before
+
+
+def test_signals_are_as_before_after_training(run, drawn_prepared, tmp_path):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    train(run, drawn_prepared, tmp_path / "run", "training.steps=1")
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_folder_that_is_not_prepared_is_named(run, tmp_path):
+    code, out, err = train(run, tmp_path, tmp_path / "run")
+    assert (code, out) == (2, "")
+    assert "holds no prepared database" in err and "Traceback" not in err
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_and_the_same_command_goes_on(drawn_prepared, tmp_path):
+    arguments = [
+        *(sys.executable, "-m", "pcfh", "train", str(drawn_prepared), str(tmp_path), "--preset", "tiny"),
+        *("--device", "cpu", "--set", "training.steps=24", "training.checkpoint_every=2"),
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    first = subprocess.Popen(
+        arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 100
+    while not (tmp_path / "checkpoint.pt").exists():
+        assert first.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    first.send_signal(signal.SIGINT)
+    out, err = first.communicate(timeout=60)
+    step = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"]
+    assert (first.returncode, out) == (130, "")
+    assert 0 < step < 24
+    assert err.endswith(f"Stopped at step {step}; the same command goes on.\n") and "Traceback" not in err
+    second = subprocess.run(
+        arguments, env=environment, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert (second.returncode, second.stdout) == (0, f"Done: {tmp_path / 'generator.safetensors'}\n")
+    assert f" {step + 1}/24 " in second.stderr
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 24
+
+
+def test_ctrl_c_elsewhere_exits_with_130_and_one_line(run, monkeypatch, generator, nir, points, tmp_path):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "translate_items", interrupted)
+    code, out, err = run("translate", generator, nir, "--out", tmp_path / "vis", "--landmarks", points)
+    assert (code, out) == (130, "")
+    assert err.splitlines()[-1].startswith("pcfh: interrupted;")
+
+
+def test_bad_pictures_are_listed_on_stderr_and_the_exit_code_is_1(run, generator, nir, points, tmp_path):
+    (nir / "text.jpg").write_text("a letter to my aunt")
+    (nir / "unknown.png").write_bytes((nir / "1.png").read_bytes())
+    code, out, err = run("translate", generator, nir, "--out", tmp_path / "vis", "--landmarks", points)
+    assert (code, out) == (1, f"2 of 4 pictures translated to {tmp_path / 'vis'}\n")
+    lines = [line for line in err.splitlines() if line.startswith(str(nir))]
+    assert [line.partition(": ")[0] for line in lines] == [str(nir / "text.jpg"), str(nir / "unknown.png")]
+    assert "not a whole image" in lines[0] and "no line for unknown.png" in lines[1]
+    assert err.splitlines()[-1] == "2 pictures failed"
+    assert sorted(path.name for path in (tmp_path / "vis").rglob("*")) == ["1.png", "2.png"]
+
+
+def test_several_sources_may_be_given(run, generator, nir, points, tmp_path):
+    code, out, _ = run(
+        "translate", generator, nir / "1.png", nir / "2.png", "--landmarks", points, "--out", tmp_path / "vis"
+    )
+    assert (code, out.partition(" pictures")[0]) == (0, "2 of 2")
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"model": "nowhere.safetensors"}, "nowhere.safetensors: no such file"),
+        ({"sources": "nowhere"}, "nowhere: no such file or folder"),
+        ({"landmarks": "nowhere.csv"}, "nowhere.csv: expected a readable CSV table"),
+        ({"device": "banana"}, "device 'banana' is not usable here"),
+    ],
+)
+def test_a_usage_mistake_is_one_line_and_exits_with_2(run, generator, nir, points, tmp_path, change, text):
+    given = {"model": generator, "sources": nir, "landmarks": points, "device": "cpu", **change}
+    code, out, err = run(
+        *("translate", given["model"], given["sources"], "--out", tmp_path / "vis"),
+        *("--landmarks", given["landmarks"], "--device", given["device"]),
+    )
+    assert (code, out) == (2, "")
+    assert err.splitlines()[-1].startswith(f"pcfh: {text}") and "Traceback" not in err
+    assert not (tmp_path / "vis").exists()
+
+
+def test_writing_into_the_input_folder_is_refused(run, generator, nir, points):
+    code, _, err = run("translate", generator, nir, "--out", nir, "--landmarks", points)
+    assert (code, err.splitlines()[-1]) == (
+        2,
+        f"pcfh: {nir} is a folder of inputs; choose another output folder",
+    )
+
+
+def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch):
+    def faulty(name):
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(cli.configuration, "preset", faulty)
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        main(["settings"])

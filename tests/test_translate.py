@@ -1,0 +1,382 @@
+"""Folders full of trouble: good ones are translated, each bad one gets a line, nothing is half-written."""
+
+import shutil
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+import torch
+from PIL import Image
+
+from pcfh.errors import UserError
+from pcfh.hallucinate import Hallucinator
+from pcfh.landmarks.base import Face
+from pcfh.landmarks.blaze import Blaze
+from pcfh.landmarks.fetch import cache_folder, fetch_blaze
+from pcfh.landmarks.given import read_landmarks, write_landmarks
+from pcfh.models.generator import Hallucination
+from pcfh.translate import Item, TranslateOptions, plan_items, translate_items
+
+SIZE = 64
+EXIF_ORIENTATION, TURN_RIGHT = 0x0112, 6
+
+
+class Finder:
+    """Finds the one face it knows in every picture that is not black."""
+
+    name = "fake"
+
+    def __init__(self, landmarks) -> None:
+        self.face = Face(box=(0.0, 0.0, 1.0, 1.0), score=1.0, landmarks=landmarks)
+        self.seen = []
+
+    def detect(self, image):
+        self.seen.append(image)
+        return [self.face] if image.any() else []
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return Hallucination(size=SIZE, width=4, blocks=1, local_blocks=1).eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def photograph(drawn_database):
+    """A NIR photograph of 96 x 96 pixels, one channel, and its landmarks."""
+    points = read_landmarks(drawn_database / "landmarks68.csv")
+    with Image.open(drawn_database / "s1/NIR/00001/001.png") as image:
+        return image.copy(), points["s1/nir/00001/001"]
+
+
+@pytest.fixture
+def finder(photograph):
+    return Finder(photograph[1])
+
+
+@pytest.fixture
+def hallucinator(network, finder):
+    return Hallucinator(network, about={"model": "ab12"}, backend=finder)
+
+
+@pytest.fixture
+def nir(tmp_path, photograph):
+    """A folder with one good picture."""
+    (tmp_path / "nir").mkdir()
+    photograph[0].save(tmp_path / "nir" / "good.png")
+    return tmp_path / "nir"
+
+
+def translate(hallucinator, sources, out, **options):
+    items = plan_items(sources, out)
+    return translate_items(hallucinator, items, TranslateOptions(**options))
+
+
+def files(folder: Path) -> set[str]:
+    """All files below a folder, hidden ones too."""
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def wide_png(path: Path, width: int) -> None:
+    """A valid PNG of one row, far too wide to be drawn by Pillow first."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, 1, 8, 0, 0, 0, 0)
+    rows = zlib.compress(b"\0" + bytes(width))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    )
+
+
+def truncated_jpeg(path: Path, image: Image.Image) -> None:
+    image.save(path, quality=95)
+    path.write_bytes(path.read_bytes()[:-500])
+
+
+BAD = {
+    "faceless.png": (lambda path, image: Image.new("L", (96, 96)).save(path), "no face was found"),
+    "truncated.jpg": (truncated_jpeg, "not a whole image"),
+    "deep.png": (
+        lambda path, image: Image.fromarray(np.asarray(image).astype(np.uint16) * 257).save(path),
+        "more than 8 bits",
+    ),
+    "cmyk.jpg": (lambda path, image: image.convert("CMYK").save(path), "is CMYK"),
+    "palette.png": (lambda path, image: image.convert("P").save(path), "has a colour palette"),
+    "wide.png": (lambda path, image: wide_png(path, 40_000), "has 40000 x 1 pixels; the limits are 16384"),
+    "text.jpg": (lambda path, image: path.write_text("a letter to my aunt"), "not a whole image"),
+    "empty.png": (lambda path, image: path.write_bytes(b""), "not a whole image"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_picture_gets_one_line_with_its_reason_and_the_rest_goes_on(
+    hallucinator, nir, tmp_path, photograph, name
+):
+    make, reason = BAD[name]
+    make(nir / name, photograph[0])
+    failures = translate(hallucinator, [nir], tmp_path / "out")
+    assert [failure.source for failure in failures] == [nir / name]
+    assert reason in failures[0].reason
+    assert "\n" not in failures[0].reason
+    assert not failures[0].reason.startswith(str(nir))
+    assert files(tmp_path / "out") == {"good.png"}
+
+
+@pytest.mark.parametrize("batch", [1, 2, 8])
+def test_all_troubles_together_give_a_line_each_and_every_good_picture(
+    hallucinator, nir, tmp_path, photograph, batch
+):
+    for name, (make, _) in BAD.items():
+        make(nir / name, photograph[0])
+    photograph[0].save(nir / "zzz.bmp")
+    failures = translate(hallucinator, [nir], tmp_path / "out", batch=batch)
+    assert sorted(failure.source.name for failure in failures) == sorted(BAD)
+    assert files(tmp_path / "out") == {"good.png", "zzz.png"}
+
+
+def test_progress_counts_failed_pictures_too(hallucinator, nir, tmp_path):
+    (nir / "bad.png").write_bytes(b"")
+    counts = []
+    items = plan_items([nir], tmp_path / "out")
+    translate_items(hallucinator, items, TranslateOptions(batch=1), on_done=counts.append)
+    assert counts == [1, 1]
+
+
+def test_a_translated_picture_is_the_hallucinators_own_and_marked(hallucinator, nir, tmp_path, photograph):
+    assert translate(hallucinator, [nir], tmp_path / "out") == []
+    with Image.open(tmp_path / "out" / "good.png") as image:
+        assert image.text["Synthetic"] == "true"
+        assert image.text["Model"] == "ab12"
+        assert image.mode == "RGB"
+        rgb = np.asarray(photograph[0].convert("RGB"))
+        np.testing.assert_array_equal(np.asarray(image), hallucinator(rgb, photograph[1]))
+
+
+def test_alpha_is_ignored(hallucinator, nir, tmp_path, photograph):
+    rgba = photograph[0].convert("RGBA")
+    rgba.putalpha(40)
+    rgba.save(nir / "alpha.png")
+    assert translate(hallucinator, [nir], tmp_path / "out") == []
+    out = tmp_path / "out"
+    assert (out / "alpha.png").read_bytes() == (out / "good.png").read_bytes()
+
+
+def test_a_photograph_that_lies_on_its_side_is_turned_upright_first(
+    hallucinator, nir, tmp_path, photograph, finder
+):
+    (nir / "good.png").unlink()
+    exif = Image.Exif()
+    exif[EXIF_ORIENTATION] = TURN_RIGHT
+    lying = photograph[0].crop((0, 0, 96, 90)).transpose(Image.Transpose.ROTATE_90)
+    lying.save(nir / "turned.jpg", exif=exif, quality=100, subsampling=0)
+    assert translate(hallucinator, [nir], tmp_path / "out") == []
+    upright = np.asarray(photograph[0].crop((0, 0, 96, 90)), dtype=float)
+    assert finder.seen[0].shape == (90, 96, 3)
+    assert np.abs(finder.seen[0][..., 0] - upright).mean() < 2
+
+
+def test_one_picture_cannot_be_written_and_the_rest_goes_on(hallucinator, nir, tmp_path, photograph):
+    photograph[0].save(nir / "other.png")
+    (tmp_path / "out" / "good.png").mkdir(parents=True)
+    failures = translate(hallucinator, [nir], tmp_path / "out")
+    assert [failure.source.name for failure in failures] == ["good.png"]
+    assert failures[0].reason.startswith(f"cannot write {tmp_path / 'out' / 'good.png'}: ")
+    assert files(tmp_path / "out") == {"other.png"}
+
+
+def test_a_file_in_the_place_of_an_output_subfolder_fails_those_pictures_only(
+    hallucinator, nir, tmp_path, photograph
+):
+    (nir / "person").mkdir()
+    photograph[0].save(nir / "person" / "1.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "person").write_text("in the way")
+    failures = translate(hallucinator, [nir], tmp_path / "out")
+    assert [failure.source.name for failure in failures] == ["1.png"]
+    assert files(tmp_path / "out") == {"good.png", "person"}
+
+
+def test_folders_keep_their_structure(hallucinator, nir, tmp_path, photograph):
+    (nir / "a" / "b").mkdir(parents=True)
+    photograph[0].save(nir / "a" / "b" / "1.JPG")
+    assert translate(hallucinator, [nir], tmp_path / "new" / "out") == []
+    assert files(tmp_path / "new" / "out") == {"good.png", "a/b/1.png"}
+
+
+def targets(sources, out: Path) -> list[str]:
+    return [item.target.relative_to(out).as_posix() for item in plan_items(sources, out)]
+
+
+def touched(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("a.jpg", "b.png"), ["a.png", "b.png"]),
+        (("a.jpg", "a.png", "b.bmp"), ["a.jpg.png", "a.png.png", "b.png"]),
+        (("A.png", "a.jpg"), ["A.png.png", "a.jpg.png"]),
+        (("x/a.jpg", "y/a.png"), ["x/a.png", "y/a.png"]),
+        (("a.b.jpg", "a.c.jpg"), ["a.b.png", "a.c.png"]),
+        (("a.jpg", "notes.txt", "Thumbs.db", "._a.jpg", ".hidden.png"), ["a.png"]),
+    ],
+)
+def test_every_picture_of_a_folder_gets_a_name_of_its_own(tmp_path, names, expected):
+    assert targets([touched(tmp_path / "in", *names)], tmp_path / "out") == expected
+
+
+def test_a_named_file_is_taken_whatever_its_ending(tmp_path):
+    folder = touched(tmp_path, "scan.dat", "b.jpg")
+    assert targets([folder / "scan.dat", folder / "b.jpg"], tmp_path / "out") == ["scan.png", "b.png"]
+
+
+def test_names_that_clash_after_all_are_refused(tmp_path):
+    folder = touched(tmp_path / "in", "a.jpg", "a.png", "a.jpg.png")
+    with pytest.raises(UserError, match=r"a\.jpg\.png would be written twice; translate the sources into"):
+        plan_items([folder], tmp_path / "out")
+
+
+def test_equal_names_of_two_folders_are_refused(tmp_path):
+    first, second = touched(tmp_path / "1", "a.jpg"), touched(tmp_path / "2", "a.jpg")
+    with pytest.raises(UserError, match="would be written twice"):
+        plan_items([first, second], tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["in", "in/../in", "./in"])
+def test_the_output_folder_must_not_be_the_input_folder(tmp_path, monkeypatch, name):
+    touched(tmp_path / "in", "a.jpg")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="is a folder of inputs; choose another output folder"):
+        plan_items([tmp_path / "in"], Path(name))
+
+
+def test_an_input_is_never_replaced(tmp_path):
+    folder = touched(tmp_path / "in", "a.png")
+    with pytest.raises(UserError, match=r"a\.png is an input and would be replaced"):
+        plan_items([folder / "a.png"], folder)
+
+
+def test_what_lies_in_an_output_folder_inside_of_the_input_is_no_input(tmp_path, monkeypatch):
+    touched(tmp_path, "a.jpg", "out/a.png", "out/sub/b.png")
+    monkeypatch.chdir(tmp_path)
+    assert [item.source for item in plan_items([Path()], Path("out"))] == [Path("a.jpg")]
+
+
+def test_an_input_folder_inside_of_the_output_folder_is_one(tmp_path):
+    touched(tmp_path / "photos" / "nir", "a.jpg")
+    assert targets([tmp_path / "photos" / "nir"], tmp_path / "photos") == ["a.png"]
+
+
+def test_an_output_folder_that_is_a_file_is_refused(tmp_path):
+    touched(tmp_path, "in/a.jpg", "out")
+    with pytest.raises(UserError, match="out is a file; expected a folder to write to"):
+        plan_items([tmp_path / "in"], tmp_path / "out")
+
+
+def test_an_empty_folder_is_refused_and_the_known_endings_listed(tmp_path):
+    (tmp_path / "in").mkdir()
+    with pytest.raises(UserError, match=r"no pictures in .*in; known endings: \.jpg \.jpeg"):
+        plan_items([tmp_path / "in"], tmp_path / "out")
+
+
+def test_an_absent_source_is_named(tmp_path):
+    with pytest.raises(UserError, match="nowhere: no such file or folder"):
+        plan_items([tmp_path / "nowhere"], tmp_path / "out")
+
+
+def test_with_landmarks_given_nothing_is_detected(hallucinator, nir, tmp_path, photograph, finder):
+    write_landmarks(tmp_path / "points.csv", {"GOOD.bmp": photograph[1]})
+    assert translate(hallucinator, [nir], tmp_path / "out", landmarks=tmp_path / "points.csv") == []
+    assert files(tmp_path / "out") == {"good.png"}
+    assert finder.seen == []
+
+
+def test_landmarks_are_looked_up_by_the_path_below_the_folder(hallucinator, nir, tmp_path, photograph):
+    (nir / "p").mkdir()
+    (nir / "good.png").rename(nir / "p" / "1.png")
+    write_landmarks(tmp_path / "points.csv", {"p/1.png": photograph[1]})
+    assert translate(hallucinator, [nir], tmp_path / "out", landmarks=tmp_path / "points.csv") == []
+
+
+def test_a_picture_without_a_line_in_the_landmarks_file_gets_a_failure(
+    hallucinator, nir, tmp_path, photograph
+):
+    photograph[0].save(nir / "other.png")
+    write_landmarks(tmp_path / "points.csv", {"good.png": photograph[1]})
+    failures = translate(hallucinator, [nir], tmp_path / "out", landmarks=tmp_path / "points.csv")
+    assert [(f.source.name, f.reason) for f in failures] == [
+        ("other.png", "the landmarks file has no line for other.png")
+    ]
+
+
+def test_landmarks_of_a_larger_version_of_a_picture_are_a_failure(hallucinator, nir, tmp_path, photograph):
+    write_landmarks(tmp_path / "points.csv", {"good.png": photograph[1] * 10})
+    failures = translate(hallucinator, [nir], tmp_path / "out", landmarks=tmp_path / "points.csv")
+    assert "do not lie inside the picture of 96 x 96" in failures[0].reason
+
+
+def test_a_landmarks_file_that_cannot_be_read_stops_before_anything_is_written(hallucinator, nir, tmp_path):
+    with pytest.raises(UserError, match=r"points\.csv: expected a readable CSV table"):
+        translate(hallucinator, [nir], tmp_path / "out", landmarks=tmp_path / "points.csv")
+    assert not (tmp_path / "out").exists()
+
+
+def test_aligned_crops_are_translated_as_they_are(network, nir, tmp_path, photograph):
+    face = Hallucinator(network, about={}).align(np.asarray(photograph[0].convert("RGB")), photograph[1])
+    Image.fromarray(face.crop).save(nir / "good.png")
+    hallucinator = Hallucinator(network, about={}, backend=Finder(face.landmarks))
+    assert translate(hallucinator, [nir], tmp_path / "out", aligned=True) == []
+    with Image.open(tmp_path / "out" / "good.png") as image:
+        expected = hallucinator.crops(face.crop[None], face.landmarks[None])[0]
+        np.testing.assert_array_equal(np.asarray(image), expected)
+
+
+def test_a_photograph_taken_for_an_aligned_crop_is_a_failure(hallucinator, nir, tmp_path):
+    failures = translate(hallucinator, [nir], tmp_path / "out", aligned=True)
+    assert failures[0].reason.startswith("expected an aligned crop of 64 x 64 pixels, got 96 x 96")
+
+
+def test_a_picture_that_vanishes_in_between_is_a_failure(hallucinator, nir, tmp_path):
+    items = [*plan_items([nir], tmp_path / "out")]
+    gone = Item(source=nir / "gone.png", target=tmp_path / "out" / "gone.png", name="gone.png")
+    failures = translate_items(hallucinator, [gone, *items], TranslateOptions())
+    assert [(f.source, f.reason) for f in failures] == [(gone.source, "no such file")]
+
+
+@pytest.fixture(scope="module")
+def blaze():
+    try:
+        fetch_blaze(cache_folder())
+        return Blaze()
+    except UserError as error:
+        pytest.skip(f"the blaze backend needs its extra and its two model files: {error}")
+
+
+def test_the_real_detector_finds_the_astronaut_in_grey_and_nobody_elsewhere(blaze, network, tmp_path):
+    folder = tmp_path / "nir"
+    folder.mkdir()
+    Image.fromarray(skimage.data.astronaut()).convert("L").save(folder / "astronaut.png")
+    Image.fromarray(skimage.data.brick()).save(folder / "brick.png")
+    Image.new("L", (1, 1), 9).save(folder / "dot.png")
+    Image.new("L", (4000, 2), 9).save(folder / "line.png")
+    failures = translate(Hallucinator(network, about={}, backend=blaze), [folder], tmp_path / "out")
+    assert [f.source.name for f in failures] == ["brick.png", "dot.png", "line.png"]
+    assert all(f.reason.startswith("no face was found") for f in failures)
+    assert files(tmp_path / "out") == {"astronaut.png"}
+
+
+def test_a_second_run_replaces_its_own_pictures(hallucinator, nir, tmp_path):
+    translate(hallucinator, [nir], tmp_path / "out")
+    first = (tmp_path / "out" / "good.png").read_bytes()
+    shutil.copy(tmp_path / "nir" / "good.png", tmp_path / "out" / "good.png")
+    translate(hallucinator, [nir], tmp_path / "out")
+    assert (tmp_path / "out" / "good.png").read_bytes() == first
