@@ -159,7 +159,7 @@ def cpu() -> Config:
         objective=Objective(reference_size=144, lambda_id=0.0),
         training=Training(
             size=128,
-            steps=2400,
+            steps=2000,
             batch=8,
             learning_rate=5e-4,
             log_every=10,
