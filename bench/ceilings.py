@@ -87,7 +87,7 @@ class FlopCounter(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.flop = 0
 
     def __torch_dispatch__(
@@ -97,9 +97,9 @@ class FlopCounter(TorchDispatchMode):
         kwargs = kwargs or {}
         count = flop_registry.get(func._overloadpacket)
         if count is None:
-            with self:
-                parts_result = func.decompose(*args, **kwargs)
-            return func(*args, **kwargs) if parts_result is NotImplemented else parts_result
+            with self:  # a handler runs with its own mode off
+                result = func.decompose(*args, **kwargs)
+            return func(*args, **kwargs) if result is NotImplemented else result
         result = func(*args, **kwargs)
         self.flop += count(*args, **kwargs, out_val=result)
         return result

@@ -158,13 +158,12 @@ class RivalStep:
 @contextmanager
 def watched(laps: Laps, G_A: nn.Module) -> Iterator[None]:
     """Ends a lap after G_A's forward pass and after each term of ``pcfh.training.step``."""
-    hook = G_A.register_forward_hook(lambda *_: laps.end("G_A forward"))
     replaced: dict[str, Any] = {
         name: partial(_then_end, getattr(step, name), laps, label) for name, label in PARTS.items()
     }
-    with mock.patch.multiple(step, **replaced):
+    hook = G_A.register_forward_hook(lambda *_: laps.end("G_A forward"))
+    with hook, mock.patch.multiple(step, **replaced):
         yield
-    hook.remove()
 
 
 def _then_end(fn: Callable[..., None], laps: Laps, part: str, *args: object) -> None:
@@ -413,7 +412,7 @@ def markdown(report: StepReport) -> str:
     blocks = [
         "## Training step",
         f"Costs of one image, medians of {report.rounds} rounds; a step of CycleGAN sees one image of each "
-        "domain. GFLOP count what was executed. Share: of the speed of the best convolution in the same run, per "
+        "domain. GFLOP count what was executed. Share: of the best convolution's speed in the same run, per "
         "second of processor time. Wasted: processor time beyond what that speed would take.",
         *(parts_table(cost) for cost in report.steps if len(cost.parts) > 1),
         "### Beside CycleGAN",

@@ -7,7 +7,7 @@
     <out>/demo.json  says that the folder is the demo's, and of which demo
 
 Called again, it goes on where it was stopped; another demo in the same folder starts afresh. It trains the
-tiny preset with weights of its own, so it shows how things work and not how well the method does.
+tiny preset for minutes, so it shows how things work and not how well the method does.
 
 Images are 8-bit crops of (row, column, channel), errors are in [0, 1].
 """
@@ -19,14 +19,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from pcfh import __version__
-from pcfh.config import Config, overridden, to_dict
-from pcfh.config import tiny as tiny_config
+from pcfh.config import Config, tiny, to_dict
 from pcfh.data.casia import LANDMARKS_FILE, read_casia
 from pcfh.data.images import read_image, write_png
 from pcfh.data.prepare import PrepareOptions, prepare
@@ -43,18 +43,10 @@ from pcfh.training.runtime import start_runtime
 
 MARK, SHEET = "demo.json", "sheet.png"
 FACES, PREPARED, RUN = "faces", "prepared", "run"
-_IDENTITIES, _DRAWN_SIZE, _SEED = 32, 128, 0
+_DRAWN_SIZE, _SEED = 128, 0
 _PROTOCOL = "1"
 _FORMAT = {"format": "pcfh-demo"}  # how the mark begins
 _TITLES = ("NIR", "generated", "true VIS")
-# The paper's weights are for long runs. In a few hundred steps they leave G_A with colours that suit G_B
-# and not the eye, so the demo learns faster and listens more to L_AWM than to L_rec.
-_HASTY = (
-    "training.steps=400",
-    "training.learning_rate=0.0005",
-    "objective.lambda_rec=8e-6",
-    "objective.lambda_awm=1e-4",
-)
 _SHOWN, _ZOOM, _BLOCKS = 8, 2, 2  # of the sheet: people, enlargement, people side by side
 _GAP, _HEADER = 8, 24  # pixels
 
@@ -71,12 +63,15 @@ class _Probe:
     landmarks: Float[np.ndarray, "68 2"]
 
 
-def run_demo(out: Path, *, steps: int | None = None, say: Say = lambda line: None) -> Path:
+def run_demo(
+    out: Path, *, identities: int = 32, steps: int | None = None, say: Say = lambda line: None
+) -> Path:
     """Draws, prepares, trains, translates and measures.
 
     Args:
         out: folder to write to: a new one, an empty one or an earlier demo's.
-        steps: of training; None takes as many as give faces in about two minutes on two processor cores.
+        identities: how many people to draw, an even number from 4 on.
+        steps: of training; None takes the tiny preset's.
         say: gets each line of what goes on.
 
     Returns:
@@ -85,11 +80,11 @@ def run_demo(out: Path, *, steps: int | None = None, say: Say = lambda line: Non
     Raises:
         UserError: the folder holds something else.
     """
-    config = overridden(tiny_config(), _HASTY)
+    config = tiny()
     if steps is not None:
         config = dataclasses.replace(config, training=dataclasses.replace(config.training, steps=steps))
-    _claim(out, config)
-    _make_data(out, config.training.size, say)
+    _claim(out, {"identities": identities, "seed": _SEED, "size": _DRAWN_SIZE, "config": to_dict(config)})
+    _make_data(out, identities, config.training.size, say)
     _train(out, config, say)
     probes = _probes(out, config.training.size)
     hallucinator = Hallucinator.from_file(out / RUN / GENERATOR, device="cpu")
@@ -101,11 +96,10 @@ def run_demo(out: Path, *, steps: int | None = None, say: Say = lambda line: Non
     return out / SHEET
 
 
-def _claim(out: Path, config: Config) -> None:
+def _claim(out: Path, demo: Mapping[str, Any]) -> None:
     """Takes a folder for this demo, and clears away what another demo left in it."""
     mark = out / MARK
-    demo = {"version": __version__, "identities": _IDENTITIES, "seed": _SEED, "size": _DRAWN_SIZE}
-    text = json.dumps({**_FORMAT, **demo, "config": to_dict(config)})
+    text = json.dumps({**_FORMAT, "version": __version__, **demo})
     found = mark.read_text(errors="replace") if mark.is_file() else ""
     if found == text:
         return
@@ -118,11 +112,11 @@ def _claim(out: Path, config: Config) -> None:
     write_atomically(mark, text.encode())
 
 
-def _make_data(out: Path, size: int, say: Say) -> None:
+def _make_data(out: Path, identities: int, size: int, say: Say) -> None:
     faces = out / FACES
     if not (faces / LANDMARKS_FILE).is_file():
-        say(f"drawing {_IDENTITIES} people, each {CAPTURES} times in visible and in near-infrared light")
-        draw_database(faces, identities=_IDENTITIES, seed=_SEED, size=_DRAWN_SIZE)
+        say(f"drawing {identities} people, each {CAPTURES} times in visible and in near-infrared light")
+        draw_database(faces, identities=identities, seed=_SEED, size=_DRAWN_SIZE)
     say(f"preparing: faces aligned to {size} x {size} pixels")
     prepare(read_casia(faces), out / PREPARED, PrepareOptions(sizes=(size,), backend="given", layout="casia"))
 
@@ -180,7 +174,8 @@ def _error(probe: _Probe, image: UInt8[np.ndarray, "s s 3"]) -> float:
 
 def _sheet(probes: Sequence[_Probe], generated: UInt8[np.ndarray, "b s s 3"]) -> UInt8[np.ndarray, "h w 3"]:
     """A picture each of some people, NIR | generated | true VIS, in blocks side by side under a header."""
-    chosen = [CAPTURES * person + person % CAPTURES for person in range(_SHOWN)]
+    chosen = [CAPTURES * person + person % CAPTURES for person in range(len(probes) // CAPTURES)]
+    chosen = chosen[:_SHOWN]
     side = probes[0].nir.shape[0] * _ZOOM
     width, rows = len(_TITLES) * side + _GAP, -(-len(chosen) // _BLOCKS)
     sheet = Image.new("RGB", (_BLOCKS * width - _GAP, _HEADER + rows * side), "white")

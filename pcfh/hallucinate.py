@@ -18,9 +18,10 @@ from jaxtyping import Float, UInt8
 
 from pcfh import __version__
 from pcfh.data.images import grey
+from pcfh.devices import usable_device
 from pcfh.errors import UserError
 from pcfh.files import sha256_of
-from pcfh.geometry.align import align_image, crop_of, similarity, transform_points
+from pcfh.geometry.align import align_image, crop_of, require_inside, similarity, transform_points
 from pcfh.landmarks import LandmarkBackend, open_backend
 from pcfh.models.generator import Hallucination
 from pcfh.ranges import from_bytes, to_bytes
@@ -76,7 +77,7 @@ class Hallucinator:
         Raises:
             UserError: the file is absent, damaged or something else, or the device is not usable.
         """
-        chosen = _usable_device(device)
+        chosen = usable_device(device)
         generator, about = load_generator(Path(path))
         about = {**about, "model": sha256_of(Path(path))}
         return cls(generator, about=about, device=chosen, backend=backend)
@@ -108,7 +109,7 @@ class Hallucinator:
         """Finds a face and cuts it out as the generator takes it; see ``__call__``."""
         if landmarks is None:
             landmarks = self.locate(image)
-        _require_inside(image, landmarks)
+        require_inside(landmarks, *image.shape[:2])
         matrix = similarity(landmarks, crop_of(self.size))
         crop = align_image(grey(image), matrix, self.size)
         return AlignedFace(crop=np.repeat(crop, 3, axis=2), landmarks=transform_points(matrix, landmarks))
@@ -129,7 +130,7 @@ class Hallucinator:
             )
         if landmarks is None:
             landmarks = self.locate(image)
-        _require_inside(image, landmarks)
+        require_inside(landmarks, *image.shape[:2])
         return AlignedFace(crop=np.repeat(grey(image), 3, axis=2), landmarks=landmarks)
 
     def locate(self, image: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "68 2"]:
@@ -173,30 +174,6 @@ class Hallucinator:
             "Model": str(self.about.get("model", "unknown")),
             "XML:com.adobe.xmp": _XMP,
         }
-
-
-def _usable_device(name: str) -> torch.device:
-    """Looks a device up and tries it; "auto" is a GPU if there is one."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(
-            f"device {name!r} is not usable here; expected auto, cpu, cuda or cuda:1 where there is a GPU"
-        ) from error
-
-
-def _require_inside(image: UInt8[np.ndarray, "h w 3"], landmarks: Float[np.ndarray, "68 2"]) -> None:
-    """Refuses landmarks that belong to another picture, or to this one at another size."""
-    inner = landmarks[17:]  # the jaw may well lie outside
-    (x, y), extent = inner.mean(0), np.ptp(inner, axis=0).max()
-    height, width = image.shape[:2]
-    if not (0 <= x < width and 0 <= y < height and extent <= max(width, height)):
-        raise UserError(
-            f"the landmarks do not lie inside the picture of {width} x {height} pixels; give landmarks in "
-            "pixels of this file"
-        )
 
 
 # What photo agencies and browsers look for: IPTC's digital source type for images made by a trained

@@ -16,7 +16,7 @@ SIDE, HEADER, GAP = 128, 24, 8
 def demo(tmp_path_factory):
     """A demo of two steps, and the lines it said."""
     out, lines = tmp_path_factory.mktemp("demo"), list[str]()
-    run_demo(out, steps=2, say=lines.append)
+    run_demo(out, identities=4, steps=2, say=lines.append)
     return out, lines
 
 
@@ -30,8 +30,8 @@ def column(sheet, block, place):
     return sheet[HEADER:, left : left + SIDE]
 
 
-def test_the_sheet_has_two_blocks_of_four_people_under_a_header(demo):
-    assert pixels(demo[0] / "sheet.png").shape == (HEADER + 4 * SIDE, 2 * 3 * SIDE + GAP, 3)
+def test_the_sheet_has_two_people_side_by_side_under_a_header(demo):
+    assert pixels(demo[0] / "sheet.png").shape == (HEADER + SIDE, 2 * 3 * SIDE + GAP, 3)
 
 
 def test_near_infrared_columns_of_the_sheet_are_grey_and_true_ones_in_colour(demo):
@@ -43,7 +43,7 @@ def test_near_infrared_columns_of_the_sheet_are_grey_and_true_ones_in_colour(dem
 
 def test_the_last_line_gives_the_error_of_the_grey_input_beside_that_of_the_output(demo):
     match = re.search(
-        r"48 pictures of 16 unseen people.* face ([\d.]+), that of the grey input ([\d.]+)", demo[1][-1]
+        r"6 pictures of 2 unseen people.* face ([\d.]+), that of the grey input ([\d.]+)", demo[1][-1]
     )
     assert match
     assert 0 < float(match[1]) < 1
@@ -58,7 +58,7 @@ def test_the_people_of_the_sheet_were_not_trained_on(demo):
 def test_called_again_it_trains_no_further(demo):
     out, _ = demo
     before, lines = (out / "sheet.png").read_bytes(), list[str]()
-    run_demo(out, steps=2, say=lines.append)
+    run_demo(out, identities=4, steps=2, say=lines.append)
     assert not [line for line in lines if line.startswith("step")]
     assert (out / "sheet.png").read_bytes() == before
 
@@ -68,7 +68,7 @@ def test_another_demo_in_the_same_folder_starts_afresh_and_leaves_foreign_files_
     (tmp_path / "run" / "checkpoint.pt").write_bytes(b"of another demo")
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "demo.json").write_text('{"format": "pcfh-demo", "version": "0.0.1"}')
-    run_demo(tmp_path, steps=1)
+    run_demo(tmp_path, identities=4, steps=1)
     assert (tmp_path / "notes.txt").read_text() == "mine"
     assert json.loads((tmp_path / "run" / "config.json").read_text())["config"]["training"]["steps"] == 1
 
@@ -76,20 +76,20 @@ def test_another_demo_in_the_same_folder_starts_afresh_and_leaves_foreign_files_
 def test_a_folder_with_other_things_is_refused(tmp_path):
     (tmp_path / "thesis.txt").write_text("precious")
     with pytest.raises(UserError, match="new or empty folder, or an earlier demo's"):
-        run_demo(tmp_path, steps=1)
+        run_demo(tmp_path, identities=4, steps=1)
 
 
 def test_what_is_called_as_the_demos_files_but_is_not_is_refused(tmp_path):
     (tmp_path / "demo.json").write_text('{"slides": 12}')
     (tmp_path / "run").mkdir()
     with pytest.raises(UserError, match="new or empty folder, or an earlier demo's"):
-        run_demo(tmp_path, steps=1)
+        run_demo(tmp_path, identities=4, steps=1)
 
 
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
     (tmp_path / "out").write_text("a file")
     with pytest.raises(UserError, match="new or empty folder, or an earlier demo's"):
-        run_demo(tmp_path / "out", steps=1)
+        run_demo(tmp_path / "out", identities=4, steps=1)
 
 
 def test_the_sheet_says_that_its_faces_are_synthetic(demo):

@@ -12,13 +12,12 @@ from pcfh.data.images import grey, read_image, write_png
 from pcfh.data.prepared import crops_folder
 from pcfh.data.records import Points, Record
 from pcfh.errors import UserError
-from pcfh.geometry.align import align_image, crop_of, similarity
+from pcfh.geometry.align import align_image, crop_of, require_inside, similarity
 from pcfh.landmarks import open_backend
 from pcfh.landmarks.base import Face, LandmarkBackend
 
 GIVEN = "given"
 _DIGITS = 3  # a thousandth of a pixel; crops are made from what the manifest says, rounded
-_INNER = slice(17, 68)  # brows, nose, eyes and mouth: the jaw may well lie outside
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +88,7 @@ def prepare_capture(setup: Setup, backend: LandmarkBackend | None, job: Job) -> 
         image = read_image(path)
         found, note = _locate(image, job.record, backend, setup.min_score)
         landmarks = rounded(found)
-        _require_inside(image, landmarks)
+        require_inside(np.array(landmarks), *image.shape[:2])
         _write_crops(setup, job, image, np.array(landmarks))
     except UserError as error:
         _remove_crops(setup, job)
@@ -132,17 +131,6 @@ def _area(face: Face) -> float:
     """Area of a face's box in square pixels."""
     left, top, right, bottom = face.box
     return (right - left) * (bottom - top)
-
-
-def _require_inside(image: UInt8[np.ndarray, "h w 3"], landmarks: Points) -> None:
-    """Refuses landmarks that belong to another picture, or to this one at another size."""
-    x, y = np.array(landmarks)[_INNER].mean(0)
-    height, width = image.shape[:2]
-    if not (0 <= x < width and 0 <= y < height):
-        raise UserError(
-            f"the landmarks' middle ({x:.0f}, {y:.0f}) lies outside the picture of {width} x {height} "
-            "pixels; give landmarks in pixels of this file"
-        )
 
 
 def _write_crops(

@@ -28,7 +28,7 @@ class Record:
         modality: "NIR" or "VIS".
         path: of the file, relative to the database's root, with forward slashes.
         session: recording session, "" where the database has none.
-        landmarks: 68 (x, y) points in pixels of the file as it stands on disk, if known.
+        landmarks: 68 (x, y) points in pixels of the picture upright (EXIF orientation applied), if known.
     """
 
     subject: str

@@ -43,6 +43,7 @@ CROPS: Mapping[int, Crop] = {
 LEFT_EYE = slice(36, 42)
 RIGHT_EYE = slice(42, 48)
 MOUTH_CORNERS = (48, 54)
+INNER = slice(17, 68)  # brows, nose, eyes and mouth: the jaw may well lie outside a picture
 
 
 def crop_of(size: int) -> Crop:
@@ -83,6 +84,21 @@ def similarity(landmarks: Float[np.ndarray, "68 2"], crop: Crop) -> Float[np.nda
     linear = scale * np.array([[cos, sin], [-sin, cos]])
     target = np.array([crop.size / 2 - 0.5, crop.eyes_y - 0.5])
     return np.column_stack([linear, target - linear @ middle])
+
+
+def require_inside(landmarks: Float[np.ndarray, "68 2"], height: int, width: int) -> None:
+    """Refuses landmarks that belong to another picture, or to this one at another size.
+
+    Raises:
+        UserError: their middle lies outside the picture, or they are wider than it.
+    """
+    inner = landmarks[INNER]
+    (x, y), extent = inner.mean(0), np.ptp(inner, axis=0).max()
+    if not (0 <= x < width and 0 <= y < height and extent <= max(width, height)):
+        raise UserError(
+            f"the landmarks do not lie inside the picture of {width} x {height} pixels; give landmarks in "
+            "pixels of this file"
+        )
 
 
 def transform_points(

@@ -1,7 +1,7 @@
 """Landmarks given in a file beside the images: a CSV table, one image a line.
 
 The header names the columns; ``path`` and ``x0, y0, ..., x67, y67`` are needed, in any order, others are
-ignored. Points are in pixels of the image as it stands on disk, whole numbers at pixel centres. Lists made on
+ignored. Points are in pixels of the image upright, whole numbers at pixel centres. Lists made on
 Windows are fine: backslashes, CRLF line ends, a byte order mark.
 """
 

@@ -26,8 +26,8 @@ class Attention(nn.Module):
             nn.Upsample(scale_factor=2.0),
             conv_norm(2 * width, width),
             nn.Upsample(scale_factor=2.0),
-            conv_norm(width, width // 2),
-            nn.Conv2d(width // 2, 1, 7, 1, 3),
+            conv_norm(width, max(1, width // 2)),
+            nn.Conv2d(max(1, width // 2), 1, 7, 1, 3),
         )
 
     def forward(

@@ -18,7 +18,7 @@ import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pcfh.errors import UserError
+from pcfh.devices import usable_device
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,9 @@ def start_runtime(device: str = "auto") -> Iterator[Runtime]:
         UserError: the device is not there.
     """
     processes, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
-    chosen = _device(device, int(os.environ.get("LOCAL_RANK", "0")))
+    chosen = usable_device(device, int(os.environ.get("LOCAL_RANK", "0")))
+    if chosen.type == "cuda":
+        torch.cuda.set_device(chosen)
     if processes > 1:
         dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     try:
@@ -96,18 +98,3 @@ def keep_freed_memory() -> None:
     libc = ctypes.CDLL("libc.so.6")
     libc.mallopt(m_mmap_threshold, one_gib)
     libc.mallopt(m_trim_threshold, (1 << 31) - 1)
-
-
-def _device(name: str, local_rank: int) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UserError(f"no device {name!r}; expected auto, cpu, cuda or cuda:0") from None
-    if device.type == "cuda":
-        if not torch.cuda.is_available():
-            raise UserError("no CUDA device is usable here; use --device cpu")
-        device = torch.device("cuda", device.index if device.index is not None else local_rank)
-        torch.cuda.set_device(device)
-    return device

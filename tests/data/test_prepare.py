@@ -382,7 +382,7 @@ def test_landmarks_outside_the_picture_are_refused(ready, tmp_path, face):
     points["s1/vis/00001/001"] = face((300.0, 300.0))
     write_landmarks(ready / "landmarks68.csv", points)
     (drop,) = prepare(read_casia(ready), tmp_path / "out", GIVEN).dropped
-    assert "lies outside the picture of 90 x 80 pixels" in drop.reason
+    assert "do not lie inside the picture of 90 x 80 pixels" in drop.reason
 
 
 def test_landmarks_of_no_face_are_dropped_with_the_reason(ready, tmp_path, face):
