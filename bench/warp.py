@@ -145,9 +145,9 @@ def field_of(faces: Faces) -> Float[Tensor, "b h w 2"]:
 def piecewise_affine(faces: Faces, which: int) -> Float[np.ndarray, "h w 3"]:
     """One image by scikit-image: triangulates, solves and warps."""
     to_points, from_points = faces.to_points[which].numpy(), faces.from_points[which].numpy()
-    to_source = PiecewiseAffineTransform.from_estimate(to_points, from_points)  # type: ignore[no-untyped-call]
+    to_source = PiecewiseAffineTransform.from_estimate(to_points, from_points)
     image = faces.images[which].permute(1, 2, 0).numpy()
-    return warp(image, to_source, mode="edge")  # type: ignore[no-untyped-call]
+    return warp(image, to_source, mode="edge")
 
 
 def largest_error(faces: Faces, field: Float[Tensor, "b h w 2"]) -> float:
