@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rounds = 1 if options.quick else options.rounds
     facts = {"command": shlex.join(["python", "-m", "bench", *arguments]), **machine()}
     steps = step.measure(quick=options.quick, rounds=rounds)
-    warps = warp.measure(quick=options.quick, rounds=max(3, rounds))
+    warps = warp.measure_apart(quick=options.quick, rounds=max(3, rounds))
     facts["load_at_end"] = os.getloadavg()[0]
     if options.json is not None:
         report = {"machine": facts, "step": asdict(steps), "warp": asdict(warps)}

@@ -1,8 +1,11 @@
 """What the warp of the attention warping module costs, against scikit-image's piecewise affine warp.
 
 16 drawn faces of 256 x 256 pixels, each warped by its 68 landmarks onto another capture of the same person.
-Times are milliseconds of processor time for one image, on one thread. The two warps are different maps; the
-comparison is of what a warp by landmarks costs. How exact the field is shows beside the formula in 64 bits.
+Times are milliseconds of processor time for one image, on one thread. NumPy's too: the threads of its
+OpenBLAS wait by spinning, which made scikit-image look several times slower on a busy machine. They can
+only be limited before NumPy is imported, so the measurement has a process of its own. The two warps are
+different maps; the comparison is of what a warp by landmarks costs. How exact the field is shows beside the
+formula in 64 bits.
 
 A round runs everything once, so that a busy machine disturbs all of it alike. Reported are medians over
 rounds, and medians of the rounds' ratios.
@@ -10,11 +13,13 @@ rounds, and medians of the rounds' ratios.
 Axis letters: b batch, c channels, h and w pixels, n control points.
 """
 
+import json
+import os
 import statistics
+import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from functools import partial
 
 import numpy as np
@@ -26,6 +31,7 @@ from torch import Tensor
 from bench.ceilings import median_times
 from pcfh.drawn import draw, random_capture, random_face
 from pcfh.geometry.warp import inverse_distance_field, inverse_distance_warp, sample
+from pcfh.training.runtime import keep_freed_memory
 
 SIZE = 256
 TARGET_MS, TARGET_RATIO = 3.0, 30.0
@@ -73,16 +79,28 @@ class WarpReport:
     error: float
 
 
-def measure(*, quick: bool, rounds: int) -> WarpReport:
-    """Measures the warp on one thread.
+def measure_apart(*, quick: bool, rounds: int) -> WarpReport:
+    """Measures the warp in a process of its own, where every library has one thread.
 
     Args:
         quick: with two images instead of 16.
         rounds: that medians are taken over.
     """
     print("warp", file=sys.stderr, flush=True)
-    count = 2 if quick else 16
-    with one_thread(), torch.inference_mode():
+    command = [sys.executable, "-m", "bench.warp", str(2 if quick else 16), str(rounds)]
+    env = os.environ | dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), "1")
+    output = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return WarpReport(**json.loads(output))
+
+
+def measure(count: int, rounds: int) -> WarpReport:
+    """Measures the warp.
+
+    Args:
+        count: of images at once.
+        rounds: that medians are taken over.
+    """
+    with torch.inference_mode():
         faces = drawn_faces(count)
         field = field_of(faces)
         ours: dict[str, Callable[[], object]] = {
@@ -108,17 +126,6 @@ def measure(*, quick: bool, rounds: int) -> WarpReport:
         ratio=statistics.median(ratios),
         error=largest_error(faces, field),
     )
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Lets torch use one thread for a while."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def drawn_faces(count: int) -> Faces:
@@ -182,3 +189,8 @@ rounds.
 
 Ratio: {report.ratio:.0f} (target {TARGET_RATIO:g}). Largest difference of the field from the formula in \
 64 bits: {report.error:.1e} pixels."""
+
+
+if __name__ == "__main__":
+    keep_freed_memory()
+    print(json.dumps(asdict(measure(int(sys.argv[1]), int(sys.argv[2])))))
