@@ -83,9 +83,9 @@ class TestFaceMask:
         mask = face_mask(repeated([(-5, -5), (3, -5), (3, 3), (-5, 3)]), 9)
         assert mask.sum() == 16
 
-    def test_of_another_number_of_points_is_refused(self):
+    def test_of_points_in_space_is_refused(self):
         with pytest.raises(TypeCheckError, match="parameter 'landmarks'"):
-            face_mask(np.zeros((67, 2)), 9)
+            face_mask(np.zeros((68, 3)), 9)
 
 
 class TestMeanAbsoluteError:

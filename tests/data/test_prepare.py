@@ -239,7 +239,7 @@ KILLED = """
     from pcfh.data.prepare import PrepareOptions, prepare
 
     def linger(done, total):
-        time.sleep(0.03)  # or it might be through before the signal comes
+        time.sleep(0.2)  # or it might be through before the signal comes
 
     if __name__ == "__main__":
         options = PrepareOptions(sizes=(64, 256), backend="given", workers=2)

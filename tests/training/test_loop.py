@@ -211,7 +211,7 @@ def stop_after(steps: int):
 
 
 def test_other_settings_in_the_same_folder_are_refused_and_named(whole, drawn_prepared):
-    with pytest.raises(UserError, match=r"config\.training\.learning_rate: the run has 0\.0002, now 0\.001"):
+    with pytest.raises(UserError, match=r"config\.training\.learning_rate: the run has 0\.0005, now 0\.001"):
         train(job(drawn_prepared, whole, "training.learning_rate=0.001"), CPU)
 
 
