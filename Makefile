@@ -1,7 +1,7 @@
 # Every target makes its own environment first, in .venv, from constraints.txt.
 PYTHON ?= python3
 BIN := .venv/bin
-# Two threads that wait without spinning: on a busy machine torch is several times faster this way.
+# Threads that wait without spinning: two spinning ones are several times slower on a busy machine.
 export OMP_WAIT_POLICY = PASSIVE
 export GOMP_SPINCOUNT = 0
 
