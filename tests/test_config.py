@@ -58,7 +58,8 @@ def test_an_override_has_the_type_of_its_field(assignment, value):
 
 def test_an_override_leaves_all_other_fields_as_they_were():
     changed = C.overridden(C.cpu(), ["training.steps=7", "objective.penalty=3"])
-    assert C.overridden(changed, [f"training.steps={C.cpu().training.steps}", "objective.penalty=10"]) == C.cpu()
+    back = [f"training.steps={C.cpu().training.steps}", "objective.penalty=10"]
+    assert C.overridden(changed, back) == C.cpu()
 
 
 def test_the_last_of_two_overrides_of_one_field_counts():
