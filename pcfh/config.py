@@ -145,7 +145,7 @@ def paper_144() -> Config:
 def cpu() -> Config:
     """128 x 128, narrow: trains on two processor cores in a quarter of an hour.
 
-    Short runs need other weights than the paper's, under which G_A first learns colours that serve G_B
+    Short runs need a stronger L_AWM than the paper's, or G_A first learns colours that serve G_B
     (docs/results.md). Without the identity loss, which needs a recogniser: set objective.lambda_id with
     --recognizer.
     """
@@ -158,10 +158,10 @@ def cpu() -> Config:
             attention_width=16,
             dependence_width=12,
         ),
-        objective=Objective(reference_size=144, lambda_id=0.0, lambda_rec=8e-6, lambda_awm=1e-4),
+        objective=Objective(reference_size=144, lambda_id=0.0, lambda_awm=1e-4),
         training=Training(
             size=128,
-            steps=600,
+            steps=540,
             batch=8,
             learning_rate=5e-4,
             log_every=10,
