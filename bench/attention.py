@@ -41,13 +41,16 @@ def regions(points: Float[np.ndarray, "68 2"], size: int) -> dict[str, Mask]:
     forehead = points[17:27].mean(0) + 0.35 * up
     cheeks = np.stack([left - 0.55 * up, right - 0.55 * up])
     whole = face_mask(np.concatenate([points, points[17:27] + 0.6 * up]), size)
-    border = np.argwhere(whole)[:, ::-1].astype(float)
+    inner = (
+        whole & np.roll(whole, 1, 0) & np.roll(whole, -1, 0) & np.roll(whole, 1, 1) & np.roll(whole, -1, 1)
+    )
+    border = np.argwhere(whole & ~inner)[:, ::-1].astype(float)
     jaw = np.concatenate([points[:16] + t * (points[1:17] - points[:16]) for t in (0.0, 0.5)])
     return {
         "cheeks": (distance_to(cheeks, size) < 0.2 * e) & whole,
         "forehead": (distance_to(forehead[None], size) < 0.25 * e) & whole,
         "contour": distance_to(jaw, size) < 0.1 * e,
-        "background": distance_to(border, size) > 0.4 * e,
+        "background": (distance_to(border, size) > 0.4 * e) & ~whole,
     }
 
 

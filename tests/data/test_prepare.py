@@ -233,6 +233,7 @@ def test_a_damaged_line_is_refused_with_its_number(ready, tmp_path):
 
 
 KILLED = """
+    import signal
     import time
     from pathlib import Path
     from pcfh.data.casia import read_casia
@@ -242,6 +243,7 @@ KILLED = """
         time.sleep(0.2)  # or it might be through before the signal comes
 
     if __name__ == "__main__":
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
         options = PrepareOptions(sizes=(64, 256), backend="given", workers=2)
         prepare(read_casia(Path({casia!r})), Path({out!r}), options, on_progress=linger)
 """
