@@ -11,10 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
-from pcfh import __version__, cli
-from pcfh.cli import main
+from pcfh import __version__
+from pcfh.cli import main, method
 from pcfh.config import known_fields
 from pcfh.data.prepared import open_prepared, read_manifest
+from pcfh.errors import UserError
 from pcfh.landmarks.given import read_landmarks, write_landmarks
 from pcfh.models.generator import Hallucination
 from pcfh.training.checkpoint import save_generator
@@ -41,9 +42,9 @@ def job(monkeypatch) -> list[Job]:
 
     def fake(job, runtime, hooks):
         jobs.append(job)
-        raise cli.UserError("not trained")
+        raise UserError("not trained")
 
-    monkeypatch.setattr(cli, "run_train", fake)
+    monkeypatch.setattr(method, "run_train", fake)
     return jobs
 
 
@@ -368,7 +369,7 @@ def test_ctrl_c_elsewhere_exits_with_130_and_one_line(run, monkeypatch, generato
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "translate_items", interrupted)
+    monkeypatch.setattr(method, "translate_items", interrupted)
     code, out, err = run("translate", generator, nir, "--out", tmp_path / "vis", "--landmarks", points)
     assert (code, out) == (130, "")
     assert err.splitlines()[-1].startswith("pcfh: interrupted;")
@@ -425,6 +426,6 @@ def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch):
     def faulty(name):
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(cli.configuration, "preset", faulty)
+    monkeypatch.setattr(method.configuration, "preset", faulty)
     with pytest.raises(ZeroDivisionError, match="a bug"):
         main(["settings"])

@@ -1,0 +1,141 @@
+"""Commands of the method itself: train, translate, settings, demo."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from tqdm import tqdm
+
+from pcfh import config as configuration
+from pcfh.cli.app import app, progress_bar, stop_signals
+from pcfh.demo import run_demo
+from pcfh.errors import UserError
+from pcfh.hallucinate import Hallucinator
+from pcfh.landmarks import open_backend
+from pcfh.training.loop import GENERATOR, Hooks, Job
+from pcfh.training.loop import train as run_train
+from pcfh.training.runtime import keep_freed_memory, start_runtime
+from pcfh.translate import Failure, TranslateOptions, plan_items, translate_items
+
+
+@app.command
+def train(
+    data: Path,
+    run: Path,
+    *,
+    preset: str = "paper-256",
+    settings: Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=True, negative="")] = (),
+    protocol: str = "1",
+    recognizer: Path | None = None,
+    device: str = "auto",
+) -> int:
+    """Train on a prepared database; called again with the same settings, it goes on where it stopped.
+
+    On several GPUs or machines: torchrun --nproc-per-node N -m pcfh train ...
+
+    Args:
+        data: folder made by pcfh prepare.
+        run: folder of this run: checkpoint, generator, pictures, TensorBoard.
+        preset: paper-256, paper-144, cpu or tiny.
+        settings: overrides such as training.steps=5000; pcfh settings lists them.
+        protocol: whose training list to use, e.g. 1 for the first fold.
+        recognizer: Light CNN checkpoint for the identity loss.
+        device: auto, cpu, cuda or cuda:1.
+    """
+    config = configuration.overridden(configuration.preset(preset), settings)
+    job = Job(prepared=data, protocol=protocol, run=run, config=config, recognizer=recognizer)
+    keep_freed_memory()
+    steps = config.training.steps
+    with start_runtime(device) as runtime, stop_signals() as stopped:
+        with progress_bar("steps", steps, shown=runtime.is_first) as bar:
+            hooks = Hooks(on_step=partial(_show_step, bar), should_stop=lambda: bool(stopped))
+            state = run_train(job, runtime, hooks)
+        if runtime.is_first and state.step < steps:
+            print(f"Stopped at step {state.step}; the same command goes on.", file=sys.stderr)
+        elif runtime.is_first:
+            print(f"Done: {run / GENERATOR}")
+    return 128 + stopped[0] if stopped and state.step < steps else 0
+
+
+@app.command
+def translate(
+    model: Path,
+    sources: Annotated[list[Path], Parameter(negative="")],
+    *,
+    out: Path,
+    aligned: bool = False,
+    landmarks: Path | None = None,
+    backend: Literal["blaze", "fan"] = "blaze",
+    device: str = "auto",
+    batch: int = 8,
+) -> int:
+    """Translate NIR pictures to VIS faces.
+
+    A picture that cannot be translated is listed at the end, the rest goes on; the exit code is 1 then.
+    The PNG files say in their metadata that they are synthetic.
+
+    Args:
+        model: generator.safetensors of a training run.
+        sources: pictures and folders of pictures.
+        out: folder to write to.
+        aligned: the pictures are aligned crops of the model's size already.
+        landmarks: CSV file of 68 landmarks per picture; then nothing is detected.
+        backend: what finds faces and landmarks.
+        device: auto, cpu, cuda or cuda:1.
+        batch: pictures translated at once.
+    """
+    if batch < 1:
+        raise UserError(f"--batch {batch}: expected at least 1")
+    finder = None if landmarks else open_backend(backend, device="cpu" if device == "auto" else device)
+    hallucinator = Hallucinator.from_file(model, device=device, backend=finder)
+    items = plan_items(sources, out)
+    options = TranslateOptions(aligned=aligned, landmarks=landmarks, batch=batch)
+    with progress_bar("pictures", len(items)) as bar:
+        failures = translate_items(hallucinator, items, options, on_done=bar.update)
+    print(f"{len(items) - len(failures)} of {len(items)} pictures translated to {out}")
+    return _report_failures(failures)
+
+
+@app.command
+def settings(preset: str = "paper-256") -> int:
+    """Print every setting of a preset, as --set takes them.
+
+    Args:
+        preset: paper-256, paper-144, cpu or tiny.
+    """
+    for group, fields in configuration.to_dict(configuration.preset(preset)).items():
+        for name, value in fields.items():
+            print(f"{group}.{name}={str(value).lower() if isinstance(value, bool) else value}")
+    return 0
+
+
+@app.command
+def demo(out: Path = Path("demo-out")) -> int:
+    """Draw a small database, train on it, translate people it has not seen, and show the result.
+
+    Args:
+        out: folder to write to.
+    """
+    keep_freed_memory()
+    sheet = run_demo(out, say=print)
+    print(sheet)
+    return 0
+
+
+def _report_failures(failures: Sequence[Failure]) -> int:
+    for failure in failures:
+        print(f"{failure.source}: {failure.reason}", file=sys.stderr)
+    if failures:
+        print(f"{len(failures)} pictures failed", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _show_step(bar: "tqdm[None]", step: int, values: Mapping[str, float]) -> None:
+    if not bar.n:  # steps of an earlier call took none of this one's time
+        bar.initial = bar.n = bar.last_print_n = step - 1
+    bar.update(step - bar.n)
+    losses = {name[5:]: f"{value:.3f}" for name, value in values.items() if name.startswith("loss/")}
+    bar.set_postfix(losses, refresh=False)
