@@ -1,6 +1,7 @@
 """Measures a training step and a warp, and prints one Markdown document.
 
     python -m bench [--quick] [--rounds 3] [--threads 1] [--json FILE]
+    python -m bench scores [--full]       see bench/scores.py
 
 One thread is the default: the processor time of several depends on who else uses the machine, because
 some of oneDNN's kernels wait for each other by spinning, whatever OMP_WAIT_POLICY says.
@@ -20,7 +21,7 @@ from typing import Any
 
 import torch
 
-from bench import step, warp
+from bench import scores, step, warp
 from bench.hallucination import environment
 from pcfh.files import write_atomically
 from pcfh.training.runtime import keep_freed_memory
@@ -31,6 +32,8 @@ FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, prints and writes; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    if list(arguments[:1]) == ["scores"]:
+        return scores.main(arguments[1:])
     options = parser().parse_args(arguments)
     keep_freed_memory()
     torch.set_num_threads(options.threads)

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Bool, Float
 
 from pcfh import config as C
-from pcfh.metrics import face_mask
+from pcfh.metrics.images import face_mask
 from pcfh.models.attention import Attention
 from pcfh.training.loop import CHECKPOINT, BatchMaker, Job, new_state, open_pairs
 from pcfh.training.runtime import Runtime

@@ -45,7 +45,7 @@ from pcfh.geometry.align import align_image, crop_of, similarity, transform_poin
 from pcfh.geometry.warp import inverse_distance_warp
 from pcfh.hallucinate import Hallucinator
 from pcfh.landmarks import LandmarkBackend, landmark_key, open_backend, read_landmarks
-from pcfh.metrics import face_mask, landmark_distance, mean_absolute_error, ssim
+from pcfh.metrics.images import face_mask, landmark_distance, mean_absolute_error, ssim
 
 BATCH = 16
 SHEET_PEOPLE = 8

@@ -57,6 +57,8 @@ class Objective:
         alpha_fit: alpha_1 of Eq. 7, a mean.
         alpha_rank: alpha_2 of Eq. 7, a sum of singular values.
         alpha_sparse: alpha_3 of Eq. 7, a sum over pixels.
+        symmetric_fit: the map of Eq. 7 dims whichever of the two images is lighter, not the generated one
+            alone.
         reference_size: side of the images for which lambda_1 and lambda_4 are meant. At another size
             they are scaled so that the terms stay as large as there; the paper uses the same weights at
             144 and at 256.
@@ -73,6 +75,7 @@ class Objective:
     alpha_fit: float = 3.0
     alpha_rank: float = 0.003
     alpha_sparse: float = 1e-6
+    symmetric_fit: bool = False
     reference_size: int = 256
     awm: bool = True
     mic: bool = True
@@ -145,8 +148,8 @@ def paper_144() -> Config:
 def cpu() -> Config:
     """128 x 128, narrow: trains on two processor cores in a quarter of an hour.
 
-    Short runs need a stronger L_AWM than the paper's, or G_A first learns colours that serve G_B
-    (docs/results.md). Without the identity loss, which needs a recogniser: set objective.lambda_id with
+    Short runs need a stronger L_AWM than the paper's, or G_A first learns colours that serve G_B, and an
+    attention map that takes no notice of which image is lighter (docs/results.md). Without the identity loss, which needs a recogniser: set objective.lambda_id with
     --recognizer.
     """
     return Config(
@@ -158,7 +161,7 @@ def cpu() -> Config:
             attention_width=16,
             dependence_width=12,
         ),
-        objective=Objective(reference_size=144, lambda_id=0.0, lambda_awm=1e-4),
+        objective=Objective(reference_size=144, lambda_id=0.0, lambda_awm=1e-4, symmetric_fit=True),
         training=Training(
             size=128,
             steps=540,

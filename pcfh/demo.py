@@ -37,7 +37,7 @@ from pcfh.errors import UserError
 from pcfh.files import write_atomically
 from pcfh.geometry.align import align_image, crop_of, similarity
 from pcfh.hallucinate import Hallucinator
-from pcfh.metrics import face_mask, mean_absolute_error
+from pcfh.metrics.images import face_mask, mean_absolute_error
 from pcfh.training.loop import GENERATOR, Hooks, Job, train
 from pcfh.training.runtime import start_runtime
 

@@ -23,6 +23,7 @@ from pcfh.errors import UserError
 from pcfh.files import sha256_of
 from pcfh.geometry.align import align_image, crop_of, require_inside, similarity, transform_points
 from pcfh.landmarks import LandmarkBackend, open_backend
+from pcfh.marks import TRAINED, xmp
 from pcfh.models.generator import Hallucination
 from pcfh.ranges import from_bytes, to_bytes
 from pcfh.training.checkpoint import load_generator
@@ -172,16 +173,5 @@ class Hallucinator:
             "Synthetic": "true",
             "Description": "Synthetic visible-light face, generated from a near-infrared one; no photograph.",
             "Model": str(self.about.get("model", "unknown")),
-            "XML:com.adobe.xmp": _XMP,
+            "XML:com.adobe.xmp": xmp(TRAINED),
         }
-
-
-# What photo agencies and browsers look for: IPTC's digital source type for images made by a trained
-# model.
-_XMP = (
-    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
-    '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
-    'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" Iptc4xmpExt:DigitalSourceType='
-    '"http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"/></rdf:RDF></x:xmpmeta>'
-    '<?xpacket end="r"?>'
-)

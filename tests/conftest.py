@@ -6,6 +6,9 @@ import torch
 from pcfh.data.casia import read_casia
 from pcfh.data.prepare import PrepareOptions, prepare
 from pcfh.drawn import draw_database
+from pcfh.errors import UserError
+from pcfh.landmarks.blaze import Blaze
+from pcfh.landmarks.fetch import cache_folder, fetch_blaze
 
 
 def pytest_configure():
@@ -26,3 +29,13 @@ def drawn_prepared(drawn_database, tmp_path_factory):
     out = tmp_path_factory.mktemp("prepared")
     prepare(read_casia(drawn_database), out, PrepareOptions(sizes=(64,), backend="given", layout="casia"))
     return out
+
+
+@pytest.fixture(scope="session")
+def blaze():
+    """The default landmark backend, where its extra and its files are at hand."""
+    try:
+        fetch_blaze(cache_folder())
+        return Blaze()
+    except UserError as error:
+        pytest.skip(f"the blaze backend needs its extra and its two model files: {error}")

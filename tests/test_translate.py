@@ -14,8 +14,6 @@ from PIL import Image
 from pcfh.errors import UserError
 from pcfh.hallucinate import Hallucinator
 from pcfh.landmarks.base import Face
-from pcfh.landmarks.blaze import Blaze
-from pcfh.landmarks.fetch import cache_folder, fetch_blaze
 from pcfh.landmarks.given import read_landmarks, write_landmarks
 from pcfh.models.generator import Hallucination
 from pcfh.translate import Item, TranslateOptions, plan_items, translate_items
@@ -350,15 +348,6 @@ def test_a_picture_that_vanishes_in_between_is_a_failure(hallucinator, nir, tmp_
     gone = Item(source=nir / "gone.png", target=tmp_path / "out" / "gone.png", name="gone.png")
     failures = translate_items(hallucinator, [gone, *items], TranslateOptions())
     assert [(f.source, f.reason) for f in failures] == [(gone.source, "no such file")]
-
-
-@pytest.fixture(scope="module")
-def blaze():
-    try:
-        fetch_blaze(cache_folder())
-        return Blaze()
-    except UserError as error:
-        pytest.skip(f"the blaze backend needs its extra and its two model files: {error}")
 
 
 def test_the_real_detector_finds_the_astronaut_in_grey_and_nobody_elsewhere(blaze, network, tmp_path):

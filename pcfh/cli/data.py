@@ -1,30 +1,82 @@
-"""Commands that make a database ready: prepare, models fetch."""
+"""Commands that make a database ready: inspect, prepare, models fetch."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
 from pcfh.cli.app import Several, app, progress_bar
-from pcfh.data.casia import read_casia
+from pcfh.data.counts import SOURCES, Row, absent_protocols, compare, unenrolled
+from pcfh.data.databases import AUTO, LAYOUTS, Choice, in_protocols, layout_of, open_database
+from pcfh.data.flattened import read_flattened
 from pcfh.data.folders import read_folder_pair
-from pcfh.data.lists import read_flattened
+from pcfh.data.lists import Lists
 from pcfh.data.prepare import PrepareOptions
 from pcfh.data.prepare import prepare as run_prepare
 from pcfh.data.records import Database
 from pcfh.errors import UserError
 from pcfh.landmarks.fetch import cache_folder, fetch_blaze
 
+LayoutName = Literal["auto", "casia", "oulu", "buaa", "lamp-hq", "tufts"]
+Illumination = Literal["Strong", "Weak", "Dark"]
+Infrared = Literal["near", "thermal"]
+
 models = App(name="models", help="Files of the landmark detector.")
 app.command(models)
+
+
+@app.command
+def inspect(
+    database: Path,
+    *,
+    layout: LayoutName = "auto",
+    seed: int = 0,
+    illumination: Illumination = "Strong",
+    infrared: Infrared | None = None,
+    train_list: Path | None = None,
+    gallery_list: Path | None = None,
+    probe_list: Path | None = None,
+) -> int:
+    """Read a database and set what was found beside the published numbers; exit with 1 if they differ.
+
+    Args:
+        database: its folder.
+        layout: of the database; "auto" tells it by what lies on disk.
+        seed: of the protocol that is drawn where no official list exists (Oulu-CASIA, BUAA, Tufts).
+        illumination: of Oulu-CASIA.
+        infrared: pictures of Tufts that take the place of NIR.
+        train_list: your own list in the place of a drawn protocol.
+        gallery_list: likewise, enrolled VIS pictures.
+        probe_list: likewise, NIR pictures to recognise.
+    """
+    name = layout_of(database) if layout == AUTO else layout
+    lists = _lists(train_list, gallery_list, probe_list)
+    choice = Choice(seed=seed, illumination=illumination, infrared=infrared, lists=lists)
+    found = open_database(database, name, choice)
+    rows = compare(found, name)
+    differences = [line for row in rows for line in row.differences]
+    absent = absent_protocols(found, name)
+    if absent:
+        differences.append(f"lists of protocols are absent: {', '.join(absent)}")
+    print(f"{LAYOUTS[name].title} in {found.root}\n")
+    print(_table(rows))
+    print(f"\nExpected numbers: {SOURCES[name]}.")
+    _print_section("Not as expected:", differences)
+    _print_section("Notes:", (*found.notes, *unenrolled(found)))
+    return 1 if differences else 0
 
 
 @app.command
 def prepare(  # noqa: PLR0913 - one argument per option of the command
     out: Path,
     *,
+    database: Path | None = None,
+    layout: LayoutName = "auto",
+    seed: int = 0,
+    illumination: Illumination = "Strong",
+    infrared: Infrared | None = None,
     casia: Path | None = None,
     nir: Path | None = None,
     vis: Path | None = None,
@@ -42,17 +94,24 @@ def prepare(  # noqa: PLR0913 - one argument per option of the command
 ) -> int:
     """Find faces and landmarks in a database, align them and write crops.
 
-    Name the database by --casia, by --nir and --vis, or by --root and --train-list. Stopped and called
+    Name the database by --database, by --nir and --vis, or by --root and --train-list. Stopped and called
     again, it goes on. Captures that cannot be used are listed with a reason in OUT/report.txt.
 
     Args:
         out: folder to write to.
-        casia: root of CASIA NIR-VIS 2.0, or of a database in its layout.
+        database: folder of CASIA NIR-VIS 2.0, Oulu-CASIA, BUAA-VisNir, LAMP-HQ or Tufts, or of another
+            database in one of their layouts.
+        layout: of --database; "auto" tells it by what lies on disk.
+        seed: of the protocol that is drawn where no official list exists (Oulu-CASIA, BUAA, Tufts).
+        illumination: of Oulu-CASIA.
+        infrared: pictures of Tufts that take the place of NIR.
+        casia: the same as --database with --layout casia.
         nir: folder of NIR pictures, one subfolder per person.
         vis: folder of VIS pictures, likewise.
         test_subjects: people of --nir and --vis that are kept out of training.
         root: folder that the paths of lists are relative to.
-        train_list: list of a flattened re-distribution (path, label, domain).
+        train_list: list of a flattened re-distribution (path, label, domain); with --database your own list
+            in the place of a drawn protocol.
         gallery_list: likewise, enrolled VIS pictures.
         probe_list: likewise, NIR pictures to recognise.
         landmarks: CSV file of 68 landmarks per picture; then nothing is detected.
@@ -62,7 +121,15 @@ def prepare(  # noqa: PLR0913 - one argument per option of the command
         device: where the backend computes.
         min_score: faces found with less confidence count as none.
     """
-    database, layout = _database(casia, nir, vis, test_subjects, root, (train_list, gallery_list, probe_list))
+    lists = _lists(train_list, gallery_list, probe_list)
+    source, kind = _database(
+        database,
+        layout,
+        Choice(seed=seed, illumination=illumination, infrared=infrared, lists=lists),
+        casia=casia,
+        pair=(nir, vis, test_subjects),
+        root=root,
+    )
     options = PrepareOptions(
         sizes=sizes,
         backend=backend,
@@ -70,10 +137,10 @@ def prepare(  # noqa: PLR0913 - one argument per option of the command
         workers=workers or os.cpu_count() or 1,
         device=device,
         min_score=min_score,
-        layout=layout,
+        layout=kind,
     )
-    with progress_bar("captures", len(database.records)) as bar:
-        report = run_prepare(database, out, options, on_progress=lambda done, _: bar.update(done - bar.n))
+    with progress_bar("captures", len(source.records)) as bar:
+        report = run_prepare(source, out, options, on_progress=lambda done, _: bar.update(done - bar.n))
     print(report.text(), end="")
     print(f"\nWritten to {out}; the whole report is {out / 'report.txt'}")
     return 1 if report.dropped else 0
@@ -91,26 +158,74 @@ def fetch(folder: Path | None = None) -> int:
     return 0
 
 
+def _lists(train: Path | None, gallery: Path | None, probe: Path | None) -> Lists | None:
+    """The lists that were given, if any was."""
+    return Lists(train=train, gallery=gallery, probe=probe) if train or gallery or probe else None
+
+
 def _database(
+    database: Path | None,
+    layout: str,
+    choice: Choice,
+    *,
     casia: Path | None,
-    nir: Path | None,
-    vis: Path | None,
-    test_subjects: Sequence[str],
+    pair: tuple[Path | None, Path | None, Sequence[str]],
     root: Path | None,
-    lists: tuple[Path | None, Path | None, Path | None],
 ) -> tuple[Database, str]:
-    """Reads the database that was named, in exactly one of the three ways."""
-    train_list, gallery_list, probe_list = lists
-    ways = [casia, nir or vis or test_subjects, root or train_list or gallery_list or probe_list]
+    """Reads the database that was named, in exactly one of the ways, and says of what layout it is."""
+    nir, vis, test_subjects = pair
+    lists = choice.lists
+    ways = [database, casia, any(pair), root or (lists and not database)]
     if sum(map(bool, ways)) != 1:
         raise UserError(
             "name one database: --casia DIR, or --nir DIR --vis DIR [--test-subjects ...], or --root DIR "
-            "--train-list FILE [--gallery-list FILE] [--probe-list FILE]"
+            "--train-list FILE [--gallery-list FILE] [--probe-list FILE], or --database DIR [--layout NAME]"
         )
+    if database is not None:
+        name = layout_of(database) if layout == AUTO else layout
+        return in_protocols(open_database(database, name, choice)), name
     if casia is not None:
-        return read_casia(casia), "casia"
-    if root is not None and train_list is not None:
-        return read_flattened(root, train_list, gallery_list, probe=probe_list), "flattened"
+        return open_database(casia, "casia"), "casia"
+    if root is not None and lists is not None and lists.train is not None:
+        return read_flattened(root, lists.train, lists.gallery, probe=lists.probe), "flattened"
     if nir is not None and vis is not None:
         return read_folder_pair(nir, vis, test_subjects=test_subjects), "folders"
     raise UserError("--root and --train-list go together, and so do --nir and --vis")
+
+
+def _table(rows: Sequence[Row]) -> str:
+    """The rows as aligned text; "found / expected", or only what was found."""
+    head = ("protocol", "part", "people", "NIR", "VIS", "captures", "")
+    cells = [head, *(_cells(row) for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
+    lines = (
+        "  ".join(
+            cell.rjust(width) if 2 <= column < 6 else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in cells
+    )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    """One line of the table."""
+    found, expected = row.found, row.expected
+    numbers = (
+        _beside(found.people, expected.people),
+        _beside(found.nir, expected.nir),
+        _beside(found.vis, expected.vis),
+        _beside(found.captures, expected.captures),
+    )
+    return (row.protocol or "all", row.part, *numbers, "differs" if row.differences else "")
+
+
+def _beside(found: int | None, expected: int | None) -> str:
+    """A number found and, where there is one, the number expected."""
+    return f"{found:,}" if expected is None else f"{found:,} / {expected:,}"
+
+
+def _print_section(title: str, lines: Iterable[str]) -> None:
+    """Prints a headed list, or nothing where it is empty."""
+    for number, line in enumerate(lines):
+        print(f"  {line}" if number else f"\n{title}\n  {line}")

@@ -9,14 +9,14 @@ alone: 15 people occur in several sessions, under one id.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from jaxtyping import Float
 
-from pcfh.data.lists import DiskIndex, Line, read_lines, records_of, union
-from pcfh.data.records import Database, Modality, Protocol, Record, require_disjoint
+from pcfh.data.lists import DiskIndex, Line, Make, numbered_lists, read_list, require_sound, union
+from pcfh.data.records import Database, Modality, Protocol, Record
 from pcfh.errors import UserError
 from pcfh.landmarks.given import landmark_key, read_landmarks
 
@@ -49,7 +49,7 @@ def read_casia(root: Path) -> Database:
     landmarks = read_landmarks(sidecar) if sidecar.is_file() else {}
     index, notes = DiskIndex(home), list[str]()
     protocols = {name: _read_protocol(name, lists[name], index, landmarks, notes) for name in lists}
-    records = union(tuple(protocols.values()))
+    records = union(protocols.values())
     without = sum(record.landmarks is None for record in records)
     if landmarks and without:
         notes.append(f"{LANDMARKS_FILE}: has no landmarks for {without} of {len(records)} captures")
@@ -70,18 +70,11 @@ def _find_home(root: Path) -> tuple[Path, Path]:
 
 def _find_lists(folder: Path) -> dict[str, dict[str, Path]]:
     """The four lists of each protocol by role; the folds in the order of their numbers, then View 1."""
-    lists: dict[str, dict[str, Path]] = {}
-    for path in folder.iterdir():
-        match = _LIST_NAME.fullmatch(path.name)
-        if match:
-            lists.setdefault(match[2].lower(), {})[match[1].lower()] = path
+    roles = [role for role, _ in _ROLES]
+    lists = numbered_lists(folder.iterdir(), _LIST_NAME, "{role}_{name}.txt", roles)
     if not lists:
         raise UserError(f"{folder}: expected lists such as nir_train_1.txt; found none")
-    for name, by_role in lists.items():
-        lacking = [f"{role}_{name}.txt" for role, _ in _ROLES if role not in by_role]
-        if lacking:
-            raise UserError(f"{folder}: protocol {name} lacks {', '.join(lacking)}; add or remove its lists")
-    return {name: lists[name] for name in sorted(lists, key=lambda name: (not name.isdigit(), name.zfill(9)))}
+    return lists
 
 
 def _read_protocol(
@@ -95,17 +88,15 @@ def _read_protocol(
     parts: dict[str, tuple[Record, ...]] = {}
     for role, modality in _ROLES:
         make = _maker(modality, landmarks)
-        parts[role], remarks = records_of(lists[role], read_lines(lists[role]), index, make)
+        parts[role], remarks = read_list(lists[role], index, make)
         notes += remarks
     train = (*parts["nir_train"], *parts["vis_train"])
     protocol = Protocol(name=name, train=train, gallery=parts["vis_gallery"], probe=parts["nir_probe"])
-    require_disjoint(protocol)
+    require_sound(protocol)
     return protocol
 
 
-def _maker(
-    modality: Modality, landmarks: Mapping[str, Float[np.ndarray, "68 2"]]
-) -> Callable[[Line, str], Record]:
+def _maker(modality: Modality, landmarks: Mapping[str, Float[np.ndarray, "68 2"]]) -> Make:
     """What makes the record of a line of a list of one modality."""
 
     def make(line: Line, where: str) -> Record:

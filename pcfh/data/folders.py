@@ -1,8 +1,10 @@
-"""A database without lists: one folder of near-infrared pictures, one of visible-light ones."""
+"""Databases without lists: what lies in folders, and draws by lot that anybody can repeat."""
 
 import os
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
 
 from pcfh.data.images import IMAGE_SUFFIXES
 from pcfh.data.records import Database, Modality, Protocol, Record, subjects
@@ -42,28 +44,103 @@ def read_folder_pair(nir: Path, vis: Path, *, test_subjects: Sequence[str] = ())
     return Database(root=root, records=records, protocols={PROTOCOL: protocol}, notes=notes)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """A picture whose path a layout understands.
+
+    Attributes:
+        key: what it shows, the same for two copies of one capture.
+        record: made of its path.
+    """
+
+    key: str
+    record: Record
+
+
+def named_captures(
+    root: Path, name: Callable[[str], Named | None], example: str
+) -> tuple[tuple[Record, ...], tuple[str, ...]]:
+    """The captures below a folder whose layout says everything about them.
+
+    Args:
+        root: folder of the database.
+        name: what a path relative to the root means, or None where it is no capture of this layout.
+        example: such a path, for messages.
+
+    Returns:
+        The records, ordered by path, and a note on the pictures of no meaning.
+
+    Raises:
+        UserError: the folder is absent or holds no pictures, none of this layout, or two of one capture.
+    """
+    paths = pictures_below(root)
+    found: dict[str, Record] = {}
+    strange: list[str] = []
+    for path in paths:
+        named = name(path)
+        if named is None:
+            strange.append(path)
+        elif found.setdefault(named.key, named.record) is not named.record:
+            raise UserError(
+                f"{root}: {found[named.key].path} and {path} are the same capture; "
+                "give the folder of one copy of the database"
+            )
+    if not found:
+        raise UserError(f"{root}: expected pictures such as {example}, found e.g. {paths[0]}; wrong layout?")
+    if not strange:
+        return tuple(found.values()), ()
+    note = f"{len(strange)} pictures are not such as {example} and left out, e.g. {strange[0]}"
+    return tuple(found.values()), (note,)
+
+
+def pictures_below(folder: Path) -> list[str]:
+    """The pictures below a folder by their names: relative paths with forward slashes, in a stable order.
+
+    Raises:
+        UserError: there is no such folder, or it holds no pictures.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; give the one that the database was unpacked to")
+    found = [
+        (Path(place).relative_to(folder) / name).as_posix()
+        for place, _, names in os.walk(folder)
+        for name in names
+        if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
+    ]
+    if not found:
+        raise UserError(f"{folder}: holds no pictures ({', '.join(IMAGE_SUFFIXES)}); is it the right folder?")
+    return sorted(found)
+
+
+def draw(items: Iterable[str], count: int, lot: str) -> list[str]:
+    """Draws some items by lot: the same ones for everybody, whatever machine and library.
+
+    An item's rank is the SHA-256 of ``"<lot> <item>"``; those of the lowest ranks are drawn.
+
+    Args:
+        items: to draw from, each once; their order is of no importance.
+        count: how many; all where there are fewer.
+        lot: names the draw; another name, another result.
+
+    Returns:
+        The items drawn, sorted.
+    """
+    ranked = sorted(items, key=lambda item: sha256(f"{lot} {item}".encode()).digest())
+    return sorted(ranked[:count])
+
+
 def _captures(folder: Path, modality: Modality, root: Path) -> list[Record]:
     """The pictures below a folder, ordered by path."""
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; give the one of the {modality} pictures")
-    found = (path.relative_to(folder) for path in folder.rglob("*") if _is_picture(path))
-    paths = sorted(found, key=lambda path: path.parts)
-    if not paths:
-        raise UserError(
-            f"{folder}: holds no pictures ({', '.join(IMAGE_SUFFIXES)}); give the folder of {modality}"
-        )
+    paths = sorted(map(PurePosixPath, pictures_below(folder)), key=lambda path: path.parts)
     return [
         Record(subject=_subject(path), modality=modality, path=(folder / path).relative_to(root).as_posix())
         for path in paths
     ]
 
 
-def _is_picture(path: Path) -> bool:
-    """Whether a path is a picture by its name, and not a hidden file."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
-
-
-def _subject(path: Path) -> str:
+def _subject(path: PurePosixPath) -> str:
     """Whose picture a path relative to its modality's folder is."""
     return path.parts[0] if len(path.parts) > 1 else path.stem.partition("_")[0]
 

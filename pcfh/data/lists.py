@@ -1,22 +1,22 @@
 """Lists of files: how databases say which captures train and which are tested.
 
-One line per capture, columns separated by blanks: path, perhaps an identity label, perhaps a domain (0 near
-infrared, 1 visible). Paths are relative to the database's root, with slashes or backslashes. Lists are older
-than the copies of the database that they come with: case and extension need not match the disk.
+One line per capture, columns separated by blanks or commas: path, perhaps an identity label, perhaps a
+domain (0 near infrared, 1 visible). A first line that names no image is a header. Paths are relative to the
+database's root, with slashes or backslashes. Lists are older than the copies of the database that they come
+with: case and extension need not match the disk.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pcfh.data.images import IMAGE_SUFFIXES
-from pcfh.data.records import Database, Modality, Protocol, Record, require_disjoint
+from pcfh.data.records import Modality, Protocol, Record, require_disjoint
 from pcfh.errors import UserError
 
-_DOMAINS: dict[str, Modality] = {"0": "NIR", "1": "VIS"}
-_MODALITY = re.compile(r"(?:^|[/_])(NIR|VIS)(?=[/_])", re.IGNORECASE)
-_FLAT_NAME = re.compile(r"(s\d+)_(?:NIR|VIS)_([^_]+)_[^_]+", re.IGNORECASE)
+_NAMED: dict[str, Modality] = {"NIR": "NIR", "NI": "NIR", "VIS": "VIS", "VL": "VIS"}
+_MODALITY = re.compile(r"(?:^|[/_])(NIR?|VIS|VL)(?=[/_])", re.IGNORECASE)
 _MANY = 20
 
 
@@ -35,6 +35,24 @@ class Line:
     columns: tuple[str, ...] = ()
 
 
+Make = Callable[[Line, str], Record]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lists:
+    """A user's own lists of one protocol.
+
+    Attributes:
+        train: of NIR and VIS captures.
+        gallery: of enrolled VIS captures.
+        probe: of NIR captures to be recognised.
+    """
+
+    train: Path | None = None
+    gallery: Path | None = None
+    probe: Path | None = None
+
+
 def read_lines(path: Path) -> list[Line]:
     """Reads the lines of a list that are not blank, with either kind of line end.
 
@@ -45,7 +63,7 @@ def read_lines(path: Path) -> list[Line]:
         rows = enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read as a list of files ({error})") from error
-    split = ((number, row.split()) for number, row in rows)
+    split = ((number, row.replace(",", " ").split()) for number, row in rows)
     lines = [
         Line(place=f"{path}, line {number}", path=row[0].replace("\\", "/"), columns=tuple(row[1:]))
         for number, row in split
@@ -66,6 +84,7 @@ class DiskIndex:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._names: dict[str, dict[str, str]] = {}
+        self._known: dict[str, str | None] = {}  # folds list the same files again and again
 
     def find(self, listed: str) -> str | None:
         """The path on disk, relative to the root with forward slashes, or None where there is no such file.
@@ -73,6 +92,12 @@ class DiskIndex:
         The exact name is preferred, then one that differs in case only, then one with another extension (in
         the order of ``IMAGE_SUFFIXES``).
         """
+        if listed not in self._known:
+            self._known[listed] = self._find(listed)
+        return self._known[listed]
+
+    def _find(self, listed: str) -> str | None:
+        """What ``find`` says the first time."""
         parts = [part for part in listed.split("/") if part not in ("", ".")]
         if not parts:
             return None
@@ -98,7 +123,7 @@ class DiskIndex:
 
 
 def records_of(
-    path: Path, lines: Sequence[Line], index: DiskIndex, make: Callable[[Line, str], Record]
+    path: Path, lines: Sequence[Line], index: DiskIndex, make: Make
 ) -> tuple[tuple[Record, ...], tuple[str, ...]]:
     """Turns the lines of one list into records of files that are there, each once, in the list's order.
 
@@ -149,136 +174,149 @@ def _note(path: Path, items: Sequence[str], what: str, *, most: int = _MANY) -> 
     return f"{path.name}: {len(items)} {what}: {', '.join(items[:most])}{more}"
 
 
-def read_flattened(
-    root: Path, train: Path, gallery: Path | None = None, *, probe: Path | None = None, name: str = "1"
-) -> Database:
-    """Reads a database that was passed on with lists of its own (``path label domain`` or ``path label``).
-
-    The person is read from the path where it has one of the two known forms, ``s2_NIR_10166_013.jpg`` and
-    ``.../10166/013.jpg``, and is the label otherwise. The domain is the third column, or NIR or VIS in the
-    path. A first line that names no image file is taken for a header.
+def read_protocol(name: str, lists: Lists, index: DiskIndex, make: Make) -> tuple[Protocol, tuple[str, ...]]:
+    """Reads the lists of one protocol.
 
     Args:
-        root: folder that the lists' paths are relative to.
-        train: list of NIR and VIS captures.
-        gallery: list of enrolled VIS captures, if any.
-        probe: list of NIR captures to be recognised, if any.
         name: of the protocol.
+        lists: to read; those that are None stay empty.
+        index: of the database's root.
+        make: the record of a line, given the path on disk.
+
+    Returns:
+        The protocol, and notes on what was odd.
 
     Raises:
-        UserError: a list cannot be read, contradicts itself, or has none of its files below the root; a
-            person is in training and test.
+        UserError: a list cannot be read, contradicts itself or has none of its files on disk, or the protocol
+            is not sound (see ``require_sound``).
     """
-    reader = _Flattened(DiskIndex(root))
-    notes: list[str] = []
     parts: dict[str, tuple[Record, ...]] = {}
-    for part, path in (("train", train), ("gallery", gallery), ("probe", probe)):
-        if path is not None:
-            parts[part], remarks = reader.read(path)
-            notes += remarks
-    protocol = Protocol(
-        name=name, train=parts["train"], gallery=parts.get("gallery", ()), probe=parts.get("probe", ())
-    )
+    notes: list[str] = []
+    for part, path in (("train", lists.train), ("gallery", lists.gallery), ("probe", lists.probe)):
+        parts[part], remarks = read_list(path, index, make) if path is not None else ((), ())
+        notes += remarks
+    protocol = Protocol(name=name, **parts)
+    require_sound(protocol)
+    return protocol, tuple(notes)
+
+
+def read_list(path: Path, index: DiskIndex, make: Make) -> tuple[tuple[Record, ...], tuple[str, ...]]:
+    """Reads the records of one list, and notes; see ``records_of``."""
+    first, *others = read_lines(path)
+    if names_image(first.path):
+        return records_of(path, [first, *others], index, make)
+    if not others:
+        raise UserError(f"{path}: expected one image path per line, got only {first.path!r}")
+    records, notes = records_of(path, others, index, make)
+    return records, (f"{path.name}: the first line was taken for a header", *notes)
+
+
+def known_captures(records: Iterable[Record], example: str) -> Make:
+    """What makes the record of a line of a list, for a layout that tells everything by itself.
+
+    Args:
+        records: every capture of the database.
+        example: path of a capture in this layout, for messages.
+    """
+    known = {record.path: record for record in records}
+
+    def make(line: Line, where: str) -> Record:
+        if where not in known:
+            raise UserError(f"{line.place}: expected a capture such as {example}, got {line.path}")
+        return known[where]
+
+    return make
+
+
+def require_sound(protocol: Protocol) -> None:
+    """Refuses a protocol that nobody could report a result on.
+
+    Raises:
+        UserError: a person is in training and test, the gallery holds NIR or the probes VIS captures, or
+            there are probes and no gallery.
+    """
     require_disjoint(protocol)
-    return Database(root=root, records=union([protocol]), protocols={name: protocol}, notes=tuple(notes))
+    wanted: tuple[tuple[str, tuple[Record, ...], Modality], ...] = (
+        ("gallery", protocol.gallery, "VIS"),
+        ("probe", protocol.probe, "NIR"),
+    )
+    for part, records, modality in wanted:
+        other = next((record for record in records if record.modality != modality), None)
+        if other is not None:
+            raise UserError(
+                f"protocol {protocol.name!r}: expected {modality} captures in the {part} list, got "
+                f"{other.path} ({other.modality}); are gallery and probe swapped?"
+            )
+    if protocol.probe and not protocol.gallery:
+        raise UserError(
+            f"protocol {protocol.name!r}: {len(protocol.probe)} probes and an empty gallery; "
+            "add the enrolled VIS captures"
+        )
 
 
-def union(protocols: Sequence[Protocol]) -> tuple[Record, ...]:
-    """Every record of some protocols once, ordered by path."""
-    every = {
-        record.path: record
-        for protocol in protocols
-        for record in (*protocol.train, *protocol.gallery, *protocol.probe)
-    }
+def require_tested(protocol: Protocol) -> None:
+    """Refuses a protocol that was drawn and is not sound or tests nobody.
+
+    Raises:
+        UserError: as ``require_sound``, or there are no probes.
+    """
+    require_sound(protocol)
+    if not protocol.probe:
+        raise UserError(
+            f"protocol {protocol.name!r}: nobody has NIR and VIS captures to be tested with; "
+            "is all of the database unpacked?"
+        )
+
+
+def numbered_lists(
+    paths: Iterable[Path], pattern: re.Pattern[str], file_name: str, roles: Sequence[str]
+) -> dict[str, dict[str, Path]]:
+    """The lists of each protocol by role; those with a number in its order, then the others.
+
+    Args:
+        paths: files, among them the lists.
+        pattern: of a list's name; group 1 is the role, group 2 the protocol.
+        file_name: of a list, with ``{role}`` and ``{name}``, for messages.
+        roles: that every protocol has.
+
+    Raises:
+        UserError: a protocol lacks a list.
+    """
+    lists: dict[str, dict[str, Path]] = {}
+    for path in paths:
+        match = pattern.fullmatch(path.name)
+        if match:
+            lists.setdefault(match[2].lower(), {})[match[1].lower()] = path
+    for name, by_role in lists.items():
+        lacking = [file_name.format(role=role, name=name) for role in roles if role not in by_role]
+        if lacking:
+            folder = next(iter(by_role.values())).parent
+            raise UserError(f"{folder}: protocol {name} lacks {', '.join(lacking)}; add or remove its lists")
+    return {name: lists[name] for name in sorted(lists, key=lambda name: (not name.isdigit(), name.zfill(9)))}
+
+
+def union(protocols: Iterable[Protocol]) -> tuple[Record, ...]:
+    """Every record of some protocols once, ordered by path.
+
+    Raises:
+        UserError: a capture is one person's here and another's there.
+    """
+    every: dict[str, Record] = {}
+    for protocol in protocols:
+        for record in (*protocol.train, *protocol.gallery, *protocol.probe):
+            if every.setdefault(record.path, record).subject != record.subject:
+                raise UserError(
+                    f"protocol {protocol.name!r}: {record.path} is of person {record.subject}, and of person "
+                    f"{every[record.path].subject} in another list; give one label per person in all lists"
+                )
     return tuple(every[path] for path in sorted(every))
 
 
-class _Flattened:
-    """Reads the lists of one flattened database and remembers whose label was which."""
-
-    def __init__(self, index: DiskIndex) -> None:
-        self._index = index
-        self._labels: dict[str, tuple[str, str]] = {}
-
-    def read(self, path: Path) -> tuple[tuple[Record, ...], tuple[str, ...]]:
-        """The records of one list, and notes."""
-        first, *others = read_lines(path)
-        if _names_image(first.path):
-            return records_of(path, [first, *others], self._index, self._record)
-        if not others:
-            raise UserError(f"{path}: expected one image path per line, got only {first.path!r}")
-        records, notes = records_of(path, others, self._index, self._record)
-        return records, (f"{path.name}: the first line was taken for a header", *notes)
-
-    def _record(self, line: Line, where: str) -> Record:
-        """The record of one line."""
-        if not _names_image(line.path):
-            raise UserError(f"{line.place}: expected the path of an image, got {line.path!r}")
-        flat = _FLAT_NAME.fullmatch(PurePosixPath(where).stem)
-        subject = flat[2] if flat else _subject_folder(where) or next(iter(line.columns), "")
-        if not subject:
-            raise UserError(f"{line.place}: neither the path nor a label says whose capture {line.path} is")
-        self._require_one_label(line, subject)
-        return Record(
-            subject=subject,
-            modality=_modality(line, where),
-            path=where,
-            session=flat[1] if flat else _session_folder(where),
-        )
-
-    def _require_one_label(self, line: Line, subject: str) -> None:
-        """Refuses a person who had another label before."""
-        if not line.columns:
-            return
-        label, place = self._labels.setdefault(subject, (line.columns[0], line.place))
-        if label != line.columns[0]:
-            raise UserError(
-                f"{line.place}: person {subject} has label {line.columns[0]} here and {label} in {place}; "
-                "correct the list"
-            )
-
-
-def _names_image(path: str) -> bool:
+def names_image(path: str) -> bool:
     """Whether a path ends as image files do."""
     return path.lower().endswith(IMAGE_SUFFIXES)
 
 
-def _subject_folder(path: str) -> str:
-    """The person's folder in ``<modality>/<id>/<file>``, or "" where the path has another form."""
-    folders = PurePosixPath(path).parts[:-1]
-    nested = len(folders) >= 2 and _MODALITY.match(f"{folders[-2]}/") is not None
-    return folders[-1] if nested or (folders and folders[-1].isdigit()) else ""
-
-
-def _session_folder(path: str) -> str:
-    """The session's folder in ``<session>/<modality>/<id>/<file>``, or ""."""
-    parts = PurePosixPath(path).parts
-    return parts[-4] if len(parts) >= 4 and re.fullmatch(r"s\d+", parts[-4]) else ""
-
-
-def _modality(line: Line, where: str) -> Modality:
-    """The domain by column and by path, which have to agree."""
-    said = set(_domains_of(line)) | {_named(match) for match in _MODALITY.findall(where)}
-    if len(said) != 1:
-        problem = (
-            "nothing says whether this is" if not said else "path and domain column disagree whether this is"
-        )
-        raise UserError(
-            f"{line.place}: {problem} NIR or VIS: {line.path} {' '.join(line.columns)}; correct the list"
-        )
-    return said.pop()
-
-
-def _domains_of(line: Line) -> Iterator[Modality]:
-    """The domain column's meaning, if there is one."""
-    for column in line.columns[1:2]:
-        if column not in _DOMAINS:
-            raise UserError(
-                f"{line.place}: expected domain 0 (NIR) or 1 (VIS), got {column!r}; correct the list"
-            )
-        yield _DOMAINS[column]
-
-
-def _named(token: str) -> Modality:
-    """A modality as written in a path."""
-    return "NIR" if token.upper() == "NIR" else "VIS"
+def modalities_named(path: str) -> set[Modality]:
+    """The modalities that folders or the name in a path speak of."""
+    return {_NAMED[match.upper()] for match in _MODALITY.findall(path)}

@@ -296,6 +296,7 @@ def term_weights(config: Config) -> Weights:
         lambda_awm=configuration.pixel_weight(o.lambda_awm, o, t.size),
         lambda_mic=o.lambda_mic,
         alpha=(o.alpha_fit, o.alpha_rank, o.alpha_sparse),
+        symmetric_fit=o.symmetric_fit,
         penalty=o.penalty,
         group=t.group,
         bf16=t.precision == "bf16",

@@ -71,6 +71,7 @@ class Weights:
     alpha: tuple[float, float, float]
     penalty: float
     group: int
+    symmetric_fit: bool = False
     bf16: bool = False
 
 
@@ -169,7 +170,12 @@ def _attention_warping(
     generated, warped = (x + 1) / 2, (batch.warped + 1) / 2
     with mixed_precision(weights, x):
         attention = Att(batch.nir, batch.warped).float()
-    L_A = objective.attention_loss(attention, generated.detach(), warped, weights.alpha)
+    masked, target = generated.detach(), warped
+    if weights.symmetric_fit:
+        # A mask can only darken. Over the lighter of both it dims wherever they differ; over the
+        # generated one it dims where the light of the VIS capture is weaker, and no other distortion.
+        masked, target = torch.maximum(masked, target), torch.minimum(masked, target)
+    L_A = objective.attention_loss(attention, masked, target, weights.alpha)
     L_A.backward(inputs=list(Att.parameters()))
     loss = weights.lambda_awm * objective.attention_warping_loss(attention, generated, warped)
     (on_x["awm"],) = torch.autograd.grad(loss, x)

@@ -81,6 +81,96 @@ def casia(tmp_path):
     return home
 
 
+OULU_EXPRESSIONS = ("Anger", "Disgust", "Fear", "Happiness", "Sadness", "Surprise")
+
+
+def build_oulu(root, *, people=(1, 2, 51, 52, 53, 54), frames=10, name="{c}/{l}/P{p:03}/{e}/{n:03}.jpeg"):
+    """Empty files: the reader of this layout opens none. Frames begin at 0, other lights have one."""
+    for c in ("NI", "VL"):
+        for light, count in (("Strong", frames), ("Weak", 1), ("Dark", 1)):
+            for p in people:
+                for e in OULU_EXPRESSIONS:
+                    for n in range(count):
+                        path = root / name.format(c=c, l=light, p=p, e=e, n=n)
+                        path.parent.mkdir(parents=True, exist_ok=True)
+                        path.touch()
+    return root
+
+
+def build_buaa(root, *, people=6, shots=3, extra=1, nir_is_even=True, nir_channels=1):
+    """Shots of numbers 2k - 1 and 2k, then more VIS pictures; one seed a picture."""
+    for person in range(1, people + 1):
+        for number in range(1, 2 * shots + extra + 1):
+            nir = number <= 2 * shots and (number % 2 == 0) == nir_is_even
+            path = root / f"{person}" / f"{number}.bmp"
+            draw(path, seed=100 * person + number, grey=nir, size=(24, 24))
+            if nir and nir_channels == 3:
+                Image.open(path).convert("RGB").save(path)
+    return root
+
+
+def build_lamphq(home, *, lists="Protocols", header=True, folders=True):
+    """People 11 and 12 train, 21 and 22 are tested; two folds; lists with backslashes, CRLF and .bmp."""
+    for person in (11, 12, 21, 22):
+        for n in range(3):
+            for modality in ("NIR", "VIS"):
+                path = home / modality / f"{person:04}" / f"{n}.jpg"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
+    for fold, (train, test) in {1: ((11, 12), (21, 22)), 2: ((21, 22), (11, 12))}.items():
+        for role, people, numbers in (
+            ("train_nir", train, (0, 1, 2)),
+            ("train_vis", train, (0, 1, 2)),
+            ("gallery_vis", test, (0,)),
+            ("probe_nir", test, (0, 1, 2)),
+        ):
+            modality = role[-3:].upper()
+            lines = [rf"{modality}\{p:04}\{n}.bmp {p}" for p in people for n in numbers]
+            part = ("train" if role.startswith("train") else "test") if folders else "."
+            place = home / lists / part / f"{role}{fold}.txt"
+            write_list(place, [*(["path label"] if header else []), *lines])
+    return home
+
+
+def build_tufts(root, *, people=range(1, 8), infrared=("NIR_A",), sets=False):
+    """Photographs E 1 and 2, A 1_0, and three infrared pictures of each series; empty files."""
+    for p in people:
+        where = f"_Set{p % 2 + 1}" if sets else ""
+        names = [f"TD_RGB_E{where}/{p}/TD_RGB_E_{n}.jpg" for n in (2, 1)]
+        names += [f"TD_RGB_A{where}/{p}/TD_RGB_A_1_0.jpg"]
+        names += [f"TD_{kind}{where}/{p}/TD_{kind}_{n}.jpg" for kind in infrared for n in (1, 2, 3)]
+        for name in names:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).touch()
+    return root
+
+
+@pytest.fixture
+def oulu(tmp_path):
+    return build_oulu(tmp_path / "Oulu_CASIA_NIR_VIS")
+
+
+@pytest.fixture
+def buaa(tmp_path):
+    return build_buaa(tmp_path / "BUAA")
+
+
+@pytest.fixture
+def lamphq(tmp_path):
+    return build_lamphq(tmp_path / "LAMP_HQ")
+
+
+@pytest.fixture
+def tufts(tmp_path):
+    return build_tufts(tmp_path / "Tufts")
+
+
+@pytest.fixture
+def builders():
+    """The builders of miniature databases by layout."""
+    return {"oulu": build_oulu, "buaa": build_buaa, "lamp-hq": build_lamphq, "tufts": build_tufts}
+
+
 @pytest.fixture(scope="session")
 def sketch60():
     folder = SHARED / "databases" / "sketch60"

@@ -86,6 +86,21 @@ def test_a_list_of_absent_files_only_is_refused(casia):
         read_casia(casia)
 
 
+def test_an_empty_gallery_is_refused_with_its_list(casia):
+    (casia / "protocols" / "vis_gallery_1.txt").write_bytes(b"\r\n")
+    with pytest.raises(UserError, match=r"vis_gallery_1\.txt: expected one path per line, the list is empty"):
+        read_casia(casia)
+
+
+def test_a_header_is_skipped_and_noted(casia, listed):
+    listed(
+        casia / "protocols" / "vis_gallery_1.txt", ["path", r"s1\VIS\00003\001.jpg", r"s3\VIS\00004\001.jpg"]
+    )
+    database = read_casia(casia)
+    assert len(database.protocol("1").gallery) == 2
+    assert "vis_gallery_1.txt: the first line was taken for a header" in database.notes
+
+
 def test_a_repeated_line_counts_once(casia, listed):
     lines = [r"s1\VIS\00003\001.jpg", r"s3\VIS\00004\001.jpg", r"s1\VIS\00003\001.jpg"]
     listed(casia / "protocols" / "vis_gallery_1.txt", lines)

@@ -1,6 +1,6 @@
 import pytest
 
-from pcfh.data.folders import read_folder_pair
+from pcfh.data.folders import draw, pictures_below, read_folder_pair
 from pcfh.errors import UserError
 
 
@@ -93,3 +93,35 @@ def test_a_folder_without_pictures_is_refused(pair):
 def test_one_folder_inside_the_other_is_refused(pair):
     with pytest.raises(UserError, match="expected two folders beside each other"):
         read_folder_pair(pair, pair / "vis")
+
+
+def test_a_draw_does_not_depend_on_the_order_of_the_items():
+    items = [str(n) for n in range(50)]
+    assert draw(items, 10, "0 train") == draw(reversed(items), 10, "0 train")
+
+
+def test_a_draw_is_pinned_for_all_time():
+    assert draw([str(n) for n in range(20)], 4, "0 train") == ["14", "17", "19", "4"]
+
+
+def test_an_item_that_leaves_changes_a_draw_by_at_most_one():
+    items = [str(n) for n in range(50)]
+    whole = set(draw(items, 10, "lot"))
+    for gone in items:
+        assert len(whole - {gone} - set(draw([i for i in items if i != gone], 10, "lot"))) == 0
+
+
+def test_a_draw_is_fair():
+    hits = sum("7" in draw([str(n) for n in range(10)], 3, f"{seed}") for seed in range(4000))
+    assert abs(hits / 4000 - 0.3) < 4 * (0.3 * 0.7 / 4000) ** 0.5
+
+
+def test_a_draw_of_more_than_there_are_is_all():
+    assert draw(["b", "a"], 3, "x") == ["a", "b"]
+
+
+def test_pictures_below_a_folder_are_relative_sorted_and_not_hidden(tmp_path):
+    for name in ("b/2.JPG", "b/1.bmp", "a.png", "b/.hidden.jpg", "b/notes.txt", "._a.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert pictures_below(tmp_path) == ["a.png", "b/1.bmp", "b/2.JPG"]

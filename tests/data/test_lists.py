@@ -1,6 +1,7 @@
 import pytest
 
-from pcfh.data.lists import DiskIndex, read_flattened, read_lines
+from pcfh.data.flattened import read_flattened
+from pcfh.data.lists import DiskIndex, read_lines
 from pcfh.errors import UserError
 
 
@@ -37,6 +38,13 @@ def test_lines_have_their_numbers_and_forward_slashes(tmp_path, listed):
 def test_a_byte_order_mark_is_no_part_of_the_path(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfa.jpg\r\n")
     assert read_lines(tmp_path / "a.txt")[0].path == "a.jpg"
+
+
+@pytest.mark.parametrize("row", ["a.jpg,P001", "a.jpg, P001", "a.jpg P001", "a.jpg\tP001,"])
+def test_commas_and_blanks_part_the_columns(tmp_path, listed, row):
+    listed(tmp_path / "a.csv", [row])
+    (line,) = read_lines(tmp_path / "a.csv")
+    assert (line.path, line.columns) == ("a.jpg", ("P001",))
 
 
 def test_an_empty_list_is_refused(tmp_path):
@@ -120,6 +128,14 @@ def test_the_path_tells_the_modality_where_there_is_no_domain_column(flat, liste
     listed(flat / "train.txt", [line[:-2] for line in TRAIN])
     records = read_flattened(flat, flat / "train.txt").protocol("1").train
     assert [record.modality for record in records] == ["NIR", "NIR", "NIR", "VIS", "VIS"]
+
+
+@pytest.mark.parametrize(("name", "modality"), [("NI", "NIR"), ("VL", "VIS")])
+def test_the_cameras_of_oulu_tell_the_modality_too(tmp_path, drawn, listed, name, modality):
+    drawn(tmp_path / f"{name}_Strong_P001_Anger_000.jpeg")
+    listed(tmp_path / "test_paths.csv", [f"{name}_Strong_P001_Anger_000.jpeg,P001"])
+    record = read_flattened(tmp_path, tmp_path / "test_paths.csv").records[0]
+    assert (record.subject, record.modality) == ("P001", modality)
 
 
 def test_the_label_is_the_person_where_the_path_names_none(tmp_path, drawn, listed):
@@ -254,3 +270,27 @@ def test_a_list_without_a_single_file_is_refused(flat, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     with pytest.raises(UserError, match=r"train\.txt: none of its 5 files is below .*elsewhere"):
         read_flattened(tmp_path / "elsewhere", flat / "train.txt")
+
+
+def test_probes_without_a_gallery_are_refused(flat, listed):
+    listed(flat / "p.txt", ["NIR/s4_NIR_30413_001.jpg 2"])
+    with pytest.raises(UserError, match="protocol '1': 1 probes and an empty gallery; add the enrolled"):
+        read_flattened(flat, flat / "train.txt", probe=flat / "p.txt")
+
+
+@pytest.mark.parametrize(("gallery", "probe", "part"), [("NIR", "NIR", "gallery"), ("VIS", "VIS", "probe")])
+def test_lists_of_the_wrong_modality_are_refused(flat, listed, gallery, probe, part):
+    listed(flat / "g.txt", [f"{gallery}/s4_{gallery}_30413_001.jpg 2"])
+    listed(flat / "p.txt", [f"{probe}/s4_{probe}_30413_001.jpg 2"])
+    with pytest.raises(
+        UserError, match=rf"captures in the {part} list, got .*; are gallery and probe swapped"
+    ):
+        read_flattened(flat, flat / "train.txt", flat / "g.txt", probe=flat / "p.txt")
+
+
+def test_a_file_of_two_people_in_two_lists_is_refused(tmp_path, drawn, listed):
+    drawn(tmp_path / "VIS" / "a.jpg")
+    listed(tmp_path / "t.txt", ["VIS/a.jpg 3"])
+    listed(tmp_path / "g.txt", ["VIS/a.jpg 4"])
+    with pytest.raises(UserError, match=r"VIS/a\.jpg is of person 4, and of person 3 in another list"):
+        read_flattened(tmp_path, tmp_path / "t.txt", tmp_path / "g.txt")

@@ -2,10 +2,21 @@ import numpy as np
 import pytest
 from jaxtyping import TypeCheckError
 from scipy.spatial import Delaunay
-from skimage.metrics import structural_similarity
+from skimage.color import deltaE_ciede2000, rgb2lab
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from pcfh.errors import UserError
-from pcfh.metrics import face_mask, landmark_distance, mean_absolute_error, ssim, ssim_map
+from pcfh.metrics.images import (
+    colour_difference,
+    face_mask,
+    landmark_distance,
+    mean_absolute_error,
+    psnr,
+    ssim,
+    ssim_map,
+    yaw,
+    yaw_error,
+)
 
 
 def repeated(points):
@@ -218,3 +229,88 @@ class TestLandmarkDistance:
     def test_of_another_number_of_points_is_refused(self):
         with pytest.raises(TypeCheckError, match="parameter 'b'"):
             landmark_distance(face(), face()[:67])
+
+
+class TestPsnr:
+    def test_of_a_constant_difference_of_a_tenth_is_20_db(self):
+        image = picture() * 0.5
+        assert psnr(image, image + 0.1, everywhere(image)) == pytest.approx(20)
+
+    def test_of_equal_images_is_infinite(self):
+        assert psnr(picture(), picture(), everywhere(picture())) == float("inf")
+
+    def test_equals_scikit_image(self):
+        a, b = picture(0), picture(1)
+        expected = peak_signal_noise_ratio(a, b, data_range=1.0)
+        assert psnr(a, b, everywhere(a)) == pytest.approx(expected, abs=1e-9)
+
+    def test_does_not_see_what_is_outside_the_mask(self):
+        a, b = picture(0), picture(1)
+        other = np.where(half(a)[..., None], b, 0)
+        assert psnr(a, other, half(a)) == psnr(a, b, half(a))
+
+    def test_over_an_empty_mask_is_refused(self):
+        with pytest.raises(UserError, match="at least one pixel"):
+            psnr(picture(), picture(), ~everywhere(picture()))
+
+
+class TestColourDifference:
+    def test_equals_scikit_image_over_the_mask(self):
+        a, b = picture(0), picture(1)
+        expected = deltaE_ciede2000(rgb2lab(a), rgb2lab(b))[half(a)].mean()
+        assert colour_difference(a, b, half(a)) == pytest.approx(expected, abs=0.01)
+
+    def test_of_equal_images_is_zero(self):
+        assert colour_difference(picture(), picture(), everywhere(picture())) == 0
+
+    def test_over_an_empty_mask_is_refused(self):
+        with pytest.raises(UserError, match="at least one pixel"):
+            colour_difference(picture(), picture(), ~everywhere(picture()))
+
+
+def turned(degrees, pitch=0.0, roll=0.0, nose=1.0):
+    """A face in space, (x right, y down, z towards the camera) in cm, seen from afar.
+
+    The eyes are 6.5 cm apart, the mouth's corners 7 cm below them and 1 cm nearer; the tip of the nose is in
+    the middle between in height. Turned by yaw first, then by pitch, then in the image.
+    """
+    points = np.zeros((68, 3))
+    points[36:42], points[42:48] = (-3.25, -3.5, -0.5), (3.25, -3.5, -0.5)
+    points[48], points[54] = (-2.5, 3.5, 0.5), (2.5, 3.5, 0.5)
+    points[30] = (0, 0, nose * 6.5 / 1.94)
+    a, b, c = np.radians([degrees, pitch, roll])
+    about_y = np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
+    about_x = np.array([[1, 0, 0], [0, np.cos(b), np.sin(b)], [0, -np.sin(b), np.cos(b)]])
+    in_image = np.array([[np.cos(c), -np.sin(c)], [np.sin(c), np.cos(c)]])
+    return (points @ about_y.T @ about_x.T)[:, :2] @ in_image.T * 20 + 64
+
+
+class TestYaw:
+    @pytest.mark.parametrize("degrees", [-60, -30, -5, 0, 10, 45, 80])
+    def test_of_projected_points_is_their_turn(self, degrees):
+        assert yaw(turned(degrees)) == pytest.approx(degrees, abs=1e-9)
+
+    @pytest.mark.parametrize("roll", [-40, 25, 180])
+    def test_does_not_change_with_roll(self, roll):
+        assert yaw(turned(30, roll=roll)) == pytest.approx(30, abs=1e-9)
+
+    @pytest.mark.parametrize("pitch", [-15, 15])
+    def test_changes_little_with_pitch(self, pitch):
+        assert yaw(turned(30, pitch=pitch)) == pytest.approx(30, abs=4)
+
+    def test_of_a_nose_ten_percent_longer_has_a_tangent_ten_percent_larger(self):
+        ratio = np.tan(np.radians(yaw(turned(30, nose=1.1)))) / np.tan(np.radians(30))
+        assert ratio == pytest.approx(1.1)
+
+    def test_changes_sign_when_the_image_is_mirrored(self):
+        points = turned(25)
+        mirrored = points * (-1, 1)
+        mirrored[[48, 54]] = mirrored[[54, 48]]
+        mirrored[36:42], mirrored[42:48] = mirrored[42:48].copy(), mirrored[36:42].copy()
+        assert yaw(mirrored) == pytest.approx(-25)
+
+    def test_error_is_the_difference_of_both_turns(self):
+        assert yaw_error(turned(-10), turned(20)) == pytest.approx(30)
+
+    def test_error_is_symmetric(self):
+        assert yaw_error(face(0), face(1)) == yaw_error(face(1), face(0))

@@ -1,0 +1,244 @@
+"""Recognition rates of a score matrix: closed-set search and verification.
+
+A score is higher for faces more alike. Row i of a matrix is probe i, column j gallery image j; a pair of one
+person is genuine, any other an impostor pair. A pair is accepted when its score is at least the threshold.
+
+All conventions are conservative, so a tie never improves a figure:
+    Search: a person's score is the best of their gallery images; a probe's rank is one more than the number
+        of other people whose score is as high as its own person's or higher.
+    Verification: all pairs count, also several of one person. The threshold for a FAR is the lowest
+        that accepts at most that share of the impostor pairs, so the FAR is never above the target, and
+        genuine scores that tie with the first impostor score too many are refused. Nothing is interpolated.
+
+Shares are in [0, 1]. FAR: share of impostor pairs accepted. VR: share of genuine pairs accepted. FRR: 1 - VR.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Integer, Shaped
+
+from pcfh.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreMatrix:
+    """Scores of probes against a gallery, and who is who.
+
+    Attributes:
+        scores: finite, of probes (rows) against gallery images (columns).
+        probes: the person of each probe, as text or number.
+        gallery: the person of each gallery image.
+
+    Raises:
+        UserError: there is no probe or no gallery image, or a score is not finite.
+    """
+
+    scores: Float[np.ndarray, "p g"]
+    probes: Shaped[np.ndarray, " p"]
+    gallery: Shaped[np.ndarray, " g"]
+
+    def __post_init__(self) -> None:
+        require_people(self.probes, self.gallery)
+        if not np.isfinite(self.scores).all():
+            row, column = np.argwhere(~np.isfinite(self.scores))[0]
+            raise UserError(
+                f"expected finite scores, got {self.scores[row, column]} for probe {row} against gallery "
+                f"image {column}; check the features of both"
+            )
+
+    @cached_property
+    def codes(self) -> tuple[Int[np.ndarray, " p"], Int[np.ndarray, " g"]]:
+        """People as numbers from 0, of probes and of gallery images."""
+        return codes_of(self.probes, self.gallery)
+
+    @cached_property
+    def genuine(self) -> Bool[np.ndarray, "p g"]:
+        """Which pairs are of one person."""
+        probes, gallery = self.codes
+        return probes[:, None] == gallery
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """The scores of all genuine and of all impostor pairs, in no order that means anything."""
+
+    genuine: Float[np.ndarray, " n"]
+    impostor: Float[np.ndarray, " m"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """The ROC: what each threshold gives, from the strictest (infinity, at which nothing is accepted).
+
+    Attributes:
+        threshold: every score there is, each once, falling.
+        far: share of impostor pairs accepted, rising from 0 to 1.
+        vr: share of genuine pairs accepted, rising from 0 to 1.
+    """
+
+    threshold: Float[np.ndarray, " n"]
+    far: Float[np.ndarray, " n"]
+    vr: Float[np.ndarray, " n"]
+
+
+def require_people(probes: Shaped[np.ndarray, " p"], gallery: Shaped[np.ndarray, " g"]) -> None:
+    """Refuses an empty gallery and an empty list of probes.
+
+    Raises:
+        UserError: one of the two is empty.
+    """
+    for name, people in (("gallery", gallery), ("probe", probes)):
+        if not len(people):
+            raise UserError(f"expected at least one {name} image, got none; check the protocol's {name} list")
+
+
+def codes_of(
+    probes: Shaped[np.ndarray, " p"], gallery: Shaped[np.ndarray, " g"]
+) -> tuple[Int[np.ndarray, " p"], Int[np.ndarray, " g"]]:
+    """Numbers people from 0 in sorted order, the same person by the same number on both sides."""
+    _, codes = np.unique(np.concatenate([probes, gallery]), return_inverse=True)
+    return codes[: len(probes)], codes[len(probes) :]
+
+
+def require_enrolled(
+    probes: Shaped[np.ndarray, " p"], codes: tuple[Int[np.ndarray, " p"], Int[np.ndarray, " g"]]
+) -> None:
+    """Refuses probes that a closed-set search could never find.
+
+    Args:
+        probes: the person of each probe, as the user knows them.
+        codes: the same people as numbers, and those of the gallery (see ``codes_of``).
+
+    Raises:
+        UserError: with the number of people missing and the first few.
+    """
+    absent = np.unique(probes[~np.isin(*codes)])
+    if len(absent):
+        some = ", ".join(map(str, absent[:5])) + (", ..." if len(absent) > 5 else "")
+        raise UserError(
+            f"expected every probe's person in the gallery, got {len(absent)} who are not ({some}); "
+            "add them to the gallery or remove their probes"
+        )
+
+
+def ranks(matrix: ScoreMatrix) -> Int[np.ndarray, " p"]:
+    """The rank of each probe's own person among the people of the gallery; 1 is the best.
+
+    Raises:
+        UserError: a probe's person is not in the gallery.
+    """
+    require_enrolled(matrix.probes, matrix.codes)
+    probes, gallery = matrix.codes
+    best, people = _best_of_each(matrix.scores, gallery)
+    own = best[np.arange(len(probes)), np.searchsorted(people, probes)]
+    return np.asarray((best >= own[:, None]).sum(1))  # the own person counts as the one to add
+
+
+def cmc(rank: Int[np.ndarray, " p"], depth: int) -> Float[np.ndarray, " {depth}"]:
+    """The share of probes whose person is among the k best, k from 1 to ``depth``; Rank-1 is its first."""
+    return np.bincount(np.minimum(rank, depth + 1), minlength=depth + 2)[1:-1].cumsum() / len(rank)
+
+
+def pairs_of(matrix: ScoreMatrix) -> Pairs:
+    """Separates genuine from impostor scores.
+
+    Raises:
+        UserError: there are no pairs of one kind.
+    """
+    genuine, impostor = matrix.scores[matrix.genuine], matrix.scores[~matrix.genuine]
+    for name, scores in (("genuine", genuine), ("impostor", impostor)):
+        if not len(scores):
+            raise UserError(f"expected at least one {name} pair, got none; check the ids of both lists")
+    return Pairs(genuine=genuine, impostor=impostor)
+
+
+def allowed_impostors(far: float, impostors: int) -> int:
+    """How many impostor pairs may be accepted at a FAR: the largest k with k / impostors <= far.
+
+    Raises:
+        UserError: the FAR is not between 0 and 1, or not a single pair may be accepted, so that it cannot be
+            measured.
+    """
+    if not 0 < far < 1:
+        raise UserError(f"expected a FAR between 0 and 1, got {far}; 0.1 % is 0.001")
+    allowed = int(most_allowed(far, np.array([impostors]))[0])
+    if allowed < 1:
+        raise UserError(
+            f"FAR = {far:g} needs at least {math.ceil(1 / far)} impostor pairs, got {impostors}; "
+            "give a higher FAR or more images"
+        )
+    return allowed
+
+
+def most_allowed(far: float, total: Integer[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+    """The largest whole k with k / total <= far, the quotient rounded as ``Curve.far`` is."""
+    k = np.floor(far * total).astype(np.int64)
+    k += (k + 1) / total <= far
+    return k - (k / total > far)
+
+
+def thresholds(pairs: Pairs, fars: Sequence[float]) -> dict[float, float]:
+    """The lowest threshold whose FAR is at most each target: the next number above an impostor score.
+
+    Raises:
+        UserError: there are too few impostor pairs for a FAR.
+    """
+    allowed = {far: allowed_impostors(far, len(pairs.impostor)) for far in fars}
+    tail = max(allowed.values(), default=0) + 1
+    highest = np.sort(np.partition(pairs.impostor, -tail)[-tail:])
+    above = np.nextafter(highest, np.inf, dtype=highest.dtype)
+    return {far: float(above[-1 - k]) for far, k in allowed.items()}
+
+
+def verification_rate(pairs: Pairs, far: float) -> float:
+    """VR@FAR: the share of genuine pairs accepted at the lowest threshold that keeps to the FAR.
+
+    Raises:
+        UserError: there are too few impostor pairs for this FAR.
+    """
+    return float((pairs.genuine >= thresholds(pairs, [far])[far]).mean())
+
+
+def roc(pairs: Pairs) -> Curve:
+    """The ROC at every threshold that changes something."""
+    scores = np.unique(np.concatenate([pairs.genuine, pairs.impostor]))[::-1]
+    threshold = np.concatenate([np.array([np.inf], scores.dtype), scores])
+    far, vr = (_accepted(of_kind, threshold) for of_kind in (pairs.impostor, pairs.genuine))
+    return Curve(threshold=threshold, far=far, vr=vr)
+
+
+def equal_error_rate(curve: Curve) -> float:
+    """Where FAR and FRR are equal, on the straight line between the two thresholds around it."""
+    gap = curve.far - (1 - curve.vr)  # rises from -1 to 1
+    after = int(np.argmax(gap >= 0))
+    part = -gap[after - 1] / (gap[after] - gap[after - 1])
+    return float(curve.far[after - 1] + part * (curve.far[after] - curve.far[after - 1]))
+
+
+def det(curve: Curve) -> Float[np.ndarray, "n 2"]:
+    """The (FAR, FRR) points of the DET curve: those with a place on logarithmic or normal-deviate axes.
+
+    These are the thresholds at which neither rate is 0 or 1; there may be none.
+    """
+    points = np.stack([curve.far, 1 - curve.vr], 1)
+    return points[((points > 0) & (points < 1)).all(1)]
+
+
+def _accepted(scores: Float[np.ndarray, " m"], threshold: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """The share of scores that are at least the threshold."""
+    return (len(scores) - np.searchsorted(np.sort(scores), threshold)) / len(scores)
+
+
+def _best_of_each(
+    scores: Float[np.ndarray, "p g"], people: Int[np.ndarray, " g"]
+) -> tuple[Float[np.ndarray, "p n"], Int[np.ndarray, " n"]]:
+    """The best score of each person's gallery images; and the people, each once, rising."""
+    order = np.argsort(people, kind="stable")
+    once, starts = np.unique(people[order], return_index=True)
+    if len(once) == len(people):
+        return scores[:, order], once
+    return np.maximum.reduceat(scores[:, order], starts, axis=1), once

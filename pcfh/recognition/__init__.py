@@ -1,0 +1,1 @@
+"""Recognition via generation: from unit features of faces to scores and rates."""
