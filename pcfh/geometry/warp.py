@@ -52,28 +52,14 @@ def inverse_distance_field(
     Reference: D. Ruprecht and H. Müller, "Image warping with scattered data interpolation", IEEE CG&A
         1995.
     """
-    p, q = to_points, from_points
-    if border:
-        fixed = _border_points(size, p)
-        p, q = torch.cat([p, fixed], 1), torch.cat([q, fixed], 1)
-    grid_x = torch.arange(size[1], dtype=p.dtype, device=p.device)
-    grid_y = torch.arange(size[0], dtype=p.dtype, device=p.device)
-    pixel = torch.stack(torch.broadcast_tensors(grid_x, grid_y[:, None]), -1)
-    if approximant == "identity":
-        return pixel + _inverse_distance_mean(p, q - p, grid_x, grid_y)
-    T = _local_affine_maps(p, q)
-    offset = q - (T @ p[..., None]).squeeze(-1)
-    mean = _inverse_distance_mean(p, torch.cat([T.flatten(2), offset], -1), grid_x, grid_y)
-    T_mean, offset_mean = mean[..., :4].unflatten(-1, (2, 2)), mean[..., 4:]
-    return (T_mean @ pixel[None, ..., None]).squeeze(-1) + offset_mean
+    same = to_points.new_ones(2), to_points.new_zeros(2)
+    return _rescaled_field(to_points, from_points, size, same, approximant=approximant, border=border)
 
 
 def sample(image: Float[Tensor, "b c h1 w1"], field: Float[Tensor, "b h w 2"]) -> Float[Tensor, "b c h w"]:
     """Reads an image bilinearly at the places of a field, in pixels."""
-    height, width = image.shape[-2:]
-    scale = field.new_tensor([2 / width, 2 / height])
-    grid = torch.addcmul(scale / 2 - 1, field, scale)  # grid_sample counts from -1 to 1 between the edges
-    return F.grid_sample(image, grid.to(image.dtype), padding_mode="border", align_corners=False)
+    scale, shift = _to_unit_square(image.shape[-2:], field)
+    return _sample(image, torch.addcmul(shift, field, scale))
 
 
 def inverse_distance_warp(
@@ -93,31 +79,91 @@ def inverse_distance_warp(
         approximant: see ``inverse_distance_field``.
         border: see ``inverse_distance_field``.
     """
-    height, width = image.shape[-2:]
-    field = inverse_distance_field(
-        to_points, from_points, (height, width), approximant=approximant, border=border
-    )
-    return sample(image, field)
+    size = image.shape[-2:]
+    unit = _to_unit_square(size, to_points)
+    grid = _rescaled_field(to_points, from_points, size, unit, approximant=approximant, border=border)
+    return _sample(image, grid)
+
+
+def _to_unit_square(
+    size: tuple[int, int], like: Tensor
+) -> tuple[Float[Tensor, "2"], Float[Tensor, "2"]]:
+    """Scale and shift from pixels to the units of ``grid_sample``: -1 to 1 between the outer edges."""
+    height, width = size
+    scale = like.new_tensor([2 / width, 2 / height])
+    return scale, scale / 2 - 1
+
+
+def _sample(image: Float[Tensor, "b c h1 w1"], grid: Float[Tensor, "b h w 2"]) -> Float[Tensor, "b c h w"]:
+    """Reads an image at places in the units of ``grid_sample``."""
+    return F.grid_sample(image, grid.to(image.dtype), padding_mode="border", align_corners=False)
+
+
+def _rescaled_field(
+    p: Float[Tensor, "b n 2"],
+    q: Float[Tensor, "b n 2"],
+    size: tuple[int, int],
+    unit: tuple[Float[Tensor, "2"], Float[Tensor, "2"]],
+    *,
+    approximant: Approximant,
+    border: bool,
+) -> Float[Tensor, "b h w 2"]:
+    """scale * f + shift of ``inverse_distance_field``, in as few passes over the pixels as f itself.
+
+    Args:
+        p: control points in the result.
+        q: control points in the source.
+        size: height and width of the result.
+        unit: scale and shift, for x and y.
+        approximant: see there.
+        border: see there.
+    """
+    scale, shift = unit
+    if border:
+        fixed = _border_points(size, p)
+        p, q = torch.cat([p, fixed], 1), torch.cat([q, fixed], 1)
+    x = torch.arange(size[1], dtype=p.dtype, device=p.device)
+    y = torch.arange(size[0], dtype=p.dtype, device=p.device)
+    pixel = torch.stack(torch.broadcast_tensors(x, y[:, None]))  # 2 h w
+    if approximant == "identity":
+        start = torch.addcmul(shift[:, None, None], pixel, scale[:, None, None])
+        return _inverse_distance_mean(p, scale * (q - p), start).permute(1, 2, 3, 0)
+    T = _local_affine_maps(p, q)
+    offset = q - (T @ p[..., None]).squeeze(-1)
+    values = torch.cat([(scale[:, None] * T).flatten(2), scale * offset], -1)
+    mean = _inverse_distance_mean(p, values, pixel.new_zeros(6, *size))
+    T_mean, offset_mean = mean[:4].unflatten(0, (2, 2)), mean[4:]
+    return torch.einsum("rcbhw,chw->bhwr", T_mean, pixel) + offset_mean.permute(1, 2, 3, 0) + shift
 
 
 def _inverse_distance_mean(
-    points: Float[Tensor, "b n 2"],
-    values: Float[Tensor, "b n k"],
-    grid_x: Float[Tensor, " w"],
-    grid_y: Float[Tensor, " h"],
-) -> Float[Tensor, "b h w k"]:
-    """Means of the points' values, weighted at each pixel by 1 / squared distance."""
+    points: Float[Tensor, "b n 2"], values: Float[Tensor, "b n k"], start: Float[Tensor, "k h w"]
+) -> Float[Tensor, "k b h w"]:
+    """Means of the points' values, weighted at each pixel by 1 / squared distance, added to ``start``."""
+    k, height, width = start.shape
+    x = torch.arange(width, dtype=points.dtype, device=points.device)
+    y = torch.arange(height, dtype=points.dtype, device=points.device)
     rows_of_values = F.pad(values, (0, 1), value=1.0).mT.contiguous()  # the last row sums the weights
-    dx2 = (grid_x - points[..., 0, None]).square() + _SOFTENING  # b n w
-    dy2 = (grid_y - points[..., 1, None]).square()  # b n h
-    strip = max(1, _STRIP_ELEMENTS // (dx2.shape[1] * dx2.shape[2]))
+    dx2 = (x - points[..., 0, None]).square() + _SOFTENING  # b n w
+    dy2 = (y - points[..., 1, None]).square()  # b n h
+    strip = max(1, _STRIP_ELEMENTS // (dx2.shape[1] * width))
+    starts = start.split(strip, dim=1)
     means = []
     for dx2_one, dy2_one, rows_one in zip(dx2, dy2, rows_of_values, strict=True):
-        for dy2_strip in dy2_one.split(strip, dim=1):
-            squared = dy2_strip[:, :, None] + dx2_one[:, None]
-            sums = rows_one @ squared.reciprocal_().flatten(1)
-            means.append((sums[:-1] / sums[-1]).unflatten(1, squared.shape[1:]))
-    return torch.cat(means, 1).unflatten(1, (len(points), -1)).permute(1, 2, 3, 0)
+        for dy2_strip, start_strip in zip(dy2_one.split(strip, dim=1), starts, strict=True):
+            sums = _weighted_sums(rows_one, dx2_one, dy2_strip)
+            means.append(torch.addcdiv(start_strip.flatten(1), sums[:-1], sums[-1:]))
+    return torch.cat(means, 1).view(k, len(points), height, width)
+
+
+def _weighted_sums(
+    rows_of_values: Float[Tensor, "k n"], dx2: Float[Tensor, "n w"], dy2: Float[Tensor, "n h"]
+) -> Float[Tensor, "k h*w"]:
+    """Sums of the values weighted by 1 / squared distance.
+
+    A function of its own, so that the weights are freed before the next strip asks for the same memory.
+    """
+    return rows_of_values @ (dy2[:, :, None] + dx2[:, None]).reciprocal_().flatten(1)
 
 
 def _local_affine_maps(p: Float[Tensor, "b n 2"], q: Float[Tensor, "b n 2"]) -> Float[Tensor, "b n 2 2"]:
