@@ -14,12 +14,9 @@ Axis letters: b batch, s side of an image.
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, NamedTuple, TypeVar
-from unittest import mock
+from typing import NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -34,14 +31,6 @@ from pcfh.models.generator import Hallucination
 from pcfh.models.lightcnn import build_lightcnn, to_lightcnn_input
 from pcfh.training import loop, step
 
-PARTS: Mapping[str, str] = {
-    "_critic": "critic",
-    "_reconstruction": "reconstruction",
-    "_luminance": "luminance",
-    "_identity": "identity",
-    "_attention_warping": "attention warping",
-    "_dependence": "dependence",
-}
 WHOLE = "whole step"
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 
@@ -126,10 +115,9 @@ class TrainingStep:
     def __call__(self, counter: FlopCounter | None = None) -> Parts:
         """Does one step; returns what its parts cost for one image."""
         laps = Laps(counter)
-        with watched(laps, self.state.model.G_A):
-            step.backward(self.state.model, self.recognizer, self.batch, loop.term_weights(self.config))
-        laps.end("G_A backward")
-        loop._update(self.state, self.config)
+        weights = loop.term_weights(self.config)
+        step.backward(self.state.model, self.recognizer, self.batch, weights, on_part=laps.end)
+        loop.update(self.state, self.config)
         laps.end("optimizer, average")
         return {name: part.scaled(1 / len(self.batch.nir)) for name, part in laps.parts.items()}
 
@@ -153,22 +141,6 @@ class RivalStep:
         self._step(self._a, self._b)
         laps.end(WHOLE)
         return laps.parts
-
-
-@contextmanager
-def watched(laps: Laps, G_A: nn.Module) -> Iterator[None]:
-    """Ends a lap after G_A's forward pass and after each term of ``pcfh.training.step``."""
-    replaced: dict[str, Any] = {
-        name: partial(_then_end, getattr(step, name), laps, label) for name, label in PARTS.items()
-    }
-    hook = G_A.register_forward_hook(lambda *_: laps.end("G_A forward"))
-    with hook, mock.patch.multiple(step, **replaced):
-        yield
-
-
-def _then_end(fn: Callable[..., None], laps: Laps, part: str, *args: object) -> None:
-    fn(*args)
-    laps.end(part)
 
 
 def random_images(count: int, size: int) -> Float[Tensor, "b 3 s s"]:

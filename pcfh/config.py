@@ -149,8 +149,8 @@ def cpu() -> Config:
     """128 x 128, narrow: trains on two processor cores in a quarter of an hour.
 
     Short runs need a stronger L_AWM than the paper's, or G_A first learns colours that serve G_B, and an
-    attention map that takes no notice of which image is lighter (docs/results.md). Without the identity loss, which needs a recogniser: set objective.lambda_id with
-    --recognizer.
+    attention map that takes no notice of which image is lighter (docs/results.md). Without the identity
+    loss, which needs a recogniser: set objective.lambda_id with --recognizer.
     """
     return Config(
         networks=Networks(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 from PIL.PngImagePlugin import PngInfo
 
@@ -86,8 +86,10 @@ def _as_user_errors(path: Path) -> Iterator[None]:
     except Image.DecompressionBombError as error:
         raise UserError(f"{path}: is too large to be a face image ({error}); shrink it") from error
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
+        # Pillow names the file where it cannot tell what it is.
+        reason = "of no known format" if isinstance(error, UnidentifiedImageError) else error
         raise UserError(
-            f"{path}: not a whole image ({error}); replace it by an intact JPEG, PNG, BMP, TIFF or WebP file"
+            f"{path}: not a whole image ({reason}); replace it by an intact JPEG, PNG, BMP, TIFF or WebP file"
         ) from error
 
 

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, TypeVar
@@ -53,7 +53,7 @@ def map_unordered(
         return
     team: list[_Worker] = []
     try:
-        with _single_threaded():
+        with _single_threaded(), _interrupts_postponed():
             for _ in range(min(workers, len(items))):
                 team.append(_hire(start))
         yield from _serve(team, iter(items))
@@ -119,8 +119,6 @@ def _dismiss(team: Sequence[_Worker]) -> None:
 
 def _work(pipe: Connection, start: Callable[[], Callable[[Any], Any]]) -> None:
     """The life of a worker; ends when the parent closes the pipe or is gone."""
-    # Ctrl-C reaches the whole group of processes; the parent alone decides what follows from it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     function: Callable[[Any], Any] | None = None
     while True:
         try:
@@ -153,3 +151,17 @@ def _single_threaded() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _interrupts_postponed() -> Iterator[None]:
+    """Keeps Ctrl-C for good from the processes that are started meanwhile, from this one until all are.
+
+    It reaches the whole group of processes; the parent alone decides what follows from it.
+    """
+    resource_tracker.ensure_running()  # it lets interrupts through again as it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

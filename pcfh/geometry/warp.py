@@ -20,7 +20,7 @@ Approximant = Literal["identity", "affine"]
 # its gradient is finite.
 _SOFTENING = 1e-8
 
-# Weights held at once, 2 MB: strips of rows that stay in the processor's cache are several times
+# Weights held at once, 2 MB: strips of rows that stay in the processor's caches are several times
 # faster.
 _STRIP_ELEMENTS = 1 << 19
 
@@ -58,7 +58,7 @@ def inverse_distance_field(
 
 def sample(image: Float[Tensor, "b c h1 w1"], field: Float[Tensor, "b h w 2"]) -> Float[Tensor, "b c h w"]:
     """Reads an image bilinearly at the places of a field, in pixels."""
-    scale, shift = _to_unit_square(image.shape[-2:], field)
+    scale, shift = _to_unit_square((image.shape[-2], image.shape[-1]), field)
     return _sample(image, torch.addcmul(shift, field, scale))
 
 
@@ -79,15 +79,13 @@ def inverse_distance_warp(
         approximant: see ``inverse_distance_field``.
         border: see ``inverse_distance_field``.
     """
-    size = image.shape[-2:]
+    size = image.shape[-2], image.shape[-1]
     unit = _to_unit_square(size, to_points)
     grid = _rescaled_field(to_points, from_points, size, unit, approximant=approximant, border=border)
     return _sample(image, grid)
 
 
-def _to_unit_square(
-    size: tuple[int, int], like: Tensor
-) -> tuple[Float[Tensor, "2"], Float[Tensor, "2"]]:
+def _to_unit_square(size: tuple[int, int], like: Tensor) -> tuple[Float[Tensor, "2"], Float[Tensor, "2"]]:
     """Scale and shift from pixels to the units of ``grid_sample``: -1 to 1 between the outer edges."""
     height, width = size
     scale = like.new_tensor([2 / width, 2 / height])
@@ -108,7 +106,7 @@ def _rescaled_field(
     approximant: Approximant,
     border: bool,
 ) -> Float[Tensor, "b h w 2"]:
-    """scale * f + shift of ``inverse_distance_field``, in as few passes over the pixels as f itself.
+    """The field of ``inverse_distance_field`` times a scale plus a shift, in as few passes over the pixels.
 
     Args:
         p: control points in the result.

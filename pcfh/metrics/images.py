@@ -134,8 +134,8 @@ def yaw(landmarks: Float[np.ndarray, "68 2"]) -> float:
     the middle between eyes and mouth, along the line of the eyes. Under parallel projection e shrinks with
     the cosine of the turn and o grows with the sine of it times the height of the nose above the plane of
     eyes and mouth. 1.94 is the ratio of both for an average face; for a person whose nose is 10 % longer,
-    tan(yaw) comes out 10 % larger. Roll, scale and place do not matter; pitch of 15 degrees makes the estimate
-    about a tenth smaller.
+    tan(yaw) comes out 10 % larger. Roll, scale and place do not matter; a pitch of 15 degrees makes the
+    estimate about a tenth smaller.
     """
     points = landmarks.astype(np.float64)
     left, right = points[_LEFT_EYE].mean(0), points[_RIGHT_EYE].mean(0)

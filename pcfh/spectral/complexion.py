@@ -5,6 +5,7 @@ coordinates (``params.py``). Axis letters: n texels (see ``Atlas``), p points of
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -167,7 +168,7 @@ def _folds(marks: Float[np.ndarray, "68 3"], place: Float[np.ndarray, "n 3"]) ->
         total = total + np.exp(-((_line_distance(place[:, :2], line) / 0.13) ** 2)) * (z > 5)
         for angle in (-0.35, 0.0, 0.35):
             near = marks[eye] + [0.5 * side, 0, 0]
-            far = near + [1.1 * side, 1.1 * np.tan(angle), 0]
+            far = near + 1.1 * np.array([side, np.tan(angle), 0])
             foot = _line_distance(place[:, :2], np.stack([near, far])[:, :2])
             total = total + 0.5 * np.exp(-((foot / 0.06) ** 2)) * (z > 3)
     return np.clip(total, 0, 1)
@@ -181,7 +182,7 @@ def _spot(place: Float[np.ndarray, "n 3"], centre: Float[np.ndarray, " 3"], radi
 def _line_distance(place: Float[np.ndarray, "n 2"], line: Float[np.ndarray, "p 2"]) -> Field:
     """Distance to a line of several pieces."""
     nearest = np.full(len(place), np.inf)
-    for start, end in zip(line[:-1], line[1:], strict=True):
+    for start, end in pairwise(line):
         along = np.clip((place - start) @ (end - start) / ((end - start) @ (end - start)), 0, 1)
         nearest = np.minimum(nearest, np.linalg.norm(place - start - along[:, None] * (end - start), axis=1))
     return nearest

@@ -75,7 +75,7 @@ _LIMITS: tuple[tuple[str, float, float], ...] = (
     ("sessions", 1, SESSIONS),
     ("returning", 0, 1),
     ("folds", 0, 99),
-    ("size", 32, 2048),
+    ("size", 16, 2048),
     ("quality", 1, 95),
 )
 

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import TypeVar, get_args
 
 import numpy as np
+from jaxtyping import Float
 
 from pcfh.spectral.facemodel import COMPONENTS
+from pcfh.spectral.materials import IRIS_KINDS, cloth, frame
 from pcfh.spectral.params import (
     Bands,
     BeardStyle,
@@ -40,14 +42,14 @@ _FRONT = 6706  # vertices of the front of the face come first
 # Hair colours as eumelanin and pheomelanin, lowest and highest (units of ``materials.hair``), and how common
 # they are with the skin types I and II, III, and IV to VI.
 _HAIR: Mapping[str, tuple[float, float, float, float]] = {
-    "black": (4.0, 9.0, 0.0, 0.3),
-    "dark_brown": (2.0, 4.0, 0.0, 0.6),
-    "brown": (0.9, 2.0, 0.1, 0.8),
-    "blond": (0.15, 0.5, 0.1, 0.6),
-    "red": (0.25, 0.7, 1.4, 3.2),
+    "black": (2.0, 4.0, 0.0, 0.1),
+    "dark_brown": (0.7, 1.5, 0.0, 0.15),
+    "brown": (0.2, 0.6, 0.02, 0.15),
+    "blond": (0.02, 0.1, 0.02, 0.06),
+    "red": (0.01, 0.06, 0.2, 0.5),
 }
 _HAIR_SHARES = ((0.04, 0.2, 0.34, 0.28, 0.14), (0.28, 0.38, 0.26, 0.06, 0.02), (0.78, 0.2, 0.02, 0.0, 0.0))
-_IRISES = ("dark_brown", "brown", "hazel", "green", "blue", "grey")
+# In the order of ``materials.IRIS_KINDS``, for the same three groups.
 _IRIS_SHARES = (
     (0.04, 0.20, 0.17, 0.15, 0.31, 0.13),
     (0.25, 0.45, 0.15, 0.06, 0.06, 0.03),
@@ -141,7 +143,7 @@ def draw_person(seed: int, subject: int) -> Person:
         fitzpatrick=skin_type,
         hair_eumelanin=eumelanin,
         hair_pheomelanin=pheomelanin,
-        iris=_pick(rng, _IRISES, _IRIS_SHARES[group]),
+        iris=_pick(rng, IRIS_KINDS, _IRIS_SHARES[group]),
         brow_width=float(rng.uniform(0.32, 0.58) - 0.10 * feminine),
         brow_density=float(np.clip(rng.normal(0.78 - 0.08 * feminine, 0.12), 0.3, 1.0)),
         beard_growth=float(np.clip(rng.normal(0.8 - 1.5 * feminine, 0.28), 0.0, 1.0)),
@@ -163,7 +165,7 @@ def draw_look(person: Person, session: int) -> Look:
     rng = generator("look", person.seed, session)
     habits = _habits(person)
     age = person.age + YEARS[session - 1]
-    style = habits.style if rng.uniform() < 0.6 else _style(rng, habits.feminine, person)
+    style = habits.style if rng.uniform() < 0.7 else _style(rng, habits.feminine, person)
     beard = _beard(rng, habits, person)
     return Look(
         session=session,
@@ -217,7 +219,7 @@ def _pigment(rng: np.random.Generator, group: int) -> tuple[float, float]:
 
 def _freckles(rng: np.random.Generator, skin_type: int, pheomelanin: float) -> float:
     """Freckles go with light skin and red hair."""
-    likely = {1: 0.5, 2: 0.3, 3: 0.12}.get(skin_type, 0.02) + 0.2 * min(pheomelanin, 2.0)
+    likely = {1: 0.5, 2: 0.3, 3: 0.12}.get(skin_type, 0.02) + min(pheomelanin, 0.5)
     amount = rng.beta(1.2, 2.0)
     return float(amount) if rng.uniform() < likely else 0.0
 
@@ -264,33 +266,18 @@ def _glasses(rng: np.random.Generator, habits: _Habits) -> Glasses:
         width=float(width),
         height=float(width * flatness * rng.uniform(0.94, 1.06)),
         rim=float(rng.uniform(0.08, 0.16) if metal else rng.uniform(0.18, 0.42)),
-        frame=_bands(rng.uniform(0.25, 0.5) * np.ones(4)) if metal else _plastic(rng),
+        frame=_bands(frame("metal" if metal else "plastic", rng)),
     )
-
-
-def _plastic(rng: np.random.Generator) -> Bands:
-    """A plastic frame, mostly dark; many black dyes are light in near infrared."""
-    shade = 0.015 + 0.25 * rng.beta(0.6, 3.0)
-    colour = shade * rng.uniform(0.5, 1.5, 3)
-    return _bands(np.append(colour, max(shade, rng.uniform(0.03, 0.4))))
 
 
 def _clothes(rng: np.random.Generator) -> Clothes:
     """The clothes of one day."""
     kind: ClothesKind = _pick(rng, get_args(ClothesKind), (0.36, 0.15, 0.27, 0.08, 0.14))
-    cloth = _cloth(rng)
-    return Clothes(kind=kind, cloth=cloth, second=_cloth(rng) if rng.uniform() < 0.2 else cloth)
+    plain = _bands(cloth(rng))
+    return Clothes(kind=kind, cloth=plain, second=_bands(cloth(rng)) if rng.uniform() < 0.2 else plain)
 
 
-def _cloth(rng: np.random.Generator) -> Bands:
-    """A dyed cloth; most dyes do not absorb near infrared, so that black cotton is bright there."""
-    value, colourful = rng.beta(0.9, 1.3), rng.beta(1.2, 2.0)
-    tint = rng.dirichlet((1.0, 1.0, 1.0)) * 3
-    colour = (0.03 + 0.75 * value) * ((1 - colourful) + colourful * tint)
-    return _bands(np.append(colour, np.clip(rng.normal(0.5, 0.17), 0.06, 0.8)).clip(0.015, 0.85))
-
-
-def _bands(values: np.ndarray) -> Bands:
+def _bands(values: Float[np.ndarray, " 4"]) -> Bands:
     """Four numbers as plain floats."""
     red, green, blue, nir = values.tolist()
     return red, green, blue, nir

@@ -7,7 +7,8 @@ import numpy as np
 from pcfh.data.records import Modality
 from pcfh.spectral.difficulty import Difficulty
 from pcfh.spectral.expressions import draw_expression, draw_eyes, merged
-from pcfh.spectral.lights import Light, draw_flash, draw_room, white_balance
+from pcfh.spectral.lamps import Light, draw_flash, draw_room, white_balance
+from pcfh.spectral.materials import curtain, paint
 from pcfh.spectral.params import Bands, Camera, Look, Person, Shot
 from pcfh.spectral.skin import skin_albedo
 from pcfh.spectral.streams import generator
@@ -124,6 +125,6 @@ def _camera(
 
 def _wall(rng: np.random.Generator) -> Bands:
     """The wall or curtain behind the person."""
-    value, tint = rng.uniform(0.08, 0.8), rng.normal(0, 0.06, 3)
-    red, green, blue = (value * (1 + tint)).clip(0.02, 0.85).tolist()
-    return red, green, blue, float(np.clip(value + rng.normal(0.05, 0.12), 0.05, 0.85))
+    behind = paint(rng) if rng.uniform() < 0.6 else curtain(rng)
+    red, green, blue, nir = (behind * rng.uniform(0.35, 1.0)).tolist()
+    return red, green, blue, nir

@@ -212,7 +212,7 @@ def _loop(
             values, stop = _agree(tensors, runtime, hooks.should_stop())
             _require_finite(values, state.step, job.run)
             runtime.average_gradients(state.model.parameters())
-            _update(state, job.config)
+            update(state, job.config)
             if runtime.is_first:
                 hooks.on_step(state.step, values)
             if monitor is not None:
@@ -221,7 +221,7 @@ def _loop(
                 _save(state, job, runtime, identity)
 
 
-def _update(state: State, config: Config) -> None:
+def update(state: State, config: Config) -> None:
     """Moves all weights along their gradients, and the average after them."""
     for group in state.optimizer.param_groups:
         group["lr"] = group["full_rate"] * configuration.rate_factor(config, state.step)
@@ -304,6 +304,8 @@ def term_weights(config: Config) -> Weights:
 
 
 def _open_recognizer(job: Job, runtime: Runtime) -> nn.Module | None:
+    if job.recognizer is not None and not job.recognizer.is_file():
+        raise UserError(f"{job.recognizer}: no such file; give the path of a Light CNN's weights")
     if job.config.objective.lambda_id == 0:
         return None
     if job.recognizer is None:

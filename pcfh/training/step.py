@@ -19,6 +19,7 @@ All updates are simultaneous: the gradients on x are those of the critics before
 Axis letters: b batch, s side of the image, d features.
 """
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -76,7 +77,12 @@ class Weights:
 
 
 def backward(
-    model: PCFH, recognizer: nn.Module | None, batch: Batch, weights: Weights
+    model: PCFH,
+    recognizer: nn.Module | None,
+    batch: Batch,
+    weights: Weights,
+    *,
+    on_part: Callable[[str], None] = lambda part: None,
 ) -> tuple[Values, Image]:
     """Puts the gradient of every network into its parameters' ``grad``; updates nothing.
 
@@ -85,6 +91,7 @@ def backward(
         recognizer: F, frozen; None leaves L_ID out.
         batch: what to see.
         weights: of the terms.
+        on_part: called with the name of each part of the step when it is over, e.g. to measure it.
 
     Returns:
         Detached numbers by name (``loss/...`` are terms with their weights, ``gradient/...`` the norms
@@ -92,21 +99,29 @@ def backward(
     """
     with mixed_precision(weights, batch.nir):
         generated: Tensor = model.G_A(batch.nir, batch.landmarks)
+    on_part("G_A forward")
     generated = generated.float()
     x = generated.detach().requires_grad_()
     values: Values = {}
     on_x: Values = {}
     _critic(model.D_A, batch, x, weights, values, on_x)
+    on_part("critic")
     _reconstruction(model.G_B, batch, x, weights, values, on_x)
+    on_part("reconstruction")
     _luminance(batch, x, weights, values, on_x)
+    on_part("luminance")
     if recognizer is not None:
         _identity(recognizer, batch, x, weights, values, on_x)
+        on_part("identity")
     if model.Att is not None:
         _attention_warping(model.Att, batch, x, weights, values, on_x)
+        on_part("attention warping")
     if model.N_E is not None:
         _dependence(model.N_E, batch, x, weights, values, on_x)
+        on_part("dependence")
     values |= {f"gradient/{name}": _norm_per_image(gradient) for name, gradient in on_x.items()}
     generated.backward(torch.stack(list(on_x.values())).sum(0))
+    on_part("G_A backward")
     return values, x.detach()
 
 

@@ -145,6 +145,13 @@ def test_what_is_no_image_is_refused(tmp_path, data):
         read_image(tmp_path / "a.jpg")
 
 
+def test_a_bad_file_is_named_once(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"no image at all")
+    with pytest.raises(UserError) as refused:
+        read_image(tmp_path / "a.jpg")
+    assert str(refused.value).count("a.jpg") == 1
+
+
 def test_a_file_that_needs_a_foreign_program_is_never_opened(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")
     with pytest.raises(UserError, match="not a whole image"):

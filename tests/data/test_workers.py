@@ -42,6 +42,11 @@ def die():
 
 def process():
     return lambda x: os.getpid()
+
+
+def deaf():
+    signal.raise_signal(signal.SIGINT)
+    return lambda x: x
 """
 
 
@@ -90,6 +95,15 @@ def test_a_user_error_of_a_worker_is_raised_here(functions):
 def test_a_fault_in_a_worker_keeps_its_traceback(functions):
     with pytest.raises(RuntimeError, match=r"functions_of_workers\.py(.|\n)*ZeroDivisionError"):
         list(map_unordered(functions.fail, [0], 2))
+
+
+def test_an_interrupt_does_not_reach_a_worker_that_is_starting(functions):
+    assert list(map_unordered(functions.deaf, [5], 2)) == [5]
+
+
+def test_interrupts_reach_this_process_again_once_all_are_started(functions):
+    list(map_unordered(functions.square, [1], 2))
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 def test_a_worker_that_dies_is_noticed(functions):

@@ -173,7 +173,14 @@ class TestVerificationRate:
 class TestAllowedImpostors:
     @pytest.mark.parametrize(
         ("far", "impostors", "allowed"),
-        [(0.001, 1000, 1), (0.001, 1999, 1), (0.29, 100, 29), (0.07, 100, 7), (0.001, 10**10, 10**7)],
+        [
+            (0.001, 1000, 1),
+            (0.001, 1999, 1),
+            (0.29, 100, 29),
+            (0.07, 100, 7),
+            (0.001, 10**10, 10**7),
+            (np.nextafter(0.3, 0), 10, 2),
+        ],
     )
     def test_is_the_whole_number_whatever_the_rounding(self, far, impostors, allowed):
         assert allowed_impostors(far, impostors) == allowed

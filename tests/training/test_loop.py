@@ -238,6 +238,13 @@ def test_the_identity_loss_trains_with_a_published_kind_of_recogniser(drawn_prep
     assert seen["loss/id"] > 0 and seen["gradient/id"] > 0
 
 
+@pytest.mark.parametrize("weight", ["0.002", "0"])
+def test_an_absent_recogniser_is_named_whether_or_not_it_is_needed(drawn_prepared, tmp_path, weight):
+    base = job(drawn_prepared, tmp_path / "run", f"objective.lambda_id={weight}")
+    with pytest.raises(UserError, match=r"gone\.pth: no such file; give the path of a Light CNN's weights"):
+        train(replace(base, recognizer=tmp_path / "gone.pth"), CPU)
+
+
 def test_an_unknown_protocol_lists_the_known_ones(drawn_prepared, tmp_path):
     with pytest.raises(UserError, match="this database has: 1"):
         train(replace(job(drawn_prepared, tmp_path), protocol="7"), CPU)

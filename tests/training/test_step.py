@@ -190,3 +190,22 @@ def test_the_critic_loss_falls_when_only_the_critic_moves():
         net.zero_grad()
         losses.append(values["critic/loss"].item())
     assert losses[-1] < losses[0] - 0.01
+
+
+def test_a_symmetric_fit_masks_the_lighter_of_both_images():
+    net, b = model(), batch()
+    backward(net, None, b, Weights(**{**vars(WEIGHTS), "symmetric_fit": True}))
+    ours = gradients(net.Att)
+    net.zero_grad()
+    G, W = (net.G_A(b.nir, b.landmarks).detach() + 1) / 2, (b.warped + 1) / 2
+    lighter, darker = torch.where(G > W, G, W), torch.where(G > W, W, G)
+    objective.attention_loss(net.Att(b.nir, b.warped), lighter, darker, WEIGHTS.alpha).backward()
+    for name, expected in gradients(net.Att).items():
+        torch.testing.assert_close(ours[name], expected, atol=1e-6, rtol=1e-3)
+
+
+def test_every_part_of_the_step_is_announced_in_order():
+    parts: list[str] = []
+    backward(model(), Recognizer(), batch(), WEIGHTS, on_part=parts.append)
+    terms = ["critic", "reconstruction", "luminance", "identity", "attention warping", "dependence"]
+    assert parts == ["G_A forward", *terms, "G_A backward"]

@@ -43,7 +43,7 @@ def draw_room(rng: np.random.Generator, difficulty: Difficulty) -> Light:
         _distant(rng, harshness, _visible(kelvin, (1 - around) * 1.15), spread=18 + 42 * harshness),
     ]
     if second:
-        lamps.append(_distant(rng, 0.3, _visible(other, (1 - around) * second), spread=70))
+        lamps.append(_distant(rng, 0.3, _visible(other, (1 - around) * second), spread=70.0))
     name = "soft" if harshness < 0.3 else "directed" if harshness < 0.6 else "harsh"
     return Light(name=name, kelvin=kelvin, lamps=tuple(lamps))
 

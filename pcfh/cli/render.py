@@ -1,0 +1,105 @@
+"""The command that renders databases of faces, and checks them."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from pcfh.cli.app import app, progress_bar
+from pcfh.errors import UserError
+from pcfh.landmarks import cache_folder
+from pcfh.spectral.checksums import changes_since, whole_sum
+from pcfh.spectral.database import HOME, render_database
+from pcfh.spectral.recipes import RECIPES, Recipe, recipe_of, sittings
+from pcfh.spectral.studio import open_studio
+
+
+@app.command
+def render(  # noqa: PLR0913 - one argument per option of the command
+    out: Path,
+    *,
+    face_model: Path | None = None,
+    recipe: str | None = None,
+    identities: int | None = None,
+    seed: int | None = None,
+    difficulty: Literal["easy", "casia", "hard"] | None = None,
+    nir: int | None = None,
+    vis: int | None = None,
+    sessions: int | None = None,
+    folds: int | None = None,
+    size: int | None = None,
+    workers: int = 0,
+    verify: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Render a database of synthetic faces in near-infrared and visible light.
+
+    Its layout is that of CASIA NIR-VIS 2.0, with landmarks, truth images and all parameters beside it.
+    Stopped and called again, it goes on. The same recipe gives the same bytes.
+
+    Args:
+        out: folder to write NIR-VIS-2.0 into; with --verify, the one to check.
+        face_model: FaceXModel of a clone of https://github.com/ICT-VGL/ICT-FaceKit.
+        recipe: sf (the benchmark), sf-mini, sample or recogniser; the other options change it.
+        identities: how many people; needed without --recipe.
+        seed: other seeds give other people; 0 without --recipe.
+        difficulty: how far poses, expressions, light and cameras vary.
+        nir: near-infrared captures of each person, about.
+        vis: visible-light captures of each person, about.
+        sessions: how many of the four there are.
+        folds: of View 2; 0 writes no lists.
+        size: side of the pictures in pixels.
+        workers: processes; 0 takes one per processor core.
+        verify: only check the files of OUT against its SHA256SUMS.
+    """
+    if verify:
+        return _verify(out)
+    if face_model is None:
+        raise UserError("give --face-model: the folder FaceXModel of a clone of ICT-FaceKit")
+    options = {
+        "identities": identities,
+        "seed": seed,
+        "difficulty": difficulty,
+        "nir": nir,
+        "vis": vis,
+        "sessions": sessions,
+        "folds": folds,
+        "size": size,
+    }
+    chosen = _chosen(recipe, {name: value for name, value in options.items() if value is not None})
+    _render(out, face_model, chosen, workers=workers or os.cpu_count() or 1)
+    return 0
+
+
+def _chosen(name: str | None, options: dict[str, Any]) -> Recipe:
+    """The named recipe with what the options change, or one by hand."""
+    if name is None and "identities" not in options:
+        raise UserError(f"say what to render: --recipe of {', '.join(RECIPES)}, or --identities")
+    recipe = Recipe(**{"seed": 0, **options}) if name is None else replace(recipe_of(name), **options)
+    recipe.check()
+    return recipe
+
+
+def _render(out: Path, face_model: Path, recipe: Recipe, *, workers: int) -> None:
+    """Renders with a progress bar, and says what came of it."""
+    studio = open_studio(face_model, cache_folder(), recipe.size)
+    total = sum(s.nir + s.vis for subject in recipe.subjects for s in sittings(recipe, subject))
+    with progress_bar("captures", total) as bar:
+        rendered = render_database(
+            studio, out, recipe, workers=workers, on_progress=lambda done, _: bar.update(done - bar.n)
+        )
+    print(f"{rendered.people} people, {rendered.captures} captures, {recipe.folds} folds of View 2")
+    print(f"Checksum: {rendered.checksum}")
+    print(f"Written to {rendered.home}")
+
+
+def _verify(out: Path) -> int:
+    """Says which files are not as they were written."""
+    home = out / HOME if (out / HOME).is_dir() else out
+    changes = changes_since(home)
+    for change in changes:
+        print(change)
+    if not changes:
+        print(f"All files are as they were written. Checksum: {whole_sum(home)}")
+    return 1 if changes else 0
