@@ -8,6 +8,7 @@ v vertices, t triangles.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Int, Int32, UInt8
@@ -16,7 +17,7 @@ from pcfh.spectral.camera import turn
 from pcfh.spectral.facemodel import FaceModel
 from pcfh.spectral.headspace import vertex_normals
 from pcfh.spectral.params import Shot
-from pcfh.spectral.strands import Ribbons
+from pcfh.spectral.strands import Ribbons, cross, unit
 
 PIVOT = np.array([0.0, -5.0, -1.5])  # where the head turns on the neck
 MIDDLE = np.array([0.0, 2.0, 3.0])  # what the camera looks at, in a head that looks straight ahead
@@ -73,6 +74,12 @@ class Solid:
     stuff: UInt8[np.ndarray, " t"]
     tangent: Float[np.ndarray, "t 3"]
     tint: Float[np.ndarray, " t"]
+
+    @cached_property
+    def flat(self) -> Float[np.ndarray, "t 3"]:
+        """The normal of each triangle."""
+        a, b, c = (self.vertices[self.triangles[:, corner]] for corner in range(3))
+        return unit(cross(b - a, c - a))
 
 
 def pose_of(shot: Shot) -> Pose:

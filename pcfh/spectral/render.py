@@ -6,17 +6,16 @@ r rays, s side of the image.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Float, Int, UInt8
 from scipy.ndimage import gaussian_filter
 
 from pcfh.spectral import camera, materials
 from pcfh.spectral.atlas import build_atlas
 from pcfh.spectral.bands import BANDS
 from pcfh.spectral.body import (
-    MIDDLE,
     Pose,
     Solid,
     Stuff,
@@ -37,13 +36,19 @@ from pcfh.spectral.params import Lamp, Look, Person, Shot
 from pcfh.spectral.skin import SkinTable, blur_width_mm, skin_albedo
 from pcfh.spectral.strands import Roots, Strands, unit
 from pcfh.spectral.streams import generator
-from pcfh.spectral.trace import Scene
+from pcfh.spectral.trace import Hits, Scene
 
 # What the truth is lit by: an even room with one broad lamp in front and above.
 _STUDIO = (
     Lamp(kind="ambient", position=(0.0, 0.0, 0.0), colour=(0.55, 0.55, 0.55, 0.0), radius=0.0),
     Lamp(kind="distant", position=(0.35, 0.45, 1.0), colour=(0.5, 0.5, 0.5, 0.0), radius=0.5),
 )
+
+Field = Float[np.ndarray, " k"]
+Field4 = Float[np.ndarray, "k 4"]
+# Per kind of stuff, in the order of ``Stuff``: strength of the mirrored light and exponent of its lobe.
+_GLOSS = np.array([1, 1.0, 1.2, 1.5, 1, 1.5, 0.15], np.float32)
+_SHARPNESS = np.array([16, 2500, 60, 120, 1, 90, 6], np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,3 +185,165 @@ class Renderer:
         if behind.any() and sitter.scalp is not None:
             parts.append(self._strands(sitter, sitter.scalp, hair, np.flatnonzero(behind), origins, directions))
         return _together([seen for seen, _ in parts]), np.concatenate([kind for _, kind in parts])
+
+    def _surface(
+        self,
+        sitter: _Sitter,
+        body: Solid,
+        hits: Hits,
+        sample: Int[np.ndarray, " k"],
+        origins: Float[np.ndarray, "r 3"],
+        directions: Float[np.ndarray, "r 3"],
+        shot: Shot,
+    ) -> tuple[Seen, UInt8[np.ndarray, " k"]]:
+        """What the samples see that meet the body."""
+        triangle = hits.triangle[sample]
+        weights = np.stack([1 - hits.u - hits.v, hits.u, hits.v], 1)[sample]
+        place = origins[sample] + hits.distance[sample, None] * directions[sample]
+        view = -directions[sample]
+        flat = _towards_viewer(body.flat[triangle], view)
+        corners = body.triangles[triangle]
+        normal = np.einsum("kw,kwc->kc", weights, body.normals[corners])
+        normal = np.where((normal**2).sum(1, keepdims=True) > 0, normal, flat)
+        stuff = body.stuff[triangle]
+        albedo, gloss, sharpness, relief = self._materials(sitter, stuff, triangle, weights, shot)
+        albedo = albedo * body.tint[triangle][:, None]
+        normal = unit(normal - (relief - (relief * normal).sum(1, keepdims=True) * normal))
+        seen = Seen(
+            sample=sample,
+            place=place,
+            normal=_facing(normal, view),
+            flat=flat,
+            view=view,
+            hair=stuff == Stuff.STRAND,
+            tangent=body.tangent[triangle],
+            albedo=albedo,
+            gloss=gloss,
+            sharpness=sharpness,
+        )
+        return seen, stuff
+
+    def _materials(
+        self,
+        sitter: _Sitter,
+        stuff: UInt8[np.ndarray, " k"],
+        triangle: Int[np.ndarray, " k"],
+        weights: Float[np.ndarray, "k 3"],
+        shot: Shot,
+    ) -> tuple[Field4, Field, Field, Float[np.ndarray, "k 3"]]:
+        """Albedo, gloss, sharpness of the gloss, and relief."""
+        colours = np.zeros((len(Stuff), 4), np.float32)
+        colours[Stuff.MOUTH], colours[Stuff.TEETH] = materials.gums(), materials.teeth()
+        colours[Stuff.STRAND], colours[Stuff.CLOTH] = sitter.hair, sitter.look.clothes.cloth
+        if sitter.look.glasses is not None:
+            colours[Stuff.FRAME] = sitter.look.glasses.frame
+        albedo = colours[stuff]
+        gloss, sharpness = _GLOSS[stuff], _SHARPNESS[stuff]
+        relief = np.zeros((len(stuff), 3), np.float32)
+        skin = np.flatnonzero(stuff == Stuff.SKIN)
+        number = self._number[triangle[skin]]
+        texel = self._atlas.texels(np.einsum("kw,kwc->kc", weights[skin], self._model.uv[number]))
+        albedo[skin], gloss[skin] = sitter.skin.albedo[texel], sitter.skin.gloss[texel]
+        relief[skin] = sitter.skin.relief[texel]
+        eye = np.flatnonzero(stuff == Stuff.EYE)
+        rest = np.einsum("kw,kwc->kc", weights[eye], self._model.mean[self._triangles[triangle[eye]]])
+        albedo[eye] = eye_albedo(rest, self._centres, sitter.person, modality=shot.modality)
+        return albedo, gloss, sharpness, relief
+
+    def _strands(
+        self,
+        sitter: _Sitter,
+        scalp: Solid,
+        hits: Hits,
+        sample: Int[np.ndarray, " k"],
+        origins: Float[np.ndarray, "r 3"],
+        directions: Float[np.ndarray, "r 3"],
+    ) -> tuple[Seen, UInt8[np.ndarray, " k"]]:
+        """What the samples see that meet the hair of the scalp."""
+        triangle = hits.triangle[sample]
+        view = -directions[sample]
+        flat = _towards_viewer(scalp.flat[triangle], view)
+        place = origins[sample] + hits.distance[sample, None] * directions[sample]
+        count = len(sample)
+        seen = Seen(
+            sample=sample,
+            place=place,
+            normal=unit(flat + unit(place - np.array([0, 3, 0], np.float32))),
+            flat=flat,
+            view=view,
+            hair=np.ones(count, bool),
+            tangent=scalp.tangent[triangle],
+            albedo=sitter.hair * scalp.tint[triangle][:, None],
+            gloss=np.ones(count, np.float32),
+            sharpness=np.ones(count, np.float32),
+        )
+        return seen, np.full(count, Stuff.STRAND, np.uint8)
+
+    def _light(
+        self, seen: Seen, kinds: UInt8[np.ndarray, " k"], lit: Lit, shot: Shot, *, bands: tuple[int, ...]
+    ) -> Float[np.ndarray, "s s c"]:
+        """The light that reaches the camera in some bands, pixel by pixel."""
+        width = self._size * camera.SAMPLES
+        picture = np.empty((width * width, len(bands)), np.float32)
+        scale = width * 0.1 / shot.camera.height  # samples per millimetre
+        for channel, band in enumerate(bands):
+            matt = lit.matt[:, band].copy()
+            for member, spread in (
+                (kinds == Stuff.SKIN, max(1.2, blur_width_mm(BANDS[band]) * scale)),
+                ((kinds != Stuff.SKIN) & (kinds != Stuff.STRAND), 1.2),
+            ):
+                matt[member] = _spread(matt[member], seen.sample[member], width, spread)
+            picture[:, channel] = _wall(shot, width)[band]
+            picture[seen.sample, channel] = seen.albedo[:, band] * matt + lit.mirrored[:, band]
+        return camera.averaged(picture, self._size)
+
+
+def _spread(
+    values: Field, sample: Int[np.ndarray, " k"], width: int, spread: float
+) -> Field:
+    """Blurs values among the samples that have one."""
+    if not len(values):
+        return values
+    picture = np.zeros((2, width * width), np.float32)
+    picture[0, sample], picture[1, sample] = values, 1
+    blurred = gaussian_filter(picture.reshape(2, width, width), (0, spread, spread), truncate=2.5)
+    total, weight = blurred.reshape(2, -1)[:, sample]
+    return total / np.maximum(weight, 1e-6)
+
+
+def _wall(shot: Shot, width: int) -> Float[np.ndarray, "4 r"]:
+    """The wall behind the person, unevenly lit and out of focus."""
+    rng = generator("wall", shot.seed)
+    colour = np.sum([lamp.colour for lamp in shot.lamps], 0) * np.array(shot.background)
+    x, y = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, width))
+    slope = rng.normal(0, 0.18, 2)
+    shade = 1 + slope[0] * x + slope[1] * y
+    for _ in range(5):
+        waves, phase = rng.normal(0, 2.2, 2), rng.uniform(0, 6.3)
+        shade = shade + 0.05 * np.sin(waves[0] * x + waves[1] * y + phase)
+    light = shot.background_light * np.clip(shade, 0.1, 2).reshape(-1)
+    return (colour[:, None] * light).astype(np.float32)
+
+
+def _truth_exposure(sitter: _Sitter) -> float:
+    """The exposure of the truth: part of the way towards the skin, as a camera's automatic goes."""
+    albedo = skin_albedo(np.array(sitter.person.melanin * sitter.look.tan), np.array(sitter.person.blood))
+    return float((0.33 / albedo[:3].mean()) ** 0.4)
+
+
+def _towards_viewer(normal: Float[np.ndarray, "k 3"], view: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k 3"]:
+    """Turns normals that look away."""
+    away = (normal * view).sum(1, keepdims=True) < 0
+    return np.where(away, -normal, normal)
+
+
+def _facing(normal: Float[np.ndarray, "k 3"], view: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k 3"]:
+    """Bends normals that look away, at the rim of smooth surfaces, until they do not."""
+    short = np.clip(-(normal * view).sum(1, keepdims=True), 0, None)
+    return unit(normal + (short + 1e-3) * view)
+
+
+def _together(parts: Sequence[Seen]) -> Seen:
+    """All seen samples as one."""
+    names = [field.name for field in fields(Seen)]
+    return Seen(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
