@@ -34,6 +34,7 @@ class Stuff(IntEnum):
     STRAND = 4
     FRAME = 5
     CLOTH = 6
+    STRIPE = 7
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -96,10 +96,10 @@ def complexion(
     fine, pores = _noise(place, 0.25, person.seed + 2), _noise(place, 0.11, person.seed + 3)
     old = float(np.clip((look.age - 25) / 45, 0, 1.2))
     melanin = person.melanin * (1 + (look.tan - 1) * (0.6 + 0.4 * parts.sun))
-    melanin = melanin * np.exp(0.12 * blotches + (0.08 + 0.05 * old) * patches + 0.05 * fine)
+    melanin = melanin * np.exp(0.07 * blotches + (0.03 + 0.04 * old) * patches + 0.05 * fine)
     melanin = melanin * (1 + 0.25 * parts.eyes) + _marks(atlas, model, person, parts, old)
     blood = person.blood * (1 + 0.75 * parts.cheeks + 0.25 * parts.eyes)
-    blood = blood * np.exp(0.18 * patches + 0.16 * blotches + 0.06 * fine)
+    blood = blood * np.exp(0.08 * patches + 0.10 * blotches + 0.05 * fine)
     lip_melanin, lip_blood = lip_skin(melanin, blood, person.lips)
     grooves = 1 + 0.12 * _noise(place * [3.0, 0.6, 1.0], 0.35, person.seed + 4)
     melanin += parts.lips * (lip_melanin - melanin)
@@ -121,9 +121,11 @@ def complexion(
 def _marks(atlas: Atlas, model: FaceModel, person: Person, parts: Regions, old: float) -> Field:
     """Melanin of freckles, age spots and moles."""
     place = atlas.place
-    freckles = np.clip(_noise(place, 0.32, person.seed + 5) - 0.75, 0, 1) * person.freckles * parts.sun
+    dense = np.clip(0.7 + 0.5 * _noise(place, 1.6, person.seed + 8), 0, 1.5)
+    dots = np.clip(_noise(place, 0.17, person.seed + 5) - 1.0, 0, 0.8)
+    freckles = dots * dense * person.freckles * parts.sun
     spots = np.clip(_noise(place, 0.9, person.seed + 6) - 1.25, 0, 0.5) * max(0.0, old - 0.4) * parts.sun
-    added = 0.16 * freckles + 0.12 * spots
+    added = 0.10 * freckles + 0.12 * spots
     for mole in person.moles:
         distance = np.linalg.norm(place - model.mean[mole.vertex], axis=1)
         uneven = 1 + 0.25 * _noise(place, 0.3, person.seed + 7)
@@ -200,8 +202,10 @@ def _inside(place: Float[np.ndarray, "n 2"], corners: Float[np.ndarray, "p 2"]) 
 
 def _noise(place: Float[np.ndarray, "n 3"], size: float, seed: int) -> Field:
     """Smooth noise of mean 0 and deviation about 1 with lumps of a given size in centimetres."""
-    lattice = generator("noise", seed).normal(size=(32, 32, 32)).astype(np.float32)
-    cells = place.T / size
+    rng = generator("noise", seed % 2**32)
+    lattice = rng.normal(size=(32, 32, 32)).astype(np.float32)
+    turned = np.linalg.qr(rng.normal(size=(3, 3)))[0]  # or its cells would show as lines across the face
+    cells = turned @ place.T / size
     whole = np.floor(cells)
     share = cells - whole
     eased = whole + share * share * (3 - 2 * share)

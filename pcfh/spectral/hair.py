@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from pcfh.spectral.facemodel import LANDMARKS, PARTS, FaceModel
-from pcfh.spectral.hairstyles import Cut, Root, cut_of, curl, floor, grow, lengths, lock, off_the_face, trim
+from pcfh.spectral.hairstyles import Cut, Root, curl, cut_of, floor, grow, lengths, lock, off_the_face, trim
 from pcfh.spectral.headspace import HeadSpace, head_space, scalp_density, spread_roots
 from pcfh.spectral.params import BeardStyle, Look, Person
 from pcfh.spectral.strands import Ribbons, Roots, Strands, cross, follow, ribbons, unit

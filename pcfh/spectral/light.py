@@ -120,7 +120,7 @@ def _towards(
     if lamp.kind == "distant":
         spread = unit(unit(centre) + disc)
         return pose.direction_to_head(spread).astype(np.float32), np.ones(len(cell), np.float32)
-    away = pose.to_head((centre + disc)) - seen.place
+    away = pose.to_head(centre + disc) - seen.place
     distance = np.linalg.norm(away, axis=1)
     strength = (np.linalg.norm(centre) / distance) ** 2
     return (away / distance[:, None]).astype(np.float32), strength.astype(np.float32)

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int, UInt8
 from scipy.ndimage import gaussian_filter
 
 from pcfh.spectral import camera, materials
+from pcfh.spectral.accessories import Mesh, clothes_mesh, glasses_meshes
 from pcfh.spectral.atlas import build_atlas
 from pcfh.spectral.bands import BANDS
 from pcfh.spectral.body import (
@@ -47,8 +48,8 @@ _STUDIO = (
 Field = Float[np.ndarray, " k"]
 Field4 = Float[np.ndarray, "k 4"]
 # Per kind of stuff, in the order of ``Stuff``: strength of the mirrored light and exponent of its lobe.
-_GLOSS = np.array([1, 1.0, 1.2, 1.5, 1, 1.5, 0.15], np.float32)
-_SHARPNESS = np.array([16, 2500, 60, 120, 1, 90, 6], np.float32)
+_GLOSS = np.array([1, 1.0, 1.2, 1.5, 1, 1.5, 0.15, 0.15], np.float32)
+_SHARPNESS = np.array([16, 2500, 60, 120, 1, 90, 6, 6], np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,8 @@ class _Sitter:
         scalp: the hair of the scalp, None for none.
         scene: of that hair.
         short: brows, lashes and beard with their roots.
+        clothes: around the shoulders.
+        glasses: frame and lenses, where the person has some.
     """
 
     person: Person
@@ -89,6 +92,8 @@ class _Sitter:
     scalp: Solid | None
     scene: Scene | None
     short: tuple[tuple[Strands, Roots], ...]
+    clothes: Mesh
+    glasses: tuple[Mesh, Mesh] | None
 
 
 class Renderer:
@@ -131,6 +136,8 @@ class Renderer:
             scalp=scalp,
             scene=None if scalp is None else Scene(scalp.vertices, scalp.triangles),
             short=tuple(pair for pair in short if len(pair[0])),
+            clothes=clothes_mesh(look.clothes, head),
+            glasses=None if look.glasses is None else glasses_meshes(look.glasses, head),
         )
 
     def _portrait(self, sitter: _Sitter, shot: Shot) -> Portrait:
@@ -164,6 +171,13 @@ class Renderer:
         for strands, roots in sitter.short:
             there = follow(strands, roots, sitter.head, expressed)
             solids.append(hairy(ribbons(there, sitter.person.seed), there.tint))
+        cloth = sitter.clothes
+        stuff = np.where(cloth.second, Stuff.STRIPE, Stuff.CLOTH).astype(np.uint8)
+        solids.append(smooth(beside(cloth.vertices, pose), cloth.triangles, stuff))
+        if shot.glasses and sitter.glasses is not None:
+            frame = sitter.glasses[0]
+            stuff = np.full(len(frame.triangles), Stuff.FRAME, np.uint8)
+            solids.append(smooth(frame.vertices, frame.triangles, stuff))
         return joined(solids)
 
     def _look(
@@ -234,7 +248,9 @@ class Renderer:
         """Albedo, gloss, sharpness of the gloss, and relief."""
         colours = np.zeros((len(Stuff), 4), np.float32)
         colours[Stuff.MOUTH], colours[Stuff.TEETH] = materials.gums(), materials.teeth()
-        colours[Stuff.STRAND], colours[Stuff.CLOTH] = sitter.hair, sitter.look.clothes.cloth
+        clothes = sitter.look.clothes
+        colours[Stuff.STRAND] = sitter.hair
+        colours[Stuff.CLOTH], colours[Stuff.STRIPE] = clothes.cloth, clothes.second
         if sitter.look.glasses is not None:
             colours[Stuff.FRAME] = sitter.look.glasses.frame
         albedo = colours[stuff]

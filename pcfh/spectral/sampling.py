@@ -239,7 +239,8 @@ def _moles(rng: np.random.Generator, age: float) -> tuple[Mole, ...]:
 
 def _style(rng: np.random.Generator, feminine: float, person: Person) -> HairStyle:
     """A style of hair that the person's hairs can be brought into."""
-    shares = [(1 - feminine) * short + feminine * long for short, long in _STYLES.values()]
+    leaning = feminine**2 * (3 - 2 * feminine)  # styles are further apart than what grows
+    shares = [(1 - leaning) * short + leaning * long for short, long in _STYLES.values()]
     style = _pick(rng, tuple(_STYLES), shares)
     if person.hairline > 0.55 and feminine < 0.6 and rng.uniform() < person.hairline:
         return _pick(rng, ("bald", "cropped"), (0.6, 0.4))

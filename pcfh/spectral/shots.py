@@ -114,7 +114,7 @@ def _camera(
         distance=distance,
         height=float(rng.uniform(*difficulty.height)),
         shift=(across, down),
-        exposure=float(reach * (_GREY_CARD / skin) ** 0.4 * math.exp(rng.normal(0, difficulty.exposure))),
+        exposure=float(reach * (_GREY_CARD / skin) ** 0.3 * math.exp(rng.normal(0, difficulty.exposure))),
         balance=(1.0, 1.0, 1.0) if nir else white_balance(rng, difficulty, light.kelvin),
         blur=float(rng.uniform(*difficulty.blur) + (0.15 if nir else 0.0)),
         read_noise=float(0.0015 * noise),
