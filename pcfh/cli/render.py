@@ -89,7 +89,7 @@ def _render(out: Path, face_model: Path, recipe: Recipe, *, workers: int) -> Non
         rendered = render_database(
             studio, out, recipe, workers=workers, on_progress=lambda done, _: bar.update(done - bar.n)
         )
-    print(f"{rendered.people} people, {rendered.captures} captures, {recipe.folds} folds of View 2")
+    print(f"{rendered.people} people, {rendered.captures} captures, folds of View 2: {recipe.folds}")
     print(f"Checksum: {rendered.checksum}")
     print(f"Written to {rendered.home}")
 

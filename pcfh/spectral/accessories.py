@@ -22,11 +22,11 @@ _AROUND, _DOWN = 96, 40
 _HEM = -42.0
 # Height of the neckline at the back and in front, and how much wider than the neck it is.
 _NECKLINES = {
-    "crew": (-11.0, -13.6, 0.9),
-    "v_neck": (-11.0, -18.5, 0.9),
-    "collar": (-9.6, -13.2, 0.8),
-    "turtleneck": (-8.2, -9.6, 0.6),
-    "hood": (-10.6, -14.2, 1.2),
+    "crew": (-12.4, -15.2, 0.4),
+    "v_neck": (-12.4, -19.5, 0.4),
+    "collar": (-11.0, -14.6, 0.4),
+    "turtleneck": (-9.6, -11.2, 0.45),
+    "hood": (-12.2, -15.4, 0.7),
 }
 
 

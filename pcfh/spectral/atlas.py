@@ -16,6 +16,7 @@ from pcfh.spectral.facemodel import FaceModel
 from pcfh.spectral.trace import Scene
 
 SIDE = 512  # texels across a tile, half a millimetre each
+_STEEPEST = 0.35
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,9 @@ class Atlas:
         picture = height[self.lookup]
         right = (np.roll(picture, -1, 1) - np.roll(picture, 1, 1)) / 2
         below = (np.roll(picture, -1, 0) - np.roll(picture, 1, 0)) / 2
-        return right[self.cell][:, None] * self.across + below[self.cell][:, None] * self.down
+        found = right[self.cell][:, None] * self.across + below[self.cell][:, None] * self.down
+        steep = np.linalg.norm(found, axis=1, keepdims=True)  # at seams of the atlas, neighbours are strangers
+        return found * np.minimum(1, _STEEPEST / np.maximum(steep, 1e-9))
 
 
 def build_atlas(model: FaceModel) -> Atlas:

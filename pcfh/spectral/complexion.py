@@ -107,10 +107,11 @@ def complexion(
     albedo = table(melanin.astype(np.float32), blood.astype(np.float32))
     deep = parts.folds * (0.15 + 0.85 * old)
     albedo = albedo * (1 - 0.16 * deep)[:, None]
-    albedo = _haired(albedo, atlas, model, person, look)
-    height = 0.010 * pores + 0.008 * fine + 0.010 * patches - 0.05 * deep
+    albedo, cover = _haired(albedo, atlas, model, person, look)
+    height = 0.004 * pores + 0.006 * fine + 0.010 * patches - 0.05 * deep
     height += 0.012 * parts.lips * (grooves - 1) / 0.12
-    gloss = (0.75 + 0.7 * parts.oily + 0.9 * parts.lips) * np.exp(0.25 * patches + 0.2 * pores)
+    gloss = (0.75 + 0.7 * parts.oily + 0.9 * parts.lips) * np.exp(0.2 * patches + 0.1 * pores)
+    gloss = gloss * (1 - cover)
     return Complexion(
         albedo=albedo.astype(np.float32),
         gloss=gloss.astype(np.float32),
@@ -135,8 +136,8 @@ def _marks(atlas: Atlas, model: FaceModel, person: Person, parts: Regions, old: 
 
 def _haired(
     albedo: Float[np.ndarray, "n 4"], atlas: Atlas, model: FaceModel, person: Person, look: Look
-) -> Float[np.ndarray, "n 4"]:
-    """Darkens the skin where hair stands or was shaved."""
+) -> tuple[Float[np.ndarray, "n 4"], Field]:
+    """Darkens the skin where hair stands or was shaved; also says how much of it is covered."""
     colour = materials.hair(person.hair_eumelanin, person.hair_pheomelanin, look.grey)
     scalp = atlas.carried(scalp_mask(model, person, look))
     under = (0.45 if look.hair_style == "bald" else 0.85) * scalp
@@ -145,8 +146,8 @@ def _haired(
     strength = {"none": 0.35, "stubble": 1.0}.get(look.beard, 0.9)
     chin = atlas.carried(beard_mask(model, "full")) * 0.35 * person.beard_growth
     chin = np.maximum(chin, atlas.carried(beard_mask(model, style)) * strength * person.beard_growth)
-    cover = np.clip(np.maximum(under, _BEARD_SHADOW * chin * grain), 0, 0.95)[:, None]
-    return albedo * (1 - cover) + colour * cover
+    cover = np.clip(np.maximum(under, _BEARD_SHADOW * chin * grain), 0, 0.95)
+    return albedo * (1 - cover[:, None]) + colour * cover[:, None], cover
 
 
 def _lips(marks: Float[np.ndarray, "68 3"], place: Float[np.ndarray, "n 3"]) -> Field:

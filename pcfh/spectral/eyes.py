@@ -48,7 +48,7 @@ def eye_albedo(
     iris = materials.iris(person.iris) * (1 + fibres * np.clip(distance / _IRIS, 0, 1))[:, None]
     iris = iris * (1 - 0.55 * _over(distance, _IRIS - _RIM, _RIM))[:, None]
     veins = np.clip((distance - 0.8) / 0.8, 0, 1)
-    white = materials.sclera(0.15) * (1 - veins[:, None] * np.array([0.10, 0.30, 0.32, 0.12]))
+    white = 0.72 * materials.sclera(0.15) * (1 - veins[:, None] * np.array([0.10, 0.30, 0.32, 0.12]))
     colour = _mixed(white, iris, front & (distance < 3), 1 - _over(distance, _IRIS - 0.03, 0.06))
     return _mixed(colour, materials.pupil(), front, 1 - _over(distance, _PUPIL[modality] - 0.02, 0.04))
 

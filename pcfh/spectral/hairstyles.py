@@ -75,14 +75,14 @@ CUTS: Mapping[HairStyle, Cut] = {
         number=4500, points=12, lift=1.2, fall=0.35, volume=1.5, lock=0.75, wave=0.4, wavelength=2.4, loose=0.15
     ),
     "afro": Cut(
-        number=4500, points=12, comb="out", lift=3.0, fall=0.03, bend=0.1, lock=0.5, wave=0.3, wavelength=1.5,
-        loose=0.2, volume=0.3,
+        number=5500, points=11, comb="out", lift=3.0, fall=0.03, bend=0.1, lock=0.35, wave=0.3, wavelength=1.5,
+        loose=0.05, volume=0.3,
     ),
     "bob": Cut(
-        number=5500, points=10, comb="part", lift=0.5, fall=1.0, bend=0.5, press=0.35, volume=1.5, lock=0.45, ears=True
+        number=5500, points=10, comb="part", lift=0.5, fall=2.0, bend=0.6, press=0.5, volume=1.1, lock=0.45, ears=True
     ),
     "long": Cut(
-        number=5500, points=10, comb="part", lift=0.5, fall=1.0, bend=0.5, press=0.3, volume=1.5, lock=0.55,
+        number=5500, points=10, comb="part", lift=0.5, fall=2.0, bend=0.6, press=0.4, volume=1.1, lock=0.55,
         ears=True, width=0.13,
     ),
     "tied": Cut(number=5500, points=10, comb="tie", lift=0.25, fall=0.0, bend=0.7, press=1.0, volume=0.5, lock=0.3),
@@ -125,7 +125,7 @@ def grow(space: HeadSpace, root: Root, cut: Cut) -> Float[np.ndarray, "n k 3"]:
     for number in range(1, cut.points):
         share = number / (cut.points - 1)
         wanted = _comb(cut, root, place)
-        wanted[:, 1] -= cut.fall * (0.4 + share)
+        wanted[:, 1] -= cut.fall * (0.1 + 1.3 * share)
         wanted -= cut.press * np.clip(clear - root.layer, -1, 1)[:, None] * away
         heading = unit((1 - cut.bend) * heading + cut.bend * wanted)
         place, clear, away = _outside(space, place + step * heading, root.layer * min(1, 3 * share), cut.ears)

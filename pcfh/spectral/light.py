@@ -182,7 +182,7 @@ def _mirror(seen: Seen, towards: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, 
     facing = np.clip(np.einsum("kc,kc->k", seen.normal, half), 0, 1)
     cosine = np.clip(np.einsum("kc,kc->k", seen.normal, towards), 0, 1)
     slant = np.clip(1 - np.einsum("kc,kc->k", seen.view, half), 0, 1)
-    fresnel = 0.028 + 0.972 * slant**5
+    fresnel = 0.028 + 0.3 * slant**5  # rough skin mirrors less at the rim than a smooth surface
     lobe = (seen.sharpness + 8) / 8 * facing**seen.sharpness
     surface = (seen.gloss * fresnel * lobe * cosine)[:, None].astype(np.float32)
     along = np.einsum("kc,kc->k", seen.tangent, half)
@@ -194,5 +194,5 @@ def _mirror(seen: Seen, towards: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, 
 def _sheen(seen: Seen) -> Field:
     """What a surface mirrors of even surroundings."""
     slant = 1 - np.clip(np.einsum("kc,kc->k", seen.normal, seen.view), 0, 1)
-    share = seen.gloss * (0.02 + 0.25 * slant**5)
+    share = seen.gloss * (0.02 + 0.10 * slant**5)
     return np.where(seen.hair, 0.01, np.minimum(share, 0.5)).astype(np.float32)

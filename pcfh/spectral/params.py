@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pcfh.data.records import Modality
+from pcfh.spectral.materials import IrisKind
 
 Bands = tuple[float, float, float, float]
 HairStyle = Literal[
@@ -53,7 +54,7 @@ class Person:
         fitzpatrick: skin type 1 to 6, for error rates by group.
         hair_eumelanin: of the hair, in the units of ``materials.hair``.
         hair_pheomelanin: the same.
-        iris: kind of iris, in the terms of ``materials.iris``.
+        iris: kind of iris.
         brow_width: half width of the brows in centimetres.
         brow_density: 0 to 1.
         beard_growth: 0 none, 1 thick; what a razor leaves darkens the skin by it.
@@ -73,7 +74,7 @@ class Person:
     fitzpatrick: int
     hair_eumelanin: float
     hair_pheomelanin: float
-    iris: str
+    iris: IrisKind
     brow_width: float
     brow_density: float
     beard_growth: float

@@ -6,7 +6,7 @@ r rays, s side of the image.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
@@ -32,6 +32,7 @@ from pcfh.spectral.complexion import Complexion, complexion, regions
 from pcfh.spectral.eyes import eye_albedo, eye_centres
 from pcfh.spectral.facemodel import LANDMARKS, FaceModel
 from pcfh.spectral.hair import beard_hair, brow_hair, follow, lash_hair, ribbons, scalp_hair
+from pcfh.spectral.lenses import LENS_CLEAR, Lens, mirrored_in_lenses
 from pcfh.spectral.light import Lit, Seen, illuminate
 from pcfh.spectral.params import Lamp, Look, Person, Shot
 from pcfh.spectral.skin import SkinTable, blur_width_mm, skin_albedo
@@ -50,6 +51,7 @@ Field4 = Float[np.ndarray, "k 4"]
 # Per kind of stuff, in the order of ``Stuff``: strength of the mirrored light and exponent of its lobe.
 _GLOSS = np.array([1, 1.0, 1.2, 1.5, 1, 1.5, 0.15, 0.15], np.float32)
 _SHARPNESS = np.array([16, 2500, 60, 120, 1, 90, 6, 6], np.float32)
+_STUDIO_WALL = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,13 +152,16 @@ class Renderer:
         scenes = [scene] if sitter.scene is None else [scene, sitter.scene]
         width = self._size * camera.SAMPLES
         lit = illuminate(seen, shot.lamps, pose, scenes=scenes, width=width)
+        lens = self._lenses(sitter, shot, pose, shot.lamps)
         landmarks = camera.project(pose.to_camera(moved[LANDMARKS].astype(np.float64)), shot.camera, self._size)
         if shot.modality == "VIS":
-            light = self._light(seen, kinds, lit, shot, bands=(0, 1, 2))
+            light = self._light(seen, kinds, lit, shot, bands=(0, 1, 2), lens=lens)
             return Portrait(image=camera.visible_picture(light, shot), landmarks=landmarks, truth=None)
-        light = self._light(seen, kinds, lit, shot, bands=(3,))
+        light = self._light(seen, kinds, lit, shot, bands=(3,), lens=lens)
         studio = illuminate(seen, _STUDIO, pose, scenes=scenes, width=width)
-        true = self._light(seen, kinds, studio, shot, bands=(0, 1, 2))
+        studio_lens = self._lenses(sitter, shot, pose, _STUDIO)
+        in_studio = replace(shot, lamps=_STUDIO, background_light=_STUDIO_WALL)
+        true = self._light(seen, kinds, studio, in_studio, bands=(0, 1, 2), lens=studio_lens)
         return Portrait(
             image=camera.infrared_picture(light[..., 0], shot),
             landmarks=landmarks,
@@ -184,10 +189,7 @@ class Renderer:
         self, sitter: _Sitter, body: Solid, scene: Scene, shot: Shot, pose: Pose
     ) -> tuple[Seen, UInt8[np.ndarray, " k"]]:
         """Follows the camera's rays to the surfaces and finds what they are like."""
-        there = camera.rays(shot.camera, self._size)
-        directions = pose.direction_to_head(unit(there)).astype(np.float32)
-        eye = pose.to_head(np.array([[0.0, 0.0, shot.camera.distance]]))[0].astype(np.float32)
-        origins = np.tile(eye, (len(directions), 1))
+        directions, origins = self._rays(shot, pose)
         hits = scene.nearest(origins, directions)
         distance = np.where(hits.triangle >= 0, hits.distance, np.inf)
         behind = np.zeros(len(distance), bool)
@@ -295,8 +297,23 @@ class Renderer:
         )
         return seen, np.full(count, Stuff.STRAND, np.uint8)
 
+    def _lenses(self, sitter: _Sitter, shot: Shot, pose: Pose, lamps: Sequence[Lamp]) -> Lens | None:
+        """What the glasses mirror, where they are worn."""
+        if sitter.glasses is None or not shot.glasses:
+            return None
+        directions, origins = self._rays(shot, pose)
+        return mirrored_in_lenses(sitter.glasses[1], origins, directions, lamps=lamps, pose=pose)
+
+    def _rays(
+        self, shot: Shot, pose: Pose
+    ) -> tuple[Float[np.ndarray, "r 3"], Float[np.ndarray, "r 3"]]:
+        """Directions and origins of all rays of the camera in head coordinates."""
+        directions = pose.direction_to_head(unit(camera.rays(shot.camera, self._size))).astype(np.float32)
+        eye = pose.to_head(np.array([[0.0, 0.0, shot.camera.distance]]))[0].astype(np.float32)
+        return directions, np.tile(eye, (len(directions), 1))
+
     def _light(
-        self, seen: Seen, kinds: UInt8[np.ndarray, " k"], lit: Lit, shot: Shot, *, bands: tuple[int, ...]
+        self, seen: Seen, kinds: UInt8[np.ndarray, " k"], lit: Lit, shot: Shot, *, bands: tuple[int, ...], lens: Lens | None
     ) -> Float[np.ndarray, "s s c"]:
         """The light that reaches the camera in some bands, pixel by pixel."""
         width = self._size * camera.SAMPLES
@@ -311,6 +328,8 @@ class Renderer:
                 matt[member] = _spread(matt[member], seen.sample[member], width, spread)
             picture[:, channel] = _wall(shot, width)[band]
             picture[seen.sample, channel] = seen.albedo[:, band] * matt + lit.mirrored[:, band]
+        if lens is not None:
+            picture[lens.sample] = LENS_CLEAR * picture[lens.sample] + lens.mirrored[:, bands]
         return camera.averaged(picture, self._size)
 
 

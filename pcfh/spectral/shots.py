@@ -74,7 +74,7 @@ def _draw_shot(
         kelvin=light.kelvin,
         lamps=light.lamps,
         background=_wall(rng),
-        background_light=float(rng.uniform(0.01, 0.1) if nir else rng.uniform(0.45, 1.1)),
+        background_light=float(rng.uniform(0.005, 0.05) if nir else rng.uniform(0.45, 1.1)),
         camera=_camera(rng, difficulty, light, distance=distance, skin=_skin(person, look, nir=nir)),
     )
 

@@ -29,7 +29,7 @@ def run(capsys, monkeypatch):
 def test_the_summary_ends_with_checksum_and_folder(run, tmp_path):
     code, out, _ = run(tmp_path, "--face-model", tmp_path, *SMALL)
     assert code == 0
-    assert out.splitlines()[0] == "4 people, 16 captures, 1 folds of View 2"
+    assert out.splitlines()[0] == "4 people, 16 captures, folds of View 2: 1"
     assert out.splitlines()[1].startswith("Checksum: ")
     assert out.splitlines()[2] == f"Written to {tmp_path / 'NIR-VIS-2.0'}"
 
@@ -37,7 +37,7 @@ def test_the_summary_ends_with_checksum_and_folder(run, tmp_path):
 def test_options_change_a_named_recipe(run, tmp_path):
     few = ("--recipe", "sample", "--identities", "2", "--folds", "0", "--workers", "1")
     _, out, _ = run(tmp_path, "--face-model", tmp_path, *few)
-    assert out.startswith("2 people, 10 captures, 0 folds")
+    assert out.startswith("2 people, 10 captures, folds of View 2: 0")
 
 
 def test_verify_repeats_the_checksum_of_an_untouched_database(run, tmp_path):

@@ -1,0 +1,141 @@
+"""The faces that a recogniser learns from, and those it is tried on while it learns.
+
+Faces are VIS captures in grey, aligned crops of 144 pixels (smaller prepared crops are enlarged). A share of the
+people is kept out of training for validation: the first capture of each is enrolled, the others are searched
+for. The stream of training faces is a function of the seed and the place in it.
+
+Axis letters: b batch, n faces.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int, Shaped, UInt8
+
+from pcfh.data.images import grey, read_image
+from pcfh.data.prepared import open_prepared, read_manifest
+from pcfh.data.records import Record, require_disjoint, subjects
+from pcfh.errors import UserError
+from pcfh.geometry.align import align_image
+from pcfh.recognition.alignment import between_crops
+from pcfh.recognition.augment import POOL, augmented
+
+EVERYONE = "all"
+_LEAST = 3  # people needed to train and validate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Faces:
+    """Faces and whose they are."""
+
+    images: UInt8[np.ndarray, "n 144 144"]
+    people: Shaped[np.ndarray, " n"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingFaces:
+    """Faces to learn from.
+
+    Attributes:
+        images: aligned crops.
+        labels: number of each one's person, from 0.
+        seed: of the stream.
+    """
+
+    images: UInt8[np.ndarray, "n 144 144"]
+    labels: Int[np.ndarray, " n"]
+    seed: int
+
+    @property
+    def classes(self) -> int:
+        """How many people there are."""
+        return int(self.labels.max()) + 1
+
+    def batch(self, start: int, count: int) -> tuple[UInt8[np.ndarray, "b 1 128 128"], Int[np.ndarray, " b"]]:
+        """Augmented faces and labels at places ``start`` to ``start + count`` of the stream."""
+        order = {epoch: self._order(epoch) for epoch in {i // len(self.labels) for i in (start, start + count)}}
+        chosen = [order[i // len(self.labels)][i % len(self.labels)] for i in range(start, start + count)]
+        faces = [
+            augmented(self.images[index], np.random.default_rng((self.seed, 1, start + k)))
+            for k, index in enumerate(chosen)
+        ]
+        return np.stack(faces)[:, None], self.labels[chosen]
+
+    def _order(self, epoch: int) -> Int[np.ndarray, " n"]:
+        return np.random.default_rng((self.seed, 0, epoch)).permutation(len(self.labels))
+
+
+def split_people(
+    records: Sequence[Record], share: float, seed: int
+) -> tuple[list[Record], list[Record]]:
+    """Keeps a share of the people for validation, at least two; they need two captures or more.
+
+    Returns:
+        Records to train with, and to validate with.
+
+    Raises:
+        UserError: there are too few people.
+    """
+    several = [p for p in subjects(records) if sum(r.subject == p for r in records) > 1]
+    if len(several) < 2 or len(subjects(records)) < _LEAST:
+        raise UserError(
+            f"a recogniser needs at least {_LEAST} people with VIS captures, two of them with several; got "
+            f"{len(subjects(records))} and {len(several)}; use a larger database or protocol"
+        )
+    count = min(max(2, round(share * len(several))), len(subjects(records)) - 1)
+    kept = set(np.random.default_rng((seed, 2)).permutation(several)[:count].tolist())
+    return [r for r in records if r.subject not in kept], [r for r in records if r.subject in kept]
+
+
+def open_faces(prepared: Path, protocol: str, *, share: float, seed: int) -> tuple[TrainingFaces, Faces]:
+    """Reads the faces of a prepared database.
+
+    Args:
+        prepared: folder that ``pcfh prepare`` made.
+        protocol: whose training people to take; "all" takes everyone in the database.
+        share: of the people, for validation.
+        seed: of the choice of these and of the stream.
+
+    Returns:
+        Faces for training and for validation, of different people.
+
+    Raises:
+        UserError: nothing is prepared there, there is no such protocol, or too few people.
+    """
+    size = _best_size(read_manifest(prepared).sizes)
+    database = open_prepared(prepared, size)
+    records: Sequence[Record] = database.records
+    if protocol != EVERYONE:
+        require_disjoint(database.protocol(protocol))
+        records = database.protocol(protocol).train
+    training, validation = split_people([r for r in records if r.modality == "VIS"], share, seed)
+    people = {person: label for label, person in enumerate(subjects(training))}
+    labels = np.array([people[r.subject] for r in training])
+    faces = TrainingFaces(images=_read(database.root, training, size), labels=labels, seed=seed)
+    names = np.array([r.subject for r in validation])
+    return faces, Faces(images=_read(database.root, validation, size), people=names)
+
+
+def gallery_and_probes(
+    people: Shaped[np.ndarray, " n"],
+) -> tuple[Int[np.ndarray, " g"], Int[np.ndarray, " p"]]:
+    """Places of the first face of each person, and of all others."""
+    _, first = np.unique(people, return_index=True)
+    return first, np.setdiff1d(np.arange(len(people)), first)
+
+
+def _best_size(sizes: Sequence[int]) -> int:
+    """The smallest size that fills the pool, or the largest there is."""
+    enough = [size for size in sizes if size >= POOL]
+    return min(enough) if enough else max(sizes)
+
+
+def _read(root: Path, records: Sequence[Record], size: int) -> UInt8[np.ndarray, "n 144 144"]:
+    """Decodes crops, grey and of the pool's size."""
+    matrix = between_crops(size, POOL)
+    images = np.empty((len(records), POOL, POOL), np.uint8)
+    for image, record in zip(images, records, strict=True):
+        image[:] = align_image(grey(read_image(root / record.path)), matrix, POOL)[..., 0]
+    return images
