@@ -124,7 +124,9 @@ def fit_similarity(
     centred = z - z.mean()
     spread = np.vdot(centred, centred).real
     if not spread > 0:
-        raise UserError("the landmarks are not a face's: eyes, nose and mouth fall together or are not finite")
+        raise UserError(
+            "the landmarks are not a face's: eyes, nose and mouth fall together or are not finite"
+        )
     a = np.vdot(centred, w - w.mean()) / spread
     shift = w.mean() - a * z.mean()
     return np.array([[a.real, -a.imag, shift.real], [a.imag, a.real, shift.imag]])

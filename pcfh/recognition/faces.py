@@ -55,11 +55,12 @@ class TrainingFaces:
 
     def batch(self, start: int, count: int) -> tuple[UInt8[np.ndarray, "b 1 128 128"], Int[np.ndarray, " b"]]:
         """Augmented faces and labels at places ``start`` to ``start + count`` of the stream."""
-        order = {epoch: self._order(epoch) for epoch in {i // len(self.labels) for i in (start, start + count)}}
-        chosen = [order[i // len(self.labels)][i % len(self.labels)] for i in range(start, start + count)]
+        n, places = len(self.labels), range(start, start + count)
+        orders = {epoch: self._order(epoch) for epoch in {place // n for place in places}}
+        chosen = [orders[place // n][place % n] for place in places]
         faces = [
-            augmented(self.images[index], np.random.default_rng((self.seed, 1, start + k)))
-            for k, index in enumerate(chosen)
+            augmented(self.images[index], np.random.default_rng((self.seed, 1, place)))
+            for place, index in zip(places, chosen, strict=True)
         ]
         return np.stack(faces)[:, None], self.labels[chosen]
 
@@ -67,9 +68,7 @@ class TrainingFaces:
         return np.random.default_rng((self.seed, 0, epoch)).permutation(len(self.labels))
 
 
-def split_people(
-    records: Sequence[Record], share: float, seed: int
-) -> tuple[list[Record], list[Record]]:
+def split_people(records: Sequence[Record], share: float, seed: int) -> tuple[list[Record], list[Record]]:
     """Keeps a share of the people for validation, at least two; they need two captures or more.
 
     Returns:

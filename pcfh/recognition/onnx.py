@@ -214,7 +214,9 @@ def _require_input(path: Path, session: Any, settings: OnnxSettings) -> None:
             f"say {settings.channels} of size {settings.size}; correct them in {path.name}.json or by options"
         )
     if isinstance(shape[0], int) and shape[0] != 1:
-        raise UserError(f"{path}: takes exactly {shape[0]} faces at once; export it with a free batch, or one")
+        raise UserError(
+            f"{path}: takes exactly {shape[0]} faces at once; export it with a free batch, or one"
+        )
 
 
 def _require_output(path: Path, session: Any) -> None:

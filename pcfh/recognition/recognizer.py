@@ -62,9 +62,7 @@ class LightCNNRecognizer:
 
     alignment = LIGHTCNN
 
-    def __init__(
-        self, network: LightCNN, *, name: str, key: str, device: str | torch.device = "cpu"
-    ) -> None:
+    def __init__(self, network: LightCNN, *, name: str, key: str, device: str | torch.device = "cpu") -> None:
         self._device = torch.device(device)
         self._network = network.to(self._device, memory_format=torch.channels_last)
         self.name, self.key = name, key

@@ -1,252 +1,342 @@
-"""Glasses and clothes as meshes around the head of one person.
+"""Glasses and clothes that fit a head.
 
-Centimetres, head coordinates (``params.py``) of the neutral head; clothes belong to the body and do not turn with
-the head. Axis letters: v vertices, t triangles, p points of a line.
+Glasses are in head coordinates and turn with the head; clothes are in the same coordinates of a head that
+looks straight ahead and stay where the body is. Centimetres. Angles around the neck are in degrees, 0 in
+front, 90 at the person's left, 180 behind. Axis letters: m vertices, t triangles, v vertices of the face
+model, k points of a path, a angles.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int32
+from scipy.spatial import cKDTree
 
-from pcfh.spectral.facemodel import LANDMARKS, PARTS
-from pcfh.spectral.params import Clothes, Glasses
+from pcfh.spectral.facemodel import LANDMARKS, PARTS, FaceModel
+from pcfh.spectral.headspace import vertex_normals
+from pcfh.spectral.params import Clothes, ClothesKind, Glasses, GlassesKind
 from pcfh.spectral.strands import cross, unit
+from pcfh.spectral.torso import AXIS_Z, torso_profile
 
+Path3 = Float[np.ndarray, "k 3"]
 Head = Float[np.ndarray, "v 3"]
-Line = Float[np.ndarray, "p 3"]
 _SKIN = PARTS["head"] + 1
-_EXPONENT = {"rectangular": 4.5, "round": 2.0, "oval": 2.2, "half_rim": 3.5}
-_OUTLINE = 48
-_AROUND, _DOWN = 96, 40
-_HEM = -42.0
-# Height of the neckline at the back and in front, and how much wider than the neck it is.
-_NECKLINES = {
-    "crew": (-12.4, -15.2, 0.4),
-    "v_neck": (-12.4, -19.5, 0.4),
-    "collar": (-11.0, -14.6, 0.4),
-    "turtleneck": (-9.6, -11.2, 0.45),
-    "hood": (-12.2, -15.4, 0.7),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mesh:
-    """Triangles with what they are painted with.
+    """Triangles.
 
     Attributes:
         vertices: in centimetres.
-        triangles: indices of vertices.
-        second: of each triangle, whether it has the second colour.
+        triangles: vertices of each triangle.
+        along: a length in centimetres per vertex, for stripes: on cloth from the neckline downwards.
     """
 
-    vertices: Float[np.ndarray, "v 3"]
+    vertices: Float[np.ndarray, "m 3"]
     triangles: Int32[np.ndarray, "t 3"]
-    second: np.ndarray
+    along: Float[np.ndarray, " m"]
 
 
-def glasses_meshes(glasses: Glasses, head: Head) -> tuple[Mesh, Mesh]:
-    """Puts glasses on a nose: the frame, and the two lenses."""
-    lenses = [_lens_outline(glasses, head, side) for side in (1.0, -1.0)]
-    tubes = [_tube(_rim(outline, glasses), glasses.rim / 2) for outline in lenses]
-    tubes.append(_tube(_bridge(lenses, head), glasses.rim / 2))
-    tubes += [_tube(_temple(outline, head, side), 0.13) for outline, side in zip(lenses, (1.0, -1.0), strict=True)]
-    return _together(tubes), _together([_lens(outline) for outline in lenses])
-
-
-def clothes_mesh(clothes: Clothes, head: Head) -> Mesh:
-    """Dresses the shoulders, around the neck of this head, down to the middle of the chest."""
-    angle = np.linspace(0, 2 * np.pi, _AROUND, endpoint=False)  # 0 is the front, a quarter the person's left
-    back, front, wide = _NECKLINES[clothes.kind]
-    towards_front = (0.5 + 0.5 * np.cos(angle)) ** (5.0 if clothes.kind == "v_neck" else 2.0)
-    top = back + (front - back) * towards_front
-    share = np.linspace(0, 1, _DOWN)[:, None] ** 1.5
-    height = top + (_HEM - top) * share
-    radius = np.maximum(_radius(head, height, angle) + wide, _torso(height, angle))
-    radius = radius + 0.10 * np.sin(7 * angle + 0.35 * height) * np.clip((-16 - height) / 8, 0, 1)
-    rings = _placed(radius, height, angle)
-    inner = _placed(radius[0] - 0.35, top - 0.1, angle)
-    sheets = [np.concatenate([(inner - [0, 0.9, 0])[None], inner[None], rings])]
-    if clothes.kind == "collar":
-        sheets.append(_collar(radius[0], top, angle))
-    if clothes.kind == "hood":
-        sheets.append(_hood(radius[0], top, angle))
-    if clothes.kind == "turtleneck":
-        sheets.append(_fold(radius[0], top, angle))
-    return _together([_sheet(sheet) for sheet in sheets])
-
-
-def _lens_outline(glasses: Glasses, head: Head, side: float) -> Line:
-    """The border of one lens, before the eye of one side."""
-    marks = head[LANDMARKS]
-    eye = marks[42:48].mean(0) if side > 0 else marks[36:42].mean(0)
-    centre = max(abs(float(eye[0])) + 0.1, glasses.width / 2 + 0.85)
-    angle = np.linspace(0, 2 * np.pi, _OUTLINE, endpoint=False)
-    power = 2 / _EXPONENT[glasses.kind]
-    x = np.sign(np.cos(angle)) * np.abs(np.cos(angle)) ** power * glasses.width / 2
-    y = np.sign(np.sin(angle)) * np.abs(np.sin(angle)) ** power * glasses.height / 2
-    if glasses.kind in ("rectangular", "half_rim"):
-        x = x * (1 + 0.10 * y / glasses.height)
-    x, y = centre + x, float(eye[1]) - 0.25 + y
-    front = float(marks[17:27, 2].max()) + 0.35
-    depth = front - 0.018 * x**2 + 0.04 * (y - float(eye[1]))
-    return np.stack([side * x, y, np.maximum(depth, _surface(head, side * x, y) + 0.15)], 1)
-
-
-def _surface(head: Head, x: Float[np.ndarray, " p"], y: Float[np.ndarray, " p"]) -> Float[np.ndarray, " p"]:
-    """How far out the face reaches behind points of the glasses, but for the nose, which they sit beside."""
-    skin = head[: PARTS["face"] + 1]
-    skin = skin[(np.abs(skin[:, 0]) > 1.4) & (skin[:, 2] > 0)]
-    near = np.hypot(skin[:, 0] - x[:, None], skin[:, 1] - y[:, None]) < 0.45
-    return np.where(near, skin[:, 2], -np.inf).max(1).clip(0)
-
-
-def _rim(outline: Line, glasses: Glasses) -> Line:
-    """The part of a lens' border that the frame follows."""
-    if glasses.kind == "half_rim":
-        return outline[: _OUTLINE // 2 + 1]
-    return np.concatenate([outline, outline[:2]])
-
-
-def _bridge(lenses: list[Line], head: Head) -> Line:
-    """From lens to lens over the nose."""
-    inner = [outline[np.argmin(np.abs(outline[:, 0]) - 0.08 * outline[:, 1])] for outline in lenses]
-    nose = head[LANDMARKS[27]]
-    share = np.linspace(0, 1, 9)[:, None]
-    line = inner[0] * (1 - share) + inner[1] * share
-    arc = np.sin(np.pi * share[:, 0])
-    line[:, 1] += 0.25 * arc
-    over = np.maximum(line[:, 2], float(nose[2]) + 0.25)
-    line[:, 2] += arc * (over - line[:, 2])
-    return line
-
-
-def _temple(outline: Line, head: Head, side: float) -> Line:
-    """From the outer border of a lens to behind the ear."""
-    hinge = outline[np.argmax(np.abs(outline[:, 0]) + 0.3 * outline[:, 1])]
-    ear = head[LANDMARKS[16 if side > 0 else 0]]
-    away = abs(float(ear[0])) + 0.35
-    corner = np.array([side * max(away - 0.6, abs(float(hinge[0])) + 0.25), hinge[1], hinge[2] - 0.8])
-    over_ear = np.array([side * away, float(ear[1]) + 1.6, float(ear[2]) - 1.2])
-    behind = over_ear + [side * 0.1, -1.6, -1.8]
-    return np.stack([hinge, corner, (corner + over_ear) / 2, over_ear, behind])
-
-
-def _lens(outline: Line) -> Mesh:
-    """A lens as a fan around its middle, which stands out a little."""
-    middle = outline.mean(0) + [0, 0, 0.18]
-    half = (outline + middle) / 2 + [0, 0, 0.045]
-    count = len(outline)
-    number = np.arange(count)
-    following = (number + 1) % count
-    inner = np.stack([np.full(count, 2 * count), number + count, following + count], 1)
-    rim = np.stack([number + count, number, following], 1)
-    rim_two = np.stack([number + count, following, following + count], 1)
-    triangles = np.concatenate([inner, rim, rim_two])
-    return _mesh(np.concatenate([outline, half, middle[None]]), triangles)
-
-
-def _tube(line: Line, radius: float, sides: int = 6) -> Mesh:
-    """A round bar along a line."""
-    along = unit(np.gradient(line, axis=0))
-    helper = np.where(np.abs(along[:, 2:]) < 0.8, [[0.0, 0, 1]], [[0.0, 1, 0]])
-    across = unit(cross(along, helper))
-    up = cross(across, along)
-    turn = np.linspace(0, 2 * np.pi, sides, endpoint=False)[:, None, None]
-    rings = line + radius * (np.cos(turn) * across + np.sin(turn) * up)
-    return _sheet(np.moveaxis(rings, 0, 1))
-
-
-def _radius(
-    head: Head, height: Float[np.ndarray, "rows cols"], angle: Float[np.ndarray, " cols"]
-) -> Float[np.ndarray, "rows cols"]:
-    """How far the neck and bust reach from the body's axis, by height and direction."""
-    skin = head[:_SKIN]
-    low = skin[skin[:, 1] < -7.0]
-    away = np.hypot(low[:, 0], low[:, 2] - _axis(low[:, 1]))
-    turned = np.arctan2(low[:, 0], low[:, 2] - _axis(low[:, 1]))
-    levels = np.arange(-19.0, -7.0, 0.75)
-    table = np.empty((len(levels), len(angle)))
-    for row, level in enumerate(levels):
-        near = np.abs(low[:, 1] - level) < 0.9
-        apart = np.abs((turned[near] - angle[:, None] + np.pi) % (2 * np.pi) - np.pi)
-        table[row] = np.where(apart < 0.2, away[near], 0).max(1)
-    row = np.clip((height - levels[0]) / 0.75, 0, len(levels) - 1.001)
-    first = row.astype(int)
-    column = np.broadcast_to(np.arange(len(angle)), height.shape)
-    return table[first, column] * (first + 1 - row) + table[first + 1, column] * (row - first)
-
-
-def _axis(height: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
-    """The depth of the body's axis: the neck leans forwards."""
-    return -2.5 + 0.12 * np.clip(height + 16, 0, 10)
-
-
-def _torso(height: Float[np.ndarray, "rows cols"], angle: Float[np.ndarray, " cols"]) -> Float[np.ndarray, "rows cols"]:
-    """The radius of shoulders and chest that the face model has no more."""
-    levels = [-42.0, -30.0, -24.0, -20.0, -17.5, -15.0, -12.5, -9.0]
-    across = np.interp(height, levels, [21.5, 22.0, 21.5, 18.5, 13.5, 8.5, 5.0, 0.0])
-    deep = np.interp(height, levels, [12.5, 12.0, 11.0, 9.5, 8.0, 6.5, 5.0, 0.0])
-    return across * deep / np.sqrt((deep * np.sin(angle)) ** 2 + (across * np.cos(angle)) ** 2 + 1e-9)
-
-
-def _placed(
-    radius: Float[np.ndarray, "*rows cols"], height: Float[np.ndarray, "*rows cols"], angle: Float[np.ndarray, " cols"]
-) -> Float[np.ndarray, "*rows cols 3"]:
-    """Rings around the body's axis as points."""
-    return np.stack([radius * np.sin(angle), height, _axis(height) + radius * np.cos(angle)], -1)
-
-
-def _collar(radius: Float[np.ndarray, " c"], top: Float[np.ndarray, " c"], angle: Float[np.ndarray, " c"]) -> Float[np.ndarray, "r c 3"]:
-    """A turned-down collar with two points in front."""
-    points = np.exp(-(((np.abs((angle + np.pi) % (2 * np.pi) - np.pi) - 0.45) / 0.3) ** 2))
-    fall = 2.2 + 2.2 * points
-    rows = [(0.0, 0.0), (0.25, -0.35), (0.65, 0.4), (1.2, 1.0)]
-    return np.stack([_placed(radius + out, top + 0.35 - fall * down, angle) for out, down in rows])
-
-
-def _hood(radius: Float[np.ndarray, " c"], top: Float[np.ndarray, " c"], angle: Float[np.ndarray, " c"]) -> Float[np.ndarray, "r c 3"]:
-    """A hood that lies on the shoulders: a thick roll, thickest behind."""
-    thick = 1.0 + 1.3 * (0.5 - 0.5 * np.cos(angle))
-    turns = np.linspace(-np.pi / 2, 1.2 * np.pi, 9)
-    return np.stack(
-        [_placed(radius + thick * (1.0 + np.cos(t)), top + thick * (0.1 + np.sin(t)), angle) for t in turns]
-    )
-
-
-def _fold(radius: Float[np.ndarray, " c"], top: Float[np.ndarray, " c"], angle: Float[np.ndarray, " c"]) -> Float[np.ndarray, "r c 3"]:
-    """The folded part of a high collar."""
-    rows = [(0.0, 0.0), (0.2, 0.15), (0.45, 0.0), (0.5, -1.5), (0.5, -2.8), (0.2, -3.1)]
-    return np.stack([_placed(radius + out, top + up, angle) for out, up in rows])
-
-
-def _sheet(rings: Float[np.ndarray, "r c 3"]) -> Mesh:
-    """Closed rings joined one to the next; every third row in the second colour."""
-    rows, columns = rings.shape[:2]
-    first = (np.arange(rows - 1)[:, None] * columns + np.arange(columns)).reshape(-1)
-    right = (np.arange(rows - 1)[:, None] * columns + (np.arange(columns) + 1) % columns).reshape(-1)
-    triangles = np.concatenate(
-        [np.stack([first, first + columns, right], 1), np.stack([right, first + columns, right + columns], 1)]
-    )
-    row = np.tile(np.repeat(np.arange(rows - 1), columns), 2)
-    return _mesh(rings.reshape(-1, 3), triangles, row % 4 >= 2)
-
-
-def _mesh(vertices: Float[np.ndarray, "v 3"], triangles: np.ndarray, second: np.ndarray | None = None) -> Mesh:
+def joined_mesh(parts: Sequence[Mesh]) -> Mesh:
+    """Puts meshes together, none of their vertices shared."""
+    starts = np.cumsum([0, *(len(part.vertices) for part in parts[:-1])])
+    triangles = [part.triangles + start for part, start in zip(parts, starts, strict=True)]
     return Mesh(
-        vertices=vertices.astype(np.float32),
+        vertices=np.concatenate([part.vertices for part in parts]),
+        triangles=np.concatenate(triangles).astype(np.int32),
+        along=np.concatenate([part.along for part in parts]),
+    )
+
+
+def _sheet(grid: Float[np.ndarray, "r c 3"], *, closed: bool) -> Mesh:
+    """A mesh over rows of points; ``closed`` joins the last column to the first."""
+    rows, columns = grid.shape[:2]
+    row, column = np.meshgrid(
+        np.arange(rows - 1), np.arange(columns if closed else columns - 1), indexing="ij"
+    )
+    after = (column + 1) % columns
+    a, b = row * columns + column, row * columns + after
+    c, d = a + columns, b + columns
+    triangles = np.stack([np.stack([a, c, b], -1), np.stack([b, c, d], -1)], 2).reshape(-1, 3)
+    steps = np.linalg.norm(np.diff(grid, axis=0, prepend=grid[:1]), axis=-1)
+    return Mesh(
+        vertices=grid.reshape(-1, 3).astype(np.float32),
         triangles=triangles.astype(np.int32),
-        second=np.zeros(len(triangles), bool) if second is None else second,
+        along=np.cumsum(steps, 0).reshape(-1).astype(np.float32),
     )
 
 
-def _together(meshes: list[Mesh]) -> Mesh:
-    """Several meshes as one."""
-    starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes[:-1])])
-    return Mesh(
-        vertices=np.concatenate([mesh.vertices for mesh in meshes]),
-        triangles=np.concatenate(
-            [mesh.triangles + start for mesh, start in zip(meshes, starts, strict=True)]
-        ).astype(np.int32),
-        second=np.concatenate([mesh.second for mesh in meshes]),
-    )
+def _tube(path: Path3, tall: np.ndarray, deep: np.ndarray, up: tuple[float, float, float]) -> Mesh:
+    """A tube of elliptic section along an open path; ``tall`` is half its size towards ``up``."""
+    along = unit(np.gradient(path, axis=0))
+    side = unit(cross(along, np.broadcast_to(np.array(up), path.shape)))
+    over = cross(side, along)
+    turn = np.linspace(0, 2 * np.pi, 8, endpoint=False)
+    tall, deep = (np.broadcast_to(size, len(path))[:, None, None] for size in (tall, deep))
+    ring = tall * np.sin(turn)[:, None] * over[:, None] + deep * np.cos(turn)[:, None] * side[:, None]
+    ends = np.concatenate([path[:1, None], path[:1, None], path[-1:, None], path[-1:, None]])
+    grid = path[:, None] + ring
+    capped = np.concatenate([np.repeat(ends[:1], 8, 1), grid, np.repeat(ends[-1:], 8, 1)])
+    return _sheet(capped, closed=True)
+
+
+# Exponent of the lens's outline (2 an ellipse, more a rounded rectangle) and how far its lower half narrows.
+_OUTLINE: Mapping[GlassesKind, tuple[float, float]] = {
+    "rectangular": (4.5, 0.06),
+    "round": (2.0, 0.0),
+    "oval": (2.3, 0.05),
+    "half_rim": (3.6, 0.1),
+}
+_EAR_TOP = np.array([7.9, 4.3, 0.6])
+_TILT, _WRAP, _CURVE = 0.12, 0.10, 0.035
+_FROM_EYE = 1.35
+
+
+def glasses(worn: Glasses, model: FaceModel, head: Head) -> tuple[Mesh, Mesh]:
+    """Puts glasses on a face: the frame and both lenses.
+
+    Args:
+        worn: the pair.
+        model: the face model.
+        head: the head that wears them, neutral, so that raised cheeks do not move them.
+
+    Returns:
+        The frame (rims, bridge, temples) and the lenses, which are thin sheets.
+    """
+    place = _Seat.of(worn, head)
+    outlines = [place.on_front(side, *_outline(worn, np.linspace(0, 2 * np.pi, 49))) for side in (-1, 1)]
+    ahead = _lacking(np.concatenate(outlines), head, 0.18 + worn.rim / 2)
+    place = _Seat(middle=place.middle + [0, 0, ahead], apart=place.apart)
+    frame = [_rim(worn, place, side) for side in (-1, 1)]
+    frame += [_temple(worn, place, side, model, head) for side in (-1, 1)]
+    frame.append(_bridge(worn, place, head))
+    return joined_mesh(frame), joined_mesh([_lens(worn, place, side) for side in (-1, 1)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Seat:
+    """Where glasses sit: the middle between the lenses, and half the distance of their middles."""
+
+    middle: Float[np.ndarray, "3"]
+    apart: float
+
+    @classmethod
+    def of(cls, worn: Glasses, head: Head) -> "_Seat":
+        eyes = np.stack([head[LANDMARKS[36:42]].mean(0), head[LANDMARKS[42:48]].mean(0)])
+        middle = eyes.mean(0) + [0, -0.25, 0]
+        middle[2] = head[PARTS["teeth"] + 1 : PARTS["right_iris"] + 1, 2].max() + _FROM_EYE
+        least = worn.width / 2 + 0.85
+        return cls(middle=middle, apart=float(max((eyes[1, 0] - eyes[0, 0]) / 2, least)))
+
+    def on_front(self, side: int, x: np.ndarray, y: np.ndarray) -> Path3:
+        """Places on the front of the glasses from outwards and upwards offsets in a lens."""
+        out = self.apart + x
+        deep = _TILT * y - _WRAP * (out - self.apart) - _CURVE * (x * x + y * y)
+        return np.stack([self.middle[0] + side * out, self.middle[1] + y, self.middle[2] + deep], -1)
+
+
+def _outline(worn: Glasses, angle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Outwards and upwards offsets of the edge of a lens; angle 0 is outwards, a quarter turn up."""
+    power, narrow = _OUTLINE[worn.kind]
+    c, s = np.cos(angle), np.sin(angle)
+    radius = (np.abs(c) ** power + np.abs(s) ** power) ** (-1 / power)
+    return worn.width / 2 * radius * c * (1 + narrow * np.minimum(s, 0)), worn.height / 2 * radius * s
+
+
+def _lacking(front: Path3, head: Head, least: float) -> float:
+    """How far a front has to move forwards to keep a distance from the skin behind and before it."""
+    face = head[: PARTS["face"] + 1]
+    face = face[
+        (face[:, 1] > front[:, 1].min() - 1) & (face[:, 1] < front[:, 1].max() + 1) & (face[:, 2] > 4)
+    ]
+    _, near = cKDTree(face[:, :2]).query(front[:, :2], 6)
+    return float(np.maximum(face[near, 2].max(1) + least - front[:, 2], 0).max())
+
+
+def _rim(worn: Glasses, place: _Seat, side: int) -> Mesh:
+    """The rim around one lens, or above it."""
+    first, last = (-0.08, np.pi + 0.08) if worn.kind == "half_rim" else (0, 2 * np.pi)
+    path = place.on_front(side, *_outline(worn, np.linspace(first, last, 49)))
+    size = np.full(49, worn.rim / 2)
+    return _tube(path, np.minimum(size, 0.09 + 0.2 * size), size, (0, 0, 1))
+
+
+def _lens(worn: Glasses, place: _Seat, side: int) -> Mesh:
+    """One lens as a slightly curved sheet."""
+    x, y = _outline(worn, np.linspace(0, 2 * np.pi, 48, endpoint=False))
+    shares = np.array([0.01, 0.35, 0.7, 1.0])[:, None]
+    grid = place.on_front(side, (shares * x).reshape(-1), (shares * y).reshape(-1)).reshape(4, 48, 3)
+    grid[..., 2] -= 0.02
+    return _sheet(grid, closed=True)
+
+
+def _bridge(worn: Glasses, place: _Seat, head: Head) -> Mesh:
+    """The bow over the nose from rim to rim."""
+    x, y = _outline(worn, np.array([np.pi - 0.35]))
+    ends = [place.on_front(side, x, y)[0] for side in (-1, 1)]
+    share = np.linspace(0, 1, 13)
+    path = ends[0] + share[:, None] * (ends[1] - ends[0])
+    arch = 4 * share * (1 - share)
+    path[:, 1] += 0.25 * arch
+    path[:, 2] += arch * max(0.1, _lacking(path[3:-3], head, 0.12 + worn.rim / 2))
+    half = np.full(13, max(worn.rim / 2, 0.08))
+    return _tube(path, half, 0.7 * half, (0, 1, 0))
+
+
+def _temple(worn: Glasses, place: _Seat, side: int, model: FaceModel, head: Head) -> Mesh:
+    """One temple from the rim's outer end over the ear and down behind it."""
+    x, y = _outline(worn, np.array([0.42]))
+    hinge = place.on_front(side, x + worn.rim / 4, y)[0]
+    target = _EAR_TOP * [side, 1, 1]
+    ear = head[np.linalg.norm(model.mean[:_SKIN] - target, axis=1).argmin()]
+    share = np.linspace(0, 1, 14)[:, None]
+    end = ear + [0.1 * side, 0.25, 0]
+    straight = hinge + share * (end - hinge)
+    straight[:, 0] = side * np.maximum(side * straight[:, 0], _beside(straight, side, head))
+    bend = np.array([[-0.1 * side, -0.35, -1.0], [-0.35 * side, -1.3, -1.8], [-0.7 * side, -2.6, -2.3]])
+    path = np.concatenate([hinge + [[-0.25 * side, 0, 0.02]], straight, end + bend])
+    tall = np.full(len(path), 0.12 + 0.35 * worn.rim)
+    return _tube(path, tall, np.full(len(path), 0.08), (0, 1, 0))
+
+
+def _beside(path: Path3, side: int, head: Head) -> Float[np.ndarray, " k"]:
+    """How far outwards the skin beside a path reaches, the ears left out, plus a little."""
+    face = head[:_SKIN]
+    face = face[(side * face[:, 0] > 2) & (face[:, 1] > 2) & (face[:, 1] < 7) & (side * face[:, 0] < 8.0)]
+    far, near = cKDTree(face[:, 1:]).query(path[:, 1:], 5)
+    reach = np.where(far < 0.8, side * face[near, 0], 0).max(1) + 0.14
+    return np.maximum(reach, 0)
+
+
+# Where along the profile a garment begins, in the same five angles; above 0 it climbs the neck (centimetres).
+_NECKLINE: Mapping[ClothesKind, tuple[float, ...]] = {
+    "crew": (0.05, 0.0, 0.15, 0.0, 0.0),
+    "v_neck": (1.75, 0.35, 0.15, 0.0, 0.0),
+    "collar": (0.3, 0.0, 0.05, 0.0, 0.0),
+    "turtleneck": (0.0, 0.0, 0.0, 0.0, 0.0),
+    "hood": (0.1, 0.1, 0.2, 0.1, 0.0),
+}
+_ROUND = np.arange(0.0, 360.0, 5.0)
+
+
+def clothes(worn: Clothes, model: FaceModel, head: Head) -> Mesh:
+    """Dresses shoulders and chest, closed around the neck.
+
+    Args:
+        worn: the clothes.
+        model: the face model.
+        head: in coordinates of the body; with a neck that is turned already, if it is.
+    """
+    skin = _Skin.of(model, head)
+    body = _body(worn.kind, skin)
+    extra = {"collar": _collar, "turtleneck": _roll, "hood": _hood}.get(worn.kind)
+    return body if extra is None else joined_mesh([body, *extra(skin)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Skin:
+    """Neck and shoulders of a head."""
+
+    vertices: Float[np.ndarray, "s 3"]
+    normals: Float[np.ndarray, "s 3"]
+    tree: cKDTree
+
+    @classmethod
+    def of(cls, model: FaceModel, head: Head) -> "_Skin":
+        normals = vertex_normals(head, model.triangles)
+        low = np.flatnonzero(model.mean[:_SKIN, 1] < -6.5)
+        return cls(vertices=head[low], normals=normals[low], tree=cKDTree(head[low]))
+
+    def over(self, places: Float[np.ndarray, "*n 3"]) -> tuple[np.ndarray, np.ndarray]:
+        """Height of places over the skin, and the direction away from it."""
+        _, near = self.tree.query(places, 3)
+        normal = self.normals[near]
+        height = np.einsum("...kc,...kc->...k", places[..., None, :] - self.vertices[near], normal)
+        return height.mean(-1), unit(normal.mean(-2))
+
+    def at(self, places: Float[np.ndarray, "*n 3"], height: float) -> Float[np.ndarray, "*n 3"]:
+        """Places moved along the skin's normals to a height over it."""
+        for _ in range(3):
+            found, away = self.over(places)
+            places = places + (height - found)[..., None] * away
+        return places
+
+    def above(self, places: Float[np.ndarray, "*n 3"], least: float) -> Float[np.ndarray, "*n 3"]:
+        """Places moved outwards where they are lower than a height over the skin."""
+        for _ in range(2):
+            found, away = self.over(places)
+            near = self.tree.query(places)[0] < 2.5
+            places = places + (np.clip(least - found, 0, 1.5) * near)[..., None] * away
+        return places
+
+
+def _neckline(kind: ClothesKind) -> Float[np.ndarray, " a"]:
+    """Where the garment begins along the profile, at every angle; a V has straight edges."""
+    turn = np.minimum(_ROUND, 360 - _ROUND)
+    smooth = (1 - np.cos(np.pi * (turn % 45) / 45)) / 2
+    left = np.clip(turn // 45, 0, 3).astype(int)
+    smooth = np.where(turn >= 180, 1, smooth)
+    start = np.array(_NECKLINE[kind])
+    if kind == "v_neck":
+        smooth = (turn - 45 * left) / 45
+    return start[left] * (1 - smooth) + start[left + 1] * smooth
+
+
+def _body(kind: ClothesKind, skin: _Skin) -> Mesh:
+    """The main part of a garment, from its hem under the skin at the neck to below the picture."""
+    start = _neckline(kind)
+    share = np.concatenate([[0], np.linspace(0, 1, 26) ** 1.3])[:, None]
+    grid = skin.above(torso_profile(start + share * (5 - start), _ROUND), 0.45)
+    grid[1] = skin.at(grid[1], 0.22)
+    grid[0] = skin.at(grid[1], -0.4)
+    return _sheet(grid, closed=True)
+
+
+def _ring(skin: _Skin, front: float, back: float, height: float) -> Float[np.ndarray, "a 3"]:
+    """A ring on the neck at two heights of the head, so far over the skin."""
+    radians = np.radians(_ROUND)
+    y = (front + back) / 2 + (front - back) / 2 * np.cos(radians)
+    middle = -0.8 + 0.25 * (y + 11)
+    start = np.stack([6 * np.sin(radians), y, 6 * np.cos(radians) + middle], -1)
+    for _ in range(4):
+        found, away = skin.over(start)
+        level = away * [1, 0, 1]
+        start = start + (height - found)[:, None] * unit(level)
+    return start
+
+
+def _roll(skin: _Skin) -> list[Mesh]:
+    """The folded tube of a turtleneck."""
+    levels = [(-10.2, -8.6, -0.3), (-10.2, -8.4, 0.2), (-10.3, -8.5, 0.6), (-12.2, -10.6, 0.9)]
+    levels += [(-13.4, -11.2, 0.75), (-13.8, -11.6, 0.3), (-14.6, -12.2, -0.3)]
+    return [_sheet(np.stack([_ring(skin, *level) for level in levels]), closed=True)]
+
+
+def _collar(skin: _Skin) -> list[Mesh]:
+    """A shirt's collar: a band around the neck and two flaps folded over it, open in front."""
+    keep = np.argsort((_ROUND + 180) % 360)
+    keep = np.roll(np.arange(len(_ROUND)), 0)[(_ROUND >= 10) & (_ROUND <= 350)]
+    turn = np.minimum(_ROUND, 360 - _ROUND)[keep]
+    inner = _ring(skin, -14.6, -11.6, 0.15)[keep]
+    fold = _ring(skin, -13.0, -9.4, 0.35)[keep]
+    out = unit((fold - [0, 0, AXIS_Z]) * [1, 0, 1])
+    point = np.interp(turn, [10, 28, 60, 180], [3.2, 4.6, 3.2, 3.2])
+    spread = np.interp(turn, [10, 28, 60, 180], [0.5, 1.0, 1.3, 1.0])
+    top = fold + 0.18 * out + [0, 0.12, 0]
+    flap = [fold + out * (0.3 + share * spread)[:, None] - np.stack([0 * point, share * point, 0 * point], -1)
+            for share in (0.1, 0.4, 0.7, 1.0)]  # fmt: skip
+    lower = [skin.above(row, 0.45) for row in flap]
+    return [_sheet(np.stack([inner, fold, top, *lower]), closed=False)]
+
+
+def _hood(skin: _Skin) -> list[Mesh]:
+    """A hood that lies behind the neck as a thick roll and runs out in front."""
+    angle = np.linspace(28, 332, 49)
+    behind = (1 - np.cos(np.radians(angle))) / 2
+    path = torso_profile(np.full((1, 49), 0.35), angle)[0]
+    radius = 0.45 + 1.75 * behind**1.5
+    path = path + np.stack([0 * radius, 0.55 * radius, 0 * radius], -1)
+    out = unit((path - [0, 0, AXIS_Z]) * [1, 0, 1])
+    return [_tube(path + 0.5 * radius[:, None] * out, 1.15 * radius, radius, (0, 1, 0))]

@@ -58,7 +58,9 @@ class Atlas:
         right = (np.roll(picture, -1, 1) - np.roll(picture, 1, 1)) / 2
         below = (np.roll(picture, -1, 0) - np.roll(picture, 1, 0)) / 2
         found = right[self.cell][:, None] * self.across + below[self.cell][:, None] * self.down
-        steep = np.linalg.norm(found, axis=1, keepdims=True)  # at seams of the atlas, neighbours are strangers
+        steep = np.linalg.norm(
+            found, axis=1, keepdims=True
+        )  # at seams of the atlas, neighbours are strangers
         return found * np.minimum(1, _STEEPEST / np.maximum(steep, 1e-9))
 
 
@@ -71,7 +73,7 @@ def build_atlas(model: FaceModel) -> Atlas:
     flat = np.concatenate([uv.reshape(-1, 2), np.zeros((uv.size // 2, 1), np.float32)], 1)
     scene = Scene(flat, np.arange(len(flat), dtype=np.int32).reshape(-1, 3))
     origins = np.concatenate([centres, np.ones((len(centres), 1))], 1).astype(np.float32)
-    hits = scene.nearest(origins, np.tile(np.float32([0, 0, -1]), (len(origins), 1)))
+    hits = scene.nearest(origins, np.tile(np.array([0, 0, -1], np.float32), (len(origins), 1)))
     there = hits.triangle >= 0
     triangle = hits.triangle[there]
     weights = np.stack([1 - hits.u - hits.v, hits.u, hits.v], 1)[there]

@@ -101,7 +101,9 @@ def beside(solid_vertices: Float[np.ndarray, "v 3"], pose: Pose) -> Float[np.nda
     return ((solid_vertices - PIVOT) @ pose.turn + PIVOT).astype(np.float32)
 
 
-def head_triangles(model: FaceModel) -> tuple[Int32[np.ndarray, "t 3"], UInt8[np.ndarray, " t"], Int[np.ndarray, " t"]]:
+def head_triangles(
+    model: FaceModel,
+) -> tuple[Int32[np.ndarray, "t 3"], UInt8[np.ndarray, " t"], Int[np.ndarray, " t"]]:
     """The triangles of the head that are seen, what they are made of, and their numbers in the model."""
     groups = (
         (Stuff.SKIN, ("face", "head")),

@@ -28,18 +28,14 @@ def rays(camera: Camera, size: int) -> Float[np.ndarray, "r 3"]:
     return np.stack([grid[0], grid[1], np.full_like(grid[0], -1)], -1).reshape(-1, 3).astype(np.float32)
 
 
-def project(
-    points: Float[np.ndarray, "k 3"], camera: Camera, size: int
-) -> Float[np.ndarray, "k 2"]:
+def project(points: Float[np.ndarray, "k 3"], camera: Camera, size: int) -> Float[np.ndarray, "k 2"]:
     """Where points in camera coordinates fall in the image."""
     scale = size * camera.distance / camera.height
     flat = points[:, :2] / (camera.distance - points[:, 2:]) * (scale, -scale)
     return flat + size * (0.5 + np.array(camera.shift)) - 0.5
 
 
-def visible_picture(
-    light: Float[np.ndarray, "s s 3"], shot: Shot
-) -> UInt8[np.ndarray, "s s 3"]:
+def visible_picture(light: Float[np.ndarray, "s s 3"], shot: Shot) -> UInt8[np.ndarray, "s s 3"]:
     """What a colour camera makes of the light that reaches it."""
     camera = shot.camera
     exposed = _sensed(light * (np.array(camera.balance) * camera.exposure), shot)

@@ -79,10 +79,10 @@ CUTS: Mapping[HairStyle, Cut] = {
         loose=0.05, volume=0.3,
     ),
     "bob": Cut(
-        number=5500, points=10, comb="part", lift=0.5, fall=2.0, bend=0.6, press=0.5, volume=1.1, lock=0.45, ears=True
+        number=5500, points=10, comb="part", lift=0.4, fall=3.2, bend=0.6, press=0.6, volume=0.8, lock=0.45, ears=True
     ),
     "long": Cut(
-        number=5500, points=10, comb="part", lift=0.5, fall=2.0, bend=0.6, press=0.4, volume=1.1, lock=0.55,
+        number=5500, points=10, comb="part", lift=0.4, fall=3.2, bend=0.6, press=0.5, volume=0.8, lock=0.55,
         ears=True, width=0.13,
     ),
     "tied": Cut(number=5500, points=10, comb="tie", lift=0.25, fall=0.0, bend=0.7, press=1.0, volume=0.5, lock=0.3),

@@ -13,10 +13,12 @@ from scipy.spatial import cKDTree
 
 from pcfh.spectral.facemodel import PARTS, FaceModel
 from pcfh.spectral.strands import Roots, cross, unit
+from pcfh.spectral.torso import torso_profile
 
 _LOW = np.array([-20.0, -24.0, -18.0], np.float32)
 _CELLS = (41, 45, 40)  # of 1 cm
 _SKIN = PARTS["head"] + 1
+_NECK = -12.0  # the skin below it is under clothes
 # Ears stand off: hair of some styles lies under them, so they are left out of the skull.
 _EAR = (7.85, -2.6, 5.2, -2.6, 3.0)  # least |x|, y from and to, z from and to
 
@@ -81,16 +83,26 @@ def _built(model: FaceModel) -> HeadSpace:
     normals = vertex_normals(mean, model.triangles)
     axes = [low + np.arange(cells, dtype=np.float32) for low, cells in zip(_LOW, _CELLS, strict=True)]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
-    every = np.arange(_SKIN)
-    skull = every[~_in_ear(mean[:_SKIN])]
+    every = np.flatnonzero(mean[:_SKIN, 1] > _NECK)
+    skull = every[~_in_ear(mean[every])]
     _, nearest = cKDTree(mean[:_SKIN]).query(grid)
+    body, facing = _clothed()
     return HeadSpace(
-        skull=_distances(grid, mean[skull], normals[skull]),
-        skin=_distances(grid, mean[every], normals[every]),
+        skull=_distances(grid, np.concatenate([mean[skull], body]), np.concatenate([normals[skull], facing])),
+        skin=_distances(grid, np.concatenate([mean[every], body]), np.concatenate([normals[every], facing])),
         nearest=nearest,
         normals=normals,
         mean=mean,
     )
+
+
+def _clothed() -> tuple[Float[np.ndarray, "s 3"], Float[np.ndarray, "s 3"]]:
+    """Shoulders and chest in clothes, and which way they face; hair comes to lie on them."""
+    rows = np.linspace(0, 5, 26)[:, None]
+    grid = torso_profile(np.repeat(rows, 60, 1), np.arange(0.0, 360.0, 6.0))
+    down, around = np.gradient(grid, axis=0), np.roll(grid, -1, 1) - np.roll(grid, 1, 1)
+    facing = unit(cross(down, around)).reshape(-1, 3)
+    return grid.reshape(-1, 3) + 0.9 * facing, facing
 
 
 def _in_ear(places: Float[np.ndarray, "n 3"]) -> Bool[np.ndarray, " n"]:
@@ -161,13 +173,9 @@ def above_hairline(places: Float[np.ndarray, "n 3"], hairline: float) -> Float[n
 
 def thinning(places: Float[np.ndarray, "n 3"], hairline: float) -> Float[np.ndarray, " n"]:
     """What the crown and the top have kept of their hair, 0 to 1, as the hairline recedes."""
-    reach = 11.0 * max(0.0, hairline - 0.45)
+    reach = 11.0 * max(0.0, hairline - 0.45) - 1.0
     from_crown = np.linalg.norm(places - _CROWN, axis=1)
-    return _ramp(from_crown, reach - 1.5, reach + 1.0).astype(np.float32) if reach > 0 else _ones(places)
-
-
-def _ones(places: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, " n"]:
-    return np.ones(len(places), np.float32)
+    return _ramp(from_crown, reach - 1.5, reach + 1.0).astype(np.float32)
 
 
 def _ramp(values: np.ndarray, low: float, high: float) -> np.ndarray:

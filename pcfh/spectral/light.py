@@ -1,7 +1,7 @@
 """How much light of each lamp reaches the seen surfaces, and what they mirror of it.
 
-Everything is in head coordinates, centimetres. Irradiance is relative: a white matt patch that faces a lamp of
-colour 1 has radiance 1. Axis letters: k seen samples of the image.
+Everything is in head coordinates, centimetres. Irradiance is relative: a white matt patch that faces a
+lamp of colour 1 has radiance 1. Axis letters: k seen samples of the image.
 """
 
 from collections.abc import Sequence
@@ -62,9 +62,7 @@ class Lit:
     mirrored: Float[np.ndarray, "k 4"]
 
 
-def illuminate(
-    seen: Seen, lamps: Sequence[Lamp], pose: Pose, *, scenes: Sequence[Scene], width: int
-) -> Lit:
+def illuminate(seen: Seen, lamps: Sequence[Lamp], pose: Pose, *, scenes: Sequence[Scene], width: int) -> Lit:
     """Lights what is seen by all lamps.
 
     Args:
@@ -77,9 +75,9 @@ def illuminate(
     matt = np.zeros((len(seen.sample), 4), np.float32)
     mirrored = np.zeros_like(matt)
     cell = (seen.sample % width) % _PATTERN + _PATTERN * ((seen.sample // width) % _PATTERN)
-    points = [number for number, lamp in enumerate(lamps) if lamp.kind == "point"]
+    points = [lamp for lamp in lamps if lamp.kind == "point"]
     open_to_points = None
-    for number, lamp in enumerate(lamps):
+    for lamp in lamps:
         colour = np.array(lamp.colour, np.float32)
         if lamp.kind == "ambient":
             share = _ambient(seen, pose, cell, scenes)
@@ -92,7 +90,7 @@ def illuminate(
         else:
             # Lamps around one lens throw all but the same shadow: each sample asks one of them.
             if open_to_points is None:
-                open_to_points = _open(seen, [lamps[place] for place in points], pose, cell, scenes)
+                open_to_points = _open(seen, points, pose, cell, scenes)
             visible = open_to_points
         strength = strength * visible
         matt += (_matt(seen, towards) * strength)[:, None] * colour
@@ -177,7 +175,7 @@ def _matt(seen: Seen, towards: Float[np.ndarray, "k 3"]) -> Field:
 
 
 def _mirror(seen: Seen, towards: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k 4"]:
-    """Mirrored share per unit of light: normalised Blinn-Phong with Schlick's Fresnel; hair along its strands."""
+    """Mirrored share per unit of light: normalised Blinn-Phong with Fresnel's rim; hair along its strands."""
     half = unit(towards + seen.view)
     facing = np.clip(np.einsum("kc,kc->k", seen.normal, half), 0, 1)
     cosine = np.clip(np.einsum("kc,kc->k", seen.normal, towards), 0, 1)

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int, UInt8
 from scipy.ndimage import gaussian_filter
 
 from pcfh.spectral import camera, materials
-from pcfh.spectral.accessories import Mesh, clothes_mesh, glasses_meshes
+from pcfh.spectral.accessories import Mesh, clothes, glasses
 from pcfh.spectral.atlas import build_atlas
 from pcfh.spectral.bands import BANDS
 from pcfh.spectral.body import (
@@ -52,6 +52,7 @@ Field4 = Float[np.ndarray, "k 4"]
 _GLOSS = np.array([1, 1.0, 1.2, 1.5, 1, 1.5, 0.15, 0.15], np.float32)
 _SHARPNESS = np.array([16, 2500, 60, 120, 1, 90, 6, 6], np.float32)
 _STUDIO_WALL = 0.8
+_STRIPE = 2.2  # width of the stripes of clothes, in centimetres
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,12 +124,14 @@ class Renderer:
     def _sitter(self, person: Person, look: Look) -> _Sitter:
         model = self._model
         head = model.shape(np.array(person.shape)).astype(np.float32)
-        skin = complexion(
-            self._atlas, self._regions, model, person=person, look=look, table=self._table
-        )
+        skin = complexion(self._atlas, self._regions, model, person=person, look=look, table=self._table)
         strands = scalp_hair(model, head, person, look)
         scalp = hairy(ribbons(strands, look.seed), strands.tint) if len(strands) else None
-        short = (brow_hair(model, head, person), lash_hair(model, head, person), beard_hair(model, head, person, look))
+        short = (
+            brow_hair(model, head, person),
+            lash_hair(model, head, person),
+            beard_hair(model, head, person, look),
+        )
         return _Sitter(
             person=person,
             look=look,
@@ -138,8 +141,8 @@ class Renderer:
             scalp=scalp,
             scene=None if scalp is None else Scene(scalp.vertices, scalp.triangles),
             short=tuple(pair for pair in short if len(pair[0])),
-            clothes=clothes_mesh(look.clothes, head),
-            glasses=None if look.glasses is None else glasses_meshes(look.glasses, head),
+            clothes=clothes(look.clothes, model, head),
+            glasses=None if look.glasses is None else glasses(look.glasses, model, head),
         )
 
     def _portrait(self, sitter: _Sitter, shot: Shot) -> Portrait:
@@ -153,7 +156,9 @@ class Renderer:
         width = self._size * camera.SAMPLES
         lit = illuminate(seen, shot.lamps, pose, scenes=scenes, width=width)
         lens = self._lenses(sitter, shot, pose, shot.lamps)
-        landmarks = camera.project(pose.to_camera(moved[LANDMARKS].astype(np.float64)), shot.camera, self._size)
+        landmarks = camera.project(
+            pose.to_camera(moved[LANDMARKS].astype(np.float64)), shot.camera, self._size
+        )
         if shot.modality == "VIS":
             light = self._light(seen, kinds, lit, shot, bands=(0, 1, 2), lens=lens)
             return Portrait(image=camera.visible_picture(light, shot), landmarks=landmarks, truth=None)
@@ -169,7 +174,12 @@ class Renderer:
         )
 
     def _body(
-        self, sitter: _Sitter, expressed: Float[np.ndarray, "v 3"], moved: Float[np.ndarray, "v 3"], shot: Shot, pose: Pose
+        self,
+        sitter: _Sitter,
+        expressed: Float[np.ndarray, "v 3"],
+        moved: Float[np.ndarray, "v 3"],
+        shot: Shot,
+        pose: Pose,
     ) -> Solid:
         """All that is seen but the hair of the scalp."""
         solids = [smooth(moved, self._triangles, self._stuff)]
@@ -177,7 +187,8 @@ class Renderer:
             there = follow(strands, roots, sitter.head, expressed)
             solids.append(hairy(ribbons(there, sitter.person.seed), there.tint))
         cloth = sitter.clothes
-        stuff = np.where(cloth.second, Stuff.STRIPE, Stuff.CLOTH).astype(np.uint8)
+        striped = cloth.along[cloth.triangles[:, 0]] % (2 * _STRIPE) > _STRIPE
+        stuff = np.where(striped, Stuff.STRIPE, Stuff.CLOTH).astype(np.uint8)
         solids.append(smooth(beside(cloth.vertices, pose), cloth.triangles, stuff))
         if shot.glasses and sitter.glasses is not None:
             frame = sitter.glasses[0]
@@ -199,7 +210,9 @@ class Renderer:
         solid = np.flatnonzero((hits.triangle >= 0) & ~behind)
         parts = [self._surface(sitter, body, hits, solid, origins, directions, shot)]
         if behind.any() and sitter.scalp is not None:
-            parts.append(self._strands(sitter, sitter.scalp, hair, np.flatnonzero(behind), origins, directions))
+            parts.append(
+                self._strands(sitter, sitter.scalp, hair, np.flatnonzero(behind), origins, directions)
+            )
         return _together([seen for seen, _ in parts]), np.concatenate([kind for _, kind in parts])
 
     def _surface(
@@ -250,9 +263,9 @@ class Renderer:
         """Albedo, gloss, sharpness of the gloss, and relief."""
         colours = np.zeros((len(Stuff), 4), np.float32)
         colours[Stuff.MOUTH], colours[Stuff.TEETH] = materials.gums(), materials.teeth()
-        clothes = sitter.look.clothes
+        worn = sitter.look.clothes
         colours[Stuff.STRAND] = sitter.hair
-        colours[Stuff.CLOTH], colours[Stuff.STRIPE] = clothes.cloth, clothes.second
+        colours[Stuff.CLOTH], colours[Stuff.STRIPE] = worn.cloth, worn.second
         if sitter.look.glasses is not None:
             colours[Stuff.FRAME] = sitter.look.glasses.frame
         albedo = colours[stuff]
@@ -304,16 +317,21 @@ class Renderer:
         directions, origins = self._rays(shot, pose)
         return mirrored_in_lenses(sitter.glasses[1], origins, directions, lamps=lamps, pose=pose)
 
-    def _rays(
-        self, shot: Shot, pose: Pose
-    ) -> tuple[Float[np.ndarray, "r 3"], Float[np.ndarray, "r 3"]]:
+    def _rays(self, shot: Shot, pose: Pose) -> tuple[Float[np.ndarray, "r 3"], Float[np.ndarray, "r 3"]]:
         """Directions and origins of all rays of the camera in head coordinates."""
         directions = pose.direction_to_head(unit(camera.rays(shot.camera, self._size))).astype(np.float32)
         eye = pose.to_head(np.array([[0.0, 0.0, shot.camera.distance]]))[0].astype(np.float32)
         return directions, np.tile(eye, (len(directions), 1))
 
     def _light(
-        self, seen: Seen, kinds: UInt8[np.ndarray, " k"], lit: Lit, shot: Shot, *, bands: tuple[int, ...], lens: Lens | None
+        self,
+        seen: Seen,
+        kinds: UInt8[np.ndarray, " k"],
+        lit: Lit,
+        shot: Shot,
+        *,
+        bands: tuple[int, ...],
+        lens: Lens | None,
     ) -> Float[np.ndarray, "s s c"]:
         """The light that reaches the camera in some bands, pixel by pixel."""
         width = self._size * camera.SAMPLES
@@ -333,9 +351,7 @@ class Renderer:
         return camera.averaged(picture, self._size)
 
 
-def _spread(
-    values: Field, sample: Int[np.ndarray, " k"], width: int, spread: float
-) -> Field:
+def _spread(values: Field, sample: Int[np.ndarray, " k"], width: int, spread: float) -> Field:
     """Blurs values among the samples that have one."""
     if not len(values):
         return values
@@ -366,7 +382,9 @@ def _truth_exposure(sitter: _Sitter) -> float:
     return float((0.33 / albedo[:3].mean()) ** 0.4)
 
 
-def _towards_viewer(normal: Float[np.ndarray, "k 3"], view: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k 3"]:
+def _towards_viewer(
+    normal: Float[np.ndarray, "k 3"], view: Float[np.ndarray, "k 3"]
+) -> Float[np.ndarray, "k 3"]:
     """Turns normals that look away."""
     away = (normal * view).sum(1, keepdims=True) < 0
     return np.where(away, -normal, normal)
