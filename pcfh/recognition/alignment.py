@@ -66,7 +66,7 @@ class Alignment:
         """
         if self.convention == "lightcnn":
             return between_crops(size, self.size)
-        template = (np.array(ARCFACE_POINTS)) * (self.size / _ARCFACE_SIZE)
+        template = np.array(ARCFACE_POINTS) * (self.size / _ARCFACE_SIZE)
         return fit_similarity(five_points(landmarks), template)
 
 
@@ -114,8 +114,8 @@ def fit_similarity(
 ) -> Float[np.ndarray, "2 3"]:
     """The rotation, scale and shift, without mirroring, with the least squared distance to the targets.
 
-    With points z and targets w as complex numbers about their means, it is w = a z with a = (sum of conj(z) w)
-    / (sum of conj(z) z).
+    With points z and targets w as complex numbers about their means, it is w = a z with
+    a = (sum of conj(z) w) / (sum of conj(z) z).
 
     Raises:
         UserError: all points are the same, or not finite.

@@ -1,8 +1,8 @@
 """Random changes of grey training faces: what cameras, light and detectors do to the same person.
 
-Faces are 8-bit grey, aligned crops of 144 pixels; what comes out is the aligned crop of 128, moved, scaled and
-turned a little as the noise of landmarks would have it. Every change is drawn from a generator that belongs to
-the place in the stream, so a resumed run sees the same.
+Faces are 8-bit grey, aligned crops of 144 pixels; what comes out is the aligned crop of 128, moved, scaled
+and turned a little as the noise of landmarks would have it. Every change is drawn from a generator that
+belongs to the place in the stream, so a resumed run sees the same.
 """
 
 from io import BytesIO

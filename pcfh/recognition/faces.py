@@ -1,8 +1,8 @@
 """The faces that a recogniser learns from, and those it is tried on while it learns.
 
-Faces are VIS captures in grey, aligned crops of 144 pixels (smaller prepared crops are enlarged). A share of the
-people is kept out of training for validation: the first capture of each is enrolled, the others are searched
-for. The stream of training faces is a function of the seed and the place in it.
+Faces are VIS captures in grey, aligned crops of 144 pixels; crops of 128 get their edges repeated. A share of
+the people is kept out of training for validation: the first capture of each is enrolled, the others are
+searched for. The stream of training faces is a function of the seed and the place in it.
 
 Axis letters: b batch, n faces.
 """

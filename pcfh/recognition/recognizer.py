@@ -64,7 +64,8 @@ class LightCNNRecognizer:
 
     def __init__(self, network: LightCNN, *, name: str, key: str, device: str | torch.device = "cpu") -> None:
         self._device = torch.device(device)
-        self._network = network.to(self._device, memory_format=torch.channels_last)
+        # Twice as fast as channels first on processors.
+        self._network = network.to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.name, self.key = name, key
 
     @classmethod

@@ -12,9 +12,9 @@ is learnt. With PyTorch's own initialisation the signal shrinks at every layer; 
 features, and plain gradient descent stays at the loss of guessing, ln(people). Here (1) weights are drawn so
 that the larger of two filters keeps the mean square (``pcfh.models.lightcnn.initialise``); (2) each layer is
 then scaled and shifted to mean 0 and mean square 1 on the first batch (``calibrate``), because the larger of
-two numbers is positive on average, and that common part grows from layer to layer until it hides what differs;
-(3) Adam makes the step's size independent of the gradient's, with a linear warm-up and a bound on the
-gradient's norm; (4) the margin of the loss grows from zero with the warm-up.
+two numbers is positive on average, and that common part grows from layer to layer until it hides what
+differs; (3) Adam makes the step's size independent of the gradient's, with a linear warm-up and a bound on
+the gradient's norm; (4) the margin of the loss grows from zero with the warm-up.
 
 Axis letters: b batch, d features, k people.
 """
@@ -145,10 +145,10 @@ def train_recognizer(job: RecognizerJob, device: torch.device, hooks: Hooks | No
     remove_leftovers(job.run)
     write_atomically(job.run / "config.json", json.dumps(identity, indent=2).encode())
     with closing(Monitor(job.run, state.step)) as monitor:
-        for values in _steps(state, faces, recipe, job.run):
+        for learnt in _steps(state, faces, recipe, job.run):
             last = state.step == recipe.steps
-            if last or state.step % recipe.validate_every == 0:
-                values |= validate(state.average, trial, recipe.precision)
+            due = last or state.step % recipe.validate_every == 0
+            values = learnt | (validate(state.average, trial, recipe.precision) if due else {})
             monitor.scalars(state.step, values)
             hooks.on_step(state.step, values)
             stop = hooks.should_stop()
@@ -160,11 +160,11 @@ def train_recognizer(job: RecognizerJob, device: torch.device, hooks: Hooks | No
 
 
 def new_state(recipe: RecognizerRecipe, faces: TrainingFaces, device: torch.device) -> RecognizerState:
-    """A network with the seed's weights, calibrated on the first faces, and an optimizer that has not moved."""
+    """A network with the seed's weights, calibrated on the first faces, and an optimizer that did no step."""
     torch.manual_seed(recipe.seed)
     model = build_lightcnn(recipe.arch, faces.classes)
     calibrate(model, to_grey(faces.batch(0, _CALIBRATION)[0], torch.device("cpu")))
-    model.to(device, memory_format=torch.channels_last)
+    model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     matrices = [p for p in model.parameters() if p.ndim > 1]
     biases = [p for p in model.parameters() if p.ndim == 1]
     groups = [
@@ -270,7 +270,7 @@ def with_margin(
 
 
 def rate_factor(recipe: RecognizerRecipe, step: int) -> float:
-    """What the learning rate is multiplied by: rises to one in the warm-up, then falls to zero as a cosine."""
+    """What the learning rate is multiplied by: up to one in the warm-up, then down to zero as a cosine."""
     if step < recipe.warmup:
         return (step + 1) / (recipe.warmup + 1)
     progress = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)

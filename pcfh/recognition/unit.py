@@ -20,7 +20,7 @@ def unit_rows(features: Float32[np.ndarray, "b d"], name: str) -> Float32[np.nda
     wrong = np.flatnonzero(~np.isfinite(norms) | (norms == 0))
     if len(wrong):
         raise UserError(
-            f"{name}: the features of {len(wrong)} of {len(features)} faces are zero or not finite (NaN); the "
-            "weights are damaged, or the settings (mean, std, channels) are not the model's"
+            f"{name}: the features of {len(wrong)} of {len(features)} faces are zero or not finite (NaN); "
+            "the weights are damaged, or the settings (mean, std, channels) are not the model's"
         )
     return (features / norms[:, None]).astype(np.float32)

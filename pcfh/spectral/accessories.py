@@ -14,7 +14,7 @@ from jaxtyping import Float, Int32
 from scipy.spatial import cKDTree
 
 from pcfh.spectral.facemodel import LANDMARKS, PARTS, FaceModel
-from pcfh.spectral.headspace import vertex_normals
+from pcfh.spectral.headspace import head_space
 from pcfh.spectral.params import Clothes, ClothesKind, Glasses, GlassesKind
 from pcfh.spectral.strands import cross, unit
 from pcfh.spectral.torso import AXIS_Z, torso_profile
@@ -214,7 +214,7 @@ def _beside(path: Path3, side: int, head: Head) -> Float[np.ndarray, " k"]:
 _NECKLINE: Mapping[ClothesKind, tuple[float, ...]] = {
     "crew": (0.05, 0.0, 0.15, 0.0, 0.0),
     "v_neck": (1.75, 0.35, 0.15, 0.0, 0.0),
-    "collar": (0.3, 0.0, 0.05, 0.0, 0.0),
+    "collar": (1.0, 0.1, 0.05, 0.0, 0.0),
     "turtleneck": (0.0, 0.0, 0.0, 0.0, 0.0),
     "hood": (0.1, 0.1, 0.2, 0.1, 0.0),
 }
@@ -229,25 +229,27 @@ def clothes(worn: Clothes, model: FaceModel, head: Head) -> Mesh:
         model: the face model.
         head: in coordinates of the body; with a neck that is turned already, if it is.
     """
-    skin = _Skin.of(model, head)
-    body = _body(worn.kind, skin)
+    skin = _Skin.of(model)
     extra = {"collar": _collar, "turtleneck": _roll, "hood": _hood}.get(worn.kind)
-    return body if extra is None else joined_mesh([body, *extra(skin)])
+    parts = [_body(worn.kind, skin)] if extra is None else [_body(worn.kind, skin), extra(skin)]
+    mesh = joined_mesh(parts)
+    vertices = head_space(model).carry(mesh.vertices, head)
+    return Mesh(vertices=vertices.astype(np.float32), triangles=mesh.triangles, along=mesh.along)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Skin:
-    """Neck and shoulders of a head."""
+    """Neck and shoulders of the mean head; clothes are cut for it, then carried to a person."""
 
     vertices: Float[np.ndarray, "s 3"]
     normals: Float[np.ndarray, "s 3"]
     tree: cKDTree
 
     @classmethod
-    def of(cls, model: FaceModel, head: Head) -> "_Skin":
-        normals = vertex_normals(head, model.triangles)
+    def of(cls, model: FaceModel) -> "_Skin":
         low = np.flatnonzero(model.mean[:_SKIN, 1] < -6.5)
-        return cls(vertices=head[low], normals=normals[low], tree=cKDTree(head[low]))
+        normals = head_space(model).normals
+        return cls(vertices=model.mean[low], normals=normals[low], tree=cKDTree(model.mean[low]))
 
     def over(self, places: Float[np.ndarray, "*n 3"]) -> tuple[np.ndarray, np.ndarray]:
         """Height of places over the skin, and the direction away from it."""
@@ -265,7 +267,7 @@ class _Skin:
 
     def above(self, places: Float[np.ndarray, "*n 3"], least: float) -> Float[np.ndarray, "*n 3"]:
         """Places moved outwards where they are lower than a height over the skin."""
-        for _ in range(2):
+        for _ in range(3):
             found, away = self.over(places)
             near = self.tree.query(places)[0] < 2.5
             places = places + (np.clip(least - found, 0, 1.5) * near)[..., None] * away
@@ -294,44 +296,40 @@ def _body(kind: ClothesKind, skin: _Skin) -> Mesh:
     return _sheet(grid, closed=True)
 
 
-def _ring(skin: _Skin, front: float, back: float, height: float) -> Float[np.ndarray, "a 3"]:
-    """A ring on the neck at two heights of the head, so far over the skin."""
+def _ring(skin: _Skin, rise: float | np.ndarray, height: float) -> Float[np.ndarray, "a 3"]:
+    """A ring around the neck, so far up it from the shoulders and so far over the skin."""
     radians = np.radians(_ROUND)
-    y = (front + back) / 2 + (front - back) / 2 * np.cos(radians)
-    middle = -0.8 + 0.25 * (y + 11)
-    start = np.stack([6 * np.sin(radians), y, 6 * np.cos(radians) + middle], -1)
-    for _ in range(4):
-        found, away = skin.over(start)
-        level = away * [1, 0, 1]
-        start = start + (height - found)[:, None] * unit(level)
-    return start
+    foot = torso_profile(np.zeros((1, len(_ROUND))), _ROUND)[0, :, 1]
+    y = foot + rise
+    ring = np.stack([6 * np.sin(radians), y, 6 * np.cos(radians) + 0.25 * (y + 11) - 0.8], -1)
+    for _ in range(5):
+        found, away = skin.over(ring)
+        ring = ring + (height - found)[:, None] * unit(away * [1, 0, 1])
+    return ring
 
 
-def _roll(skin: _Skin) -> list[Mesh]:
+def _roll(skin: _Skin) -> Mesh:
     """The folded tube of a turtleneck."""
-    levels = [(-10.2, -8.6, -0.3), (-10.2, -8.4, 0.2), (-10.3, -8.5, 0.6), (-12.2, -10.6, 0.9)]
-    levels += [(-13.4, -11.2, 0.75), (-13.8, -11.6, 0.3), (-14.6, -12.2, -0.3)]
-    return [_sheet(np.stack([_ring(skin, *level) for level in levels]), closed=True)]
+    levels = [(3.5, -0.3), (3.7, 0.15), (3.6, 0.45), (2.6, 0.75), (1.4, 0.8), (0.6, 0.7), (0.3, 0.3), (0.1, -0.3)]
+    return _sheet(np.stack([_ring(skin, *level) for level in levels]), closed=True)
 
 
-def _collar(skin: _Skin) -> list[Mesh]:
+def _collar(skin: _Skin) -> Mesh:
     """A shirt's collar: a band around the neck and two flaps folded over it, open in front."""
-    keep = np.argsort((_ROUND + 180) % 360)
-    keep = np.roll(np.arange(len(_ROUND)), 0)[(_ROUND >= 10) & (_ROUND <= 350)]
-    turn = np.minimum(_ROUND, 360 - _ROUND)[keep]
-    inner = _ring(skin, -14.6, -11.6, 0.15)[keep]
-    fold = _ring(skin, -13.0, -9.4, 0.35)[keep]
+    turn = np.minimum(_ROUND, 360 - _ROUND)
+    rise = 0.7 + 1.5 * (1 - np.cos(np.radians(turn))) / 2
+    fold = _ring(skin, rise, 0.4)
+    reach = np.interp(turn, [10, 32, 60, 180], [0.8, 1.5, 0.85, 0.8])
+    hem = torso_profile(reach[None], _ROUND)[0]
+    hem = hem + 0.75 * skin.over(hem)[1]
     out = unit((fold - [0, 0, AXIS_Z]) * [1, 0, 1])
-    point = np.interp(turn, [10, 28, 60, 180], [3.2, 4.6, 3.2, 3.2])
-    spread = np.interp(turn, [10, 28, 60, 180], [0.5, 1.0, 1.3, 1.0])
-    top = fold + 0.18 * out + [0, 0.12, 0]
-    flap = [fold + out * (0.3 + share * spread)[:, None] - np.stack([0 * point, share * point, 0 * point], -1)
-            for share in (0.1, 0.4, 0.7, 1.0)]  # fmt: skip
-    lower = [skin.above(row, 0.45) for row in flap]
-    return [_sheet(np.stack([inner, fold, top, *lower]), closed=False)]
+    share = np.array([0.08, 0.3, 0.6, 1.0])[:, None, None]
+    flap = fold + 0.25 * out + share * (hem - fold - 0.25 * out) + 0.35 * np.sin(np.pi * share) * out
+    grid = np.stack([_ring(skin, 0.1, 0.05), _ring(skin, 0.8 * rise, 0.3), fold, *flap, hem - 0.4 * out])
+    return _sheet(grid[:, turn >= 10], closed=False)
 
 
-def _hood(skin: _Skin) -> list[Mesh]:
+def _hood(skin: _Skin) -> Mesh:
     """A hood that lies behind the neck as a thick roll and runs out in front."""
     angle = np.linspace(28, 332, 49)
     behind = (1 - np.cos(np.radians(angle))) / 2
@@ -339,4 +337,4 @@ def _hood(skin: _Skin) -> list[Mesh]:
     radius = 0.45 + 1.75 * behind**1.5
     path = path + np.stack([0 * radius, 0.55 * radius, 0 * radius], -1)
     out = unit((path - [0, 0, AXIS_Z]) * [1, 0, 1])
-    return [_tube(path + 0.5 * radius[:, None] * out, 1.15 * radius, radius, (0, 1, 0))]
+    return _tube(path + 0.5 * radius[:, None] * out, 1.15 * radius, radius, (0, 1, 0))

@@ -112,9 +112,16 @@ def head_triangles(
         (Stuff.TEETH, ("teeth",)),
     )
     chosen = [(model.triangles_of(*parts), stuff) for stuff, parts in groups]
+    chosen[0] = (_unclothed(model, chosen[0][0]), Stuff.SKIN)
     number = np.concatenate([triangles for triangles, _ in chosen])
     stuff = np.concatenate([np.full(len(triangles), kind, np.uint8) for triangles, kind in chosen])
     return model.triangles[number], stuff, number
+
+
+def _unclothed(model: FaceModel, triangles: Int[np.ndarray, " n"]) -> Int[np.ndarray, " m"]:
+    """Leaves the shoulders out, which clothes always cover and would have to keep clear of in every pose."""
+    x, y, z = model.mean[model.triangles[triangles, 0]].T
+    return triangles[(y > -12.5) | (np.hypot(x, z + 2.5) < 9.0)]
 
 
 def smooth(

@@ -30,6 +30,15 @@ _SINGLE = frozenset(
 _EYE_DEGREES = 30.0  # that an eye turns at full weight of an eyeLook shape
 
 
+def symmetric(weights: Mapping[str, float], strength: float) -> Weights:
+    """An expression that is the same on both sides, in the names of the face model."""
+    return {
+        name if name in _SINGLE else f"{name}_{side}": strength * weight
+        for name, weight in weights.items()
+        for side in "LR"
+    }
+
+
 def draw_expression(rng: np.random.Generator, difficulty: Difficulty, *, calm: bool) -> tuple[str, Weights]:
     """Draws an expression: its name for the tables, and weights.
 

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from pcfh.spectral.facemodel import LANDMARKS, PARTS, FaceModel
-from pcfh.spectral.hairstyles import Cut, Root, curl, cut_of, floor, grow, lengths, lock, off_the_face, trim
+from pcfh.spectral.grooming import curl, levels, lock, off_the_face, tail, trim
+from pcfh.spectral.hairstyles import Cut, cut_of, grow, strand_roots
 from pcfh.spectral.headspace import HeadSpace, head_space, scalp_density, spread_roots
 from pcfh.spectral.params import BeardStyle, Look, Person
 from pcfh.spectral.strands import Ribbons, Roots, Strands, cross, follow, ribbons, unit
@@ -44,7 +45,8 @@ def scalp_mask(model: FaceModel, person: Person, look: Look) -> Float[np.ndarray
     density = np.zeros(len(model.mean), np.float32)
     density[:_SKIN] = scalp_density(model.mean[:_SKIN], person.hairline)
     if look.hair_style == "bald":
-        low = np.clip((9.0 - model.mean[:, 1]) / 1.5, 0, 1)
+        top = 8.0 - 1.0 * model.mean[:, 2].clip(-6, 3) / 3 + 0.6 * np.sin(2.1 * model.mean[:, 0])
+        low = np.clip((top - model.mean[:, 1]) / 3.0, 0, 1)
         behind = np.clip((4.5 - model.mean[:, 2]) / 1.5, 0, 1)
         density *= low * behind
     return density.astype(np.float32)
@@ -62,11 +64,14 @@ def scalp_hair(model: FaceModel, head: Head, person: Person, look: Look) -> Stra
     rng = generator("scalp hair", look.seed)
     space, cut = head_space(model), cut_of(person, look)
     roots = spread_roots(model, scalp_mask(model, person, look), cut.number, rng)
-    root = _root(space, roots, cut, look, rng)
-    points, own = lock(grow(space, root, cut), cut, rng)
-    points = off_the_face(curl(points, own, cut, rng), root)
+    place, normal = roots.on(space.mean), unit(roots.on(space.normals))
+    root = strand_roots(place.astype(np.float32), normal, cut=cut, look=look, rng=rng)
+    points, own = lock(grow(space, root, cut), root.fringe, cut, rng)
+    points = curl(points, own, cut, rng)
     if look.hair_style in ("bob", "long"):
-        points = trim(points, floor(look, len(points), rng))
+        points = trim(off_the_face(points, root), levels(look, root, rng))
+    if look.hair_style == "tied":
+        points = tail(points, look, rng)
     points = _pushed(space, points, cut)
     points[:, 0] = root.place
     tint = rng.normal(1, 0.10, own.max() + 1)[own] * rng.normal(1, 0.12, len(own))
@@ -74,27 +79,6 @@ def scalp_hair(model: FaceModel, head: Head, person: Person, look: Look) -> Stra
         points=space.carry(points, head).astype(np.float32),
         width=_taper(cut, rng),
         tint=np.clip(tint, 0.6, 1.5).astype(np.float32),
-    )
-
-
-def _root(space: HeadSpace, roots: Roots, cut: Cut, look: Look, rng: np.random.Generator) -> Root:
-    """Roots with what their strands need to grow."""
-    place, normal = roots.on(space.mean).astype(np.float32), unit(roots.on(space.normals))
-    number = len(place)
-    normal = unit(normal + rng.normal(0, 0.15, (number, 3)))
-    height = np.clip((place[:, 1] + 4) / 18, 0, 1)
-    layer = cut.volume * (0.1 + 0.5 * height + 0.4 * rng.uniform(size=number) * height)
-    parting = float(rng.choice([-3.2, 3.2])) if look.hair_style == "side_part" else float(rng.normal(0, 1.2))
-    length = lengths(place, cut, look, rng)
-    if look.hair_style in ("bob", "long"):
-        length = np.minimum(length * 1.3, 42.0).astype(np.float32)
-    return Root(
-        place=place,
-        normal=normal.astype(np.float32),
-        layer=layer.astype(np.float32),
-        length=length,
-        parting=parting,
-        fringe=np.zeros(number, np.float32),
     )
 
 

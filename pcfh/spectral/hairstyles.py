@@ -10,20 +10,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
-from scipy.spatial import cKDTree
 
 from pcfh.spectral.headspace import HeadSpace, above_hairline
 from pcfh.spectral.params import HairStyle, Look, Person
-from pcfh.spectral.strands import cross, unit
+from pcfh.spectral.strands import unit
 
 _CROWN = np.array([0.0, 13.6, -3.5], np.float32)
-_TIE = np.array([0.0, 5.0, -10.0], np.float32)
-_LOWEST = -24.0
-# Half of the face's width over its height: hair that is no fringe stays outside.
-_FACE_Y = np.array([-9, -6, -3, 0, 4, 7, 9, 10.5, 12], np.float32)
-_FACE_X = np.array([5.6, 6.4, 7.0, 7.3, 7.3, 6.9, 6.2, 4.6, 0], np.float32)
+_TIES = (1.0, 7.5)  # lowest and highest place where hair is tied
+_BACK = -9.3
+TIE_STEPS = 8
 
 Places = Float[np.ndarray, "n 3"]
+Beside = tuple[Float[np.ndarray, " n"], Places]  # distance from the skin, direction away from it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,27 +64,76 @@ class Cut:
 
 
 CUTS: Mapping[HairStyle, Cut] = {
-    "bald": Cut(number=5000, points=5, lift=0.5, volume=0.25, width=0.1),
+    "bald": Cut(number=4500, points=5, lift=0.4, fall=0.5, volume=0.2, width=0.1, bend=0.5),
     "cropped": Cut(number=7000, points=5, lift=0.8, volume=0.2, lock=0.15, sides=0.7, width=0.1),
-    "short": Cut(number=6500, points=7, lift=0.9, fall=0.35, volume=0.8, sides=0.45, press=0.15),
-    "side_part": Cut(points=8, comb="part", lift=0.7, fall=0.3, volume=1.1, sides=0.4, press=0.5, bend=0.5),
-    "swept_back": Cut(points=8, comb="back", lift=0.9, fall=0.1, volume=1.2, sides=0.5, press=0.5, bend=0.45),
+    "short": Cut(number=6500, points=7, lift=0.9, fall=0.35, volume=0.8, sides=0.4, press=0.3),
+    "side_part": Cut(
+        points=9, comb="part", lift=0.9, fall=0.25, volume=1.3, sides=0.33, press=0.9, bend=0.55, lock=0.55
+    ),
+    "swept_back": Cut(
+        points=8, comb="back", lift=1.1, fall=0.1, volume=1.4, sides=0.36, press=0.6, bend=0.45
+    ),
     "curly": Cut(
-        number=4500, points=12, lift=1.2, fall=0.35, volume=1.5, lock=0.75, wave=0.4, wavelength=2.4, loose=0.15
+        number=4500,
+        points=12,
+        comb="curls",
+        width=0.15,
+        lift=1.2,
+        fall=0.3,
+        volume=1.3,
+        press=0.45,
+        lock=0.8,
+        wave=0.42,
+        wavelength=2.6,
+        loose=0.05,
+        sides=0.6,
     ),
     "afro": Cut(
-        number=5500, points=11, comb="out", lift=3.0, fall=0.03, bend=0.1, lock=0.35, wave=0.3, wavelength=1.5,
-        loose=0.05, volume=0.3,
+        number=5000,
+        points=11,
+        comb="out",
+        width=0.15,
+        lift=3.0,
+        fall=0.03,
+        bend=0.1,
+        volume=0.3,
+        lock=0.4,
+        wave=0.32,
+        wavelength=1.6,
+        loose=0.05,
     ),
     "bob": Cut(
-        number=5500, points=10, comb="part", lift=0.4, fall=3.2, bend=0.6, press=0.6, volume=0.8, lock=0.45, ears=True
+        number=4500,
+        points=12,
+        comb="part",
+        width=0.14,
+        lift=0.5,
+        fall=1.2,
+        bend=0.65,
+        press=0.9,
+        volume=1.2,
+        lock=0.45,
+        loose=0.03,
+        ears=True,
     ),
     "long": Cut(
-        number=5500, points=10, comb="part", lift=0.4, fall=3.2, bend=0.6, press=0.5, volume=0.8, lock=0.55,
-        ears=True, width=0.13,
+        number=4500,
+        points=12,
+        comb="part",
+        width=0.15,
+        lift=0.5,
+        fall=1.2,
+        bend=0.65,
+        press=0.9,
+        volume=1.2,
+        lock=0.6,
+        loose=0.03,
+        ears=True,
     ),
-    "tied": Cut(number=5500, points=10, comb="tie", lift=0.25, fall=0.0, bend=0.7, press=1.0, volume=0.5, lock=0.3),
-}  # fmt: skip
+    "tied": Cut(
+        number=4500, points=12, comb="tie", width=0.14, lift=0.1, fall=0.0, bend=1.0, volume=0.5, lock=0.3
+    ),
+}
 
 
 def cut_of(person: Person, look: Look) -> Cut:
@@ -105,33 +152,68 @@ def cut_of(person: Person, look: Look) -> Cut:
 
 @dataclass(frozen=True, kw_only=True)
 class Root:
-    """What a strand knows of itself when it grows, one row per strand."""
+    """What strands know of themselves when they grow, most of it one row per strand.
+
+    Attributes:
+        place: on the skin.
+        normal: of the skin there, not quite even.
+        layer: how far from the skin each strand lies on the head.
+        length: of each strand.
+        parting: where hair is parted, to the person's left of the middle.
+        front: direction of short hair over the forehead.
+        tie: where hair is tied.
+        fringe: 1 for strands that fall over the forehead, 0 for others.
+    """
 
     place: Places
     normal: Places
     layer: Float[np.ndarray, " n"]
     length: Float[np.ndarray, " n"]
     parting: float
+    front: Float[np.ndarray, "3"]
+    tie: Float[np.ndarray, "3"]
     fringe: Float[np.ndarray, " n"]
 
 
 def grow(space: HeadSpace, root: Root, cut: Cut) -> Float[np.ndarray, "n k 3"]:
     """Lets strands grow from the skin, each step combed, pulled down and pushed out of the head."""
-    place = root.place
+    place, clear, away = root.place, np.zeros(len(root.place), np.float32), root.normal
     heading = unit(cut.lift * root.normal + _comb(cut, root, place))
-    clear, away = np.zeros(len(place), np.float32), root.normal
-    step = (root.length / (cut.points - 1))[:, None]
     chain = [place]
     for number in range(1, cut.points):
-        share = number / (cut.points - 1)
-        wanted = _comb(cut, root, place)
-        wanted[:, 1] -= cut.fall * (0.1 + 1.3 * share)
-        wanted -= cut.press * np.clip(clear - root.layer, -1, 1)[:, None] * away
+        wanted = _wanted(cut, root, place, number / (cut.points - 1))
+        wanted = _lain(cut, root.layer, place, wanted, (clear, away))
         heading = unit((1 - cut.bend) * heading + cut.bend * wanted)
-        place, clear, away = _outside(space, place + step * heading, root.layer * min(1, 3 * share), cut.ears)
+        step = _step(cut, root, place, number)
+        least = root.layer * min(1, 3 * number / (cut.points - 1))
+        place, clear, away = _outside(space, place + step[:, None] * heading, least, cut.ears)
         heading = unit(place - chain[-1])
         chain.append(place)
     return np.stack(chain, 1)
+
+
+def _wanted(cut: Cut, root: Root, place: Places, share: float) -> Places:
+    """Where the comb and gravity pull hair at a place."""
+    wanted = _comb(cut, root, place)
+    wanted[:, 1] -= cut.fall * (0.3 + share)
+    return wanted
+
+
+def _lain(cut: Cut, layer: Float[np.ndarray, " n"], place: Places, wanted: Places, beside: Beside) -> Places:
+    """Bends a direction so that hair keeps to the head; heavy hair below the ears hangs free."""
+    clear, away = beside
+    leaving = np.einsum("nc,nc->n", wanted, away) + cut.press * np.clip(clear - layer, 0, 1)
+    hold = np.minimum(1.5 * cut.press, 1) * (1 if cut.fall < 1 else np.clip((place[:, 1] - 1) / 5, 0, 1))
+    return wanted - (hold * np.maximum(leaving, 0))[:, None] * away
+
+
+def _step(cut: Cut, root: Root, place: Places, number: int) -> Float[np.ndarray, " n"]:
+    """Length of one step: short ones first, where hair bends; tied hair arrives at the tie."""
+    if cut.comb == "tie":
+        left = np.linalg.norm(place - root.tie, axis=1)
+        return (left / max(TIE_STEPS + 1 - number, 1)).astype(np.float32)
+    steps = cut.points - 1
+    return (root.length / steps * (0.6 + 0.8 * (number - 1) / (steps - 1))).astype(np.float32)
 
 
 def _outside(
@@ -146,24 +228,26 @@ def _outside(
 def _comb(cut: Cut, root: Root, place: Places) -> Places:
     """Where a style directs hair at a place: about length 1, in any direction."""
     combed = _COMBS[cut.comb](root, place)
-    forward = np.array([0, -0.35, 1], np.float32) + 0.25 * unit(root.place)
+    forward = np.array([0, -0.6, 1], np.float32) + 0.35 * unit(root.place)
     return combed + root.fringe[:, None] * (forward - combed)
 
 
 def _from_crown(root: Root, place: Places) -> Places:
-    """Natural growth: away from the crown, on the forehead to the front, at the sides downwards."""
-    away = unit(place - _CROWN)
-    down = _low(place)
-    return away * np.array([1, 0.4, 1], np.float32) + down[:, None] * np.array([0, -0.9, -0.2], np.float32)
+    """Natural growth: away from the crown, at the sides downwards, on the forehead as it is combed."""
+    away = unit(place - _CROWN) * np.array([1, 0.4, 1], np.float32)
+    down = _low(place)[:, None] * np.array([0, -0.9, -0.2], np.float32)
+    front = np.clip((root.place[:, 2] - 3) / 4, 0, 1) * np.clip((root.place[:, 1] - 8) / 2, 0, 1)
+    return away + down + front[:, None] * (root.front - away)
 
 
 def _from_parting(root: Root, place: Places) -> Places:
-    """Away from the parting to both sides, and backwards at the forehead, so that the face stays free."""
+    """Away from the parting to both sides, backwards at the forehead; behind the crown from it."""
     side = np.where(root.place[:, 0] > root.parting, 1, -1).astype(np.float32)
     down = _low(place)
     front = np.clip((place[:, 2] - 1) / 7, 0, 1)
-    back = -0.55 * front - 0.25 + 0.6 * (root.place[:, 2] < -5)
-    return np.stack([side * (1 - 0.75 * down), -0.9 * down, back], -1)
+    parted = np.stack([side * (1 - 0.6 * down), -0.9 * down, -0.15 - 0.65 * front], -1)
+    behind = np.clip((1.5 - root.place[:, 2]) / 4, 0, 1)[:, None]
+    return parted + behind * (_from_crown(root, place) - parted)
 
 
 def _backwards(root: Root, place: Places) -> Places:
@@ -174,12 +258,17 @@ def _backwards(root: Root, place: Places) -> Places:
 
 def _to_tie(root: Root, place: Places) -> Places:
     """Towards the point at the back of the head where hair is tied."""
-    return unit(_TIE - place)
+    return unit(root.tie - place)
+
+
+def _in_curls(root: Root, place: Places) -> Places:
+    """Curls stand off as they grow, and lean away from the crown."""
+    return 0.5 * _from_crown(root, place) + 0.5 * root.normal
 
 
 def _outwards(root: Root, place: Places) -> Places:
     """Straight away from the head."""
-    return 0.6 * root.normal + 0.4 * unit(place - np.array([0, 5, 0], np.float32))
+    return 0.4 * root.normal + 0.6 * unit(place - np.array([0, 6, -0.5], np.float32))
 
 
 def _low(place: Places) -> Float[np.ndarray, " n"]:
@@ -192,78 +281,53 @@ _COMBS = {
     "part": _from_parting,
     "back": _backwards,
     "tie": _to_tie,
+    "curls": _in_curls,
     "out": _outwards,
 }
 
 
-def lengths(place: Places, cut: Cut, look: Look, rng: np.random.Generator) -> Float[np.ndarray, " n"]:
-    """Length of each strand by where it stands."""
+def strand_roots(place: Places, normal: Places, *, cut: Cut, look: Look, rng: np.random.Generator) -> Root:
+    """Decides what the strands of a look are like.
+
+    Args:
+        place: where strands stand on the mean head.
+        normal: of the skin there.
+        cut: the style.
+        look: length and style of the day.
+        rng: the rest.
+    """
+    number = len(place)
+    height = np.clip((place[:, 1] + 4) / 18, 0, 1)
+    layer = cut.volume * (0.1 + 0.4 * height + 0.5 * rng.uniform(size=number) * height)
+    parting = rng.choice([-3.2, 3.2]) if look.hair_style == "side_part" else rng.normal(0, 1.2)
+    front = np.array([rng.normal(0, 0.6), rng.uniform(-0.2, 0.5), rng.uniform(0.2, 0.7)])
+    falls = look.hair_style in ("bob", "long")
+    edge = above_hairline(place, 0.0)
+    fringed = falls and rng.uniform() < 0.4
+    fringe = fringed & (np.abs(place[:, 0]) < 5.2) & (edge < 2.6) & (place[:, 2] > 4)
+    return Root(
+        place=place,
+        normal=unit(normal + rng.normal(0, 0.15, (number, 3))).astype(np.float32),
+        layer=np.where(fringe, 0.25 * rng.uniform(0.6, 1.6, number), layer).astype(np.float32),
+        length=_lengths(place, edge, cut=cut, look=look, rng=rng),
+        parting=float(parting),
+        front=front.astype(np.float32),
+        tie=np.array([0.0, rng.uniform(*_TIES), _BACK], np.float32),
+        fringe=fringe.astype(np.float32),
+    )
+
+
+def _lengths(
+    place: Places, edge: Float[np.ndarray, " n"], *, cut: Cut, look: Look, rng: np.random.Generator
+) -> Float[np.ndarray, " n"]:
+    """Length of each strand by where it stands; falling hair is cut at its level later."""
+    uneven = rng.uniform(0.75, 1.0, len(place))
+    if look.hair_style in ("bob", "long"):
+        return np.full(len(place), min(1.3 * look.hair_length, 42.0), np.float32)
+    if look.hair_style == "bald":
+        return (0.7 * uneven).astype(np.float32)
     top = np.clip((place[:, 1] - 3) / 8, 0, 1)
     share = cut.sides + (1 - cut.sides) * top * top
-    uneven = rng.uniform(0.75, 1.0, len(place))
-    return (np.maximum(look.hair_length, 0.5) * share * uneven).astype(np.float32)
-
-
-def trim(points: Float[np.ndarray, "n k 3"], level: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n k 3"]:
-    """Cuts strands where they fall below a level, keeping the number of points."""
-    number, count = points.shape[:2]
-    below = points[..., 1] < level[:, None]
-    below[:, 0] = False
-    first = np.where(below.any(1), below.argmax(1), count - 1)
-    rows = np.arange(number)
-    upper, lower = points[rows, first - 1, 1], points[rows, first, 1]
-    part = np.clip((upper - level) / np.maximum(upper - lower, 1e-3), 0.05, 1)
-    end = np.where(below.any(1), first - 1 + part, count - 1)
-    places = np.linspace(0, 1, count) * end[:, None]
-    left = np.minimum(places.astype(int), count - 2)
-    part = (places - left)[..., None].astype(np.float32)
-    return points[rows[:, None], left] * (1 - part) + points[rows[:, None], left + 1] * part
-
-
-def lock(
-    points: Float[np.ndarray, "n k 3"], cut: Cut, rng: np.random.Generator
-) -> tuple[Float[np.ndarray, "n k 3"], np.ndarray]:
-    """Draws hairs together into locks towards their tips; gives the number of each hair's lock too."""
-    number, count = points.shape[:2]
-    guides = rng.choice(number, max(1, number // 22), replace=False)
-    own = cKDTree(points[guides, 0]).query(points[:, 0] + rng.normal(0, 0.25, (number, 3)))[1]
-    guide = points[guides[own]]
-    beside = 0.4 * (points[:, :1] - guide[:, :1])
-    share = cut.lock * rng.uniform(0.4, 1, (number, 1, 1)) * np.linspace(0, 1, count)[:, None] ** 0.7
-    share = np.where(rng.uniform(size=(number, 1, 1)) < cut.loose, 0, share)
-    return (points + share * (guide + beside - points)).astype(np.float32), own
-
-
-def curl(
-    points: Float[np.ndarray, "n k 3"], own: np.ndarray, cut: Cut, rng: np.random.Generator
-) -> Float[np.ndarray, "n k 3"]:
-    """Winds hairs about their course, hairs of one lock together."""
-    if cut.wave < 0.02:
-        return points
-    along = unit(np.gradient(points, axis=1))
-    side = unit(cross(along, np.broadcast_to(np.array([0.3, 0.5, 0.8], np.float32), along.shape)))
-    travelled = np.cumsum(np.linalg.norm(np.diff(points, axis=1, prepend=points[:, :1]), axis=-1), 1)
-    phase = rng.uniform(0, 2 * np.pi, own.max() + 1)[own] + rng.normal(0, 0.5, len(own))
-    pace = rng.uniform(0.8, 1.25, own.max() + 1)[own]
-    turn = (phase[:, None] + 2 * np.pi * travelled * (pace / cut.wavelength)[:, None])[..., None]
-    radius = cut.wave * np.clip(travelled / 1.5, 0, 1)[..., None]
-    return (points + radius * (np.cos(turn) * side + np.sin(turn) * cross(along, side))).astype(np.float32)
-
-
-def off_the_face(points: Float[np.ndarray, "n k 3"], root: Root) -> Float[np.ndarray, "n k 3"]:
-    """Moves hair in front of the face to its sides, except a fringe."""
-    flat = points.reshape(-1, 3)
-    half = np.interp(flat[:, 1], _FACE_Y, _FACE_X)
-    inside = (flat[:, 2] > 2.5) & (above_hairline(flat, 0.0) < 0) & (np.abs(flat[:, 0]) < half)
-    inside &= np.repeat(root.fringe < 0.5, points.shape[1])
-    side = np.repeat(np.where(root.place[:, 0] > root.parting, 1, -1), points.shape[1])
-    moved = flat.copy()
-    moved[inside, 0] = (side * half)[inside]
-    return moved.reshape(points.shape)
-
-
-def floor(look: Look, number: int, rng: np.random.Generator) -> Float[np.ndarray, " n"]:
-    """The height at which falling hair has been cut."""
-    level = max(16.0 - look.hair_length, _LOWEST)
-    spread = 0.35 if look.hair_style == "bob" else 2.0
-    return (level + np.abs(rng.normal(0, spread, number))).astype(np.float32)
+    share = share * np.clip(0.6 + 0.2 * edge, 0.4 if look.hair_style == "afro" else 0.6, 1)
+    shrunk = {"afro": 0.6, "curly": 0.75}.get(look.hair_style, 1.0)
+    return (max(shrunk * look.hair_length, 0.5) * share * uneven).astype(np.float32)

@@ -37,7 +37,7 @@ def draw_room(rng: np.random.Generator, difficulty: Difficulty) -> Light:
     harshness, kelvin = float(rng.uniform(*difficulty.harshness)), _kelvin(rng, difficulty)
     around = 0.8 - 0.62 * harshness
     second = rng.uniform(0.1, 0.35) if rng.uniform() < 0.4 else 0.0
-    other = kelvin if rng.uniform() < 0.6 else _kelvin(rng, difficulty)
+    other = kelvin if rng.uniform() < 0.9 else _kelvin(rng, difficulty)
     lamps = [
         Lamp(kind="ambient", position=(0.0, 0.0, 0.0), colour=_visible(other, around), radius=0.0),
         _distant(rng, harshness, _visible(kelvin, (1 - around) * 1.15), spread=18 + 42 * harshness),

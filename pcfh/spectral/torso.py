@@ -1,7 +1,7 @@
 """The form of shoulders and chest under clothes, as profiles around the neck.
 
-Head coordinates of the mean head (``params.py``), centimetres. Angles around the neck are in degrees, 0 in front,
-90 at the person's left, 180 behind. Axis letters: r rows from the neck down, a angles.
+Head coordinates of the mean head (``params.py``), centimetres. Angles around the neck are in degrees, 0 in
+front, 90 at the person's left, 180 behind. Axis letters: r rows from the neck down, a angles.
 """
 
 import numpy as np

@@ -1,0 +1,204 @@
+"""Looks at rendered faces: contact sheets, and what a landmark detector makes of a rendered database.
+
+    python -m bench faces sheets --face-model FaceXModel docs/pictures
+    python -m bench faces detect DATABASE [--captures 600]
+    python -m bench faces speed --face-model FaceXModel [--people 6]
+
+Sheets are JPEG files of 256 x 256 pixels a face. The detector is the default one; its landmarks are
+compared with the exact ones, in outer inter-ocular distances.
+"""
+
+import argparse
+import resource
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from pcfh.data.casia import read_casia
+from pcfh.data.images import read_image
+from pcfh.data.records import Record
+from pcfh.landmarks import LandmarkBackend, cache_folder, open_backend
+from pcfh.metrics.images import landmark_distance
+from pcfh.spectral.difficulty import difficulty_of
+from pcfh.spectral.expressions import BASIC, symmetric
+from pcfh.spectral.facemodel import load_face_model
+from pcfh.spectral.params import Camera, Lamp, Look, Person, Shot
+from pcfh.spectral.render import Renderer
+from pcfh.spectral.sampling import draw_look, draw_person
+from pcfh.spectral.shots import draw_shots
+from pcfh.spectral.skin import melanin_of_type
+
+Picture = UInt8[np.ndarray, "h w 3"]
+SEED = 2026
+_CAMERA = Camera(
+    distance=100.0, height=31.0, shift=(0.0, 0.0), exposure=1.0, balance=(1.0, 1.0, 1.0), blur=0.3,
+    read_noise=0.002, shot_noise=0.006, jpeg=95,
+)  # fmt: skip
+_ROOM = (
+    Lamp(kind="ambient", position=(0.0, 0.0, 0.0), colour=(0.5, 0.5, 0.5, 0.5), radius=0.0),
+    Lamp(kind="distant", position=(-0.5, 0.5, 1.0), colour=(0.6, 0.6, 0.6, 0.6), radius=0.3),
+)
+_FLASH = (
+    Lamp(kind="point", position=(-4.0, 0.0, 100.0), colour=(0.0, 0.0, 0.0, 0.5), radius=0.8),
+    Lamp(kind="point", position=(4.0, 0.0, 100.0), colour=(0.0, 0.0, 0.0, 0.5), radius=0.8),
+    Lamp(kind="ambient", position=(0.0, 0.0, 0.0), colour=(0.0, 0.0, 0.0, 0.03), radius=0.0),
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs one of the three; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m bench faces", description=(__doc__ or "").split("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    sheets = commands.add_parser("sheets", help="write contact sheets")
+    sheets.add_argument("out", type=Path)
+    detect = commands.add_parser("detect", help="run the landmark detector over a database")
+    detect.add_argument("database", type=Path)
+    detect.add_argument("--captures", type=int, default=600, help="of each modality, evenly taken")
+    speed = commands.add_parser("speed", help="time the renderer in this process")
+    speed.add_argument("--people", type=int, default=6)
+    for command in (sheets, speed):
+        command.add_argument("--face-model", type=Path, required=True)
+    options = parser.parse_args(arguments)
+    if options.command == "detect":
+        print(detection(options.database, options.captures))
+        return 0
+    renderer = Renderer(load_face_model(options.face_model, cache_folder()))
+    if options.command == "speed":
+        print(speed_of(renderer, options.people))
+        return 0
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name, sheet in contact_sheets(renderer).items():
+        Image.fromarray(sheet).save(options.out / f"faces-{name}.jpg", quality=88)
+        print(options.out / f"faces-{name}.jpg")
+    return 0
+
+
+def contact_sheets(renderer: Renderer) -> dict[str, Picture]:
+    """Makes all sheets by name."""
+    person = draw_person(SEED, 3)
+    look = replace(draw_look(person, 1), glasses=None)
+    return {
+        "identities": identities(renderer),
+        "expressions": expressions(renderer, person, look),
+        "poses": poses(renderer, person, look),
+        "bands": bands(renderer),
+        "tones": tones(renderer, person, look),
+    }
+
+
+def identities(renderer: Renderer, first: int = 1, people: int = 8) -> Picture:
+    """Each row one person of the CASIA-like setting: three VIS and three NIR captures."""
+    rows = []
+    for subject in range(first, first + people):
+        person = draw_person(SEED, subject)
+        look = draw_look(person, 1)
+        shots = draw_shots(person, look, difficulty=difficulty_of("casia"), nir=3, vis=3)
+        images = [portrait.image for portrait in renderer.portraits(person, look, shots)]
+        rows.append(np.hstack([*images[3:], *images[:3]]))
+    return np.vstack(rows)
+
+
+def expressions(renderer: Renderer, person: Person, look: Look) -> Picture:
+    """The neutral face and the six basic expressions, NIR above, the truth below."""
+    weights = [symmetric(shape, 0.8) for shape in ({}, *BASIC.values())]
+    shots = [replace(_shot("NIR"), weights=tuple(shape.items())) for shape in weights]
+    return _nir_over_truth(renderer, person, look, shots)
+
+
+def poses(renderer: Renderer, person: Person, look: Look) -> Picture:
+    """The farthest poses, NIR above, the truth below."""
+    angles = [(-45, 0, 0), (-25, 0, 0), (25, 0, 0), (45, 0, 0), (0, 25, 0), (0, -25, 0), (0, 0, 15)]
+    shots = [replace(_shot("NIR"), yaw=float(y), pitch=float(p), roll=float(r)) for y, p, r in angles]
+    return _nir_over_truth(renderer, person, look, shots)
+
+
+def bands(renderer: Renderer) -> Picture:
+    """Three people in R, G, B and NIR under the same light."""
+    rows = []
+    for subject in (1, 2, 6):
+        person = draw_person(SEED, subject)
+        look = replace(draw_look(person, 1), glasses=None)
+        shots = [replace(_shot(modality), lamps=_ROOM, background_light=0.6) for modality in ("VIS", "NIR")]
+        vis, nir = (portrait.image for portrait in renderer.portraits(person, look, shots))
+        grey = [np.repeat(vis[..., channel : channel + 1], 3, 2) for channel in range(3)]
+        rows.append(np.hstack([vis, *grey, nir]))
+    return np.vstack(rows)
+
+
+def tones(renderer: Renderer, person: Person, look: Look) -> Picture:
+    """One face with the skin of all six Fitzpatrick types, NIR above, the truth below."""
+    columns = []
+    for skin_type in range(1, 7):
+        other = replace(person, fitzpatrick=skin_type, melanin=melanin_of_type(skin_type, 0.5), freckles=0.0)
+        columns.append(_nir_over_truth(renderer, other, replace(look, tan=1.0), [_shot("NIR")]))
+    return np.hstack(columns)
+
+
+def _nir_over_truth(renderer: Renderer, person: Person, look: Look, shots: Sequence[Shot]) -> Picture:
+    """NIR captures in a row, above what they look like in visible light."""
+    portraits = list(renderer.portraits(person, look, shots))
+    truths = [portrait.truth for portrait in portraits if portrait.truth is not None]
+    return np.vstack([np.hstack([portrait.image for portrait in portraits]), np.hstack(truths)])
+
+
+def _shot(modality: str) -> Shot:
+    """A plain frontal capture."""
+    return Shot(
+        modality="NIR" if modality == "NIR" else "VIS",
+        seed=1,
+        expression="neutral",
+        weights=(),
+        yaw=0.0,
+        pitch=0.0,
+        roll=0.0,
+        glasses=False,
+        lamps=_FLASH if modality == "NIR" else _ROOM,
+        background=(0.5, 0.5, 0.5, 0.5),
+        background_light=0.03 if modality == "NIR" else 0.8,
+        camera=_CAMERA,
+    )
+
+
+def detection(database: Path, captures: int) -> str:
+    """How many faces the default detector finds, and how far its landmarks are from the exact ones."""
+    records = read_casia(database)
+    backend = open_backend("blaze")
+    lines = ["| captures | tried | found | mean distance, 68 points |", "|---|---|---|---|"]
+    for modality in ("VIS", "NIR"):
+        own = [record for record in records.records if record.modality == modality]
+        chosen = own[:: max(1, len(own) // captures)]
+        distances = [_distance(records.root, record, backend) for record in chosen]
+        found = [distance for distance in distances if distance is not None]
+        lines.append(
+            f"| {modality} | {len(chosen)} | {100 * len(found) / len(chosen):.1f} % | {np.mean(found):.4f} |"
+        )
+    return "\n".join(lines)
+
+
+def _distance(root: Path, record: Record, backend: LandmarkBackend) -> float | None:
+    """Mean landmark distance of one capture, None where no face was found."""
+    faces = backend.detect(read_image(root / record.path))
+    if not faces or record.landmarks is None:
+        return None
+    return landmark_distance(np.array(record.landmarks), faces[0].landmarks)
+
+
+def speed_of(renderer: Renderer, people: int) -> str:
+    """Captures per second of one process, truth images counted, with the benchmark's mix."""
+    captures, start, used = 0, time.perf_counter(), time.process_time()
+    for subject in range(people):
+        person = draw_person(SEED, subject)
+        look = draw_look(person, 1)
+        shots = draw_shots(person, look, difficulty=difficulty_of("casia"), nir=17, vis=7)
+        captures += sum(1 + (p.truth is not None) for p in renderer.portraits(person, look, shots))
+    wall, cpu = time.perf_counter() - start, time.process_time() - used
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return (
+        f"{captures} captures of {people} people: {captures / cpu:.2f} per second of processor time, "
+        f"{captures / wall:.2f} per second; peak memory {memory:.0f} MiB"
+    )
