@@ -68,7 +68,9 @@ def _sheet(grid: Float[np.ndarray, "r c 3"], *, closed: bool) -> Mesh:
     )
 
 
-def _tube(path: Path3, tall: np.ndarray, deep: np.ndarray, up: tuple[float, float, float]) -> Mesh:
+def _tube(
+    path: Path3, tall: Float[np.ndarray, " k"], deep: Float[np.ndarray, " k"], up: tuple[float, float, float]
+) -> Mesh:
     """A tube of elliptic section along an open path; ``tall`` is half its size towards ``up``."""
     along = unit(np.gradient(path, axis=0))
     side = unit(cross(along, np.broadcast_to(np.array(up), path.shape)))
@@ -108,7 +110,7 @@ def glasses(worn: Glasses, model: FaceModel, head: Head) -> tuple[Mesh, Mesh]:
     place = _Seat.of(worn, head)
     outlines = [place.on_front(side, *_outline(worn, np.linspace(0, 2 * np.pi, 49))) for side in (-1, 1)]
     ahead = _lacking(np.concatenate(outlines), head, 0.18 + worn.rim / 2)
-    place = _Seat(middle=place.middle + [0, 0, ahead], apart=place.apart)
+    place = _Seat(middle=place.middle + np.array([0, 0, ahead]), apart=place.apart)
     frame = [_rim(worn, place, side) for side in (-1, 1)]
     frame += [_temple(worn, place, side, model, head) for side in (-1, 1)]
     frame.append(_bridge(worn, place, head))
@@ -125,19 +127,21 @@ class _Seat:
     @classmethod
     def of(cls, worn: Glasses, head: Head) -> "_Seat":
         eyes = np.stack([head[LANDMARKS[36:42]].mean(0), head[LANDMARKS[42:48]].mean(0)])
-        middle = eyes.mean(0) + [0, -0.25, 0]
+        middle = eyes.mean(0) + np.array([0, -0.25, 0])
         middle[2] = head[PARTS["teeth"] + 1 : PARTS["right_iris"] + 1, 2].max() + _FROM_EYE
         least = worn.width / 2 + 0.85
         return cls(middle=middle, apart=float(max((eyes[1, 0] - eyes[0, 0]) / 2, least)))
 
-    def on_front(self, side: int, x: np.ndarray, y: np.ndarray) -> Path3:
+    def on_front(self, side: int, x: Float[np.ndarray, " k"], y: Float[np.ndarray, " k"]) -> Path3:
         """Places on the front of the glasses from outwards and upwards offsets in a lens."""
         out = self.apart + x
         deep = _TILT * y - _WRAP * (out - self.apart) - _CURVE * (x * x + y * y)
         return np.stack([self.middle[0] + side * out, self.middle[1] + y, self.middle[2] + deep], -1)
 
 
-def _outline(worn: Glasses, angle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _outline(
+    worn: Glasses, angle: Float[np.ndarray, " k"]
+) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, " k"]]:
     """Outwards and upwards offsets of the edge of a lens; angle 0 is outwards, a quarter turn up."""
     power, narrow = _OUTLINE[worn.kind]
     c, s = np.cos(angle), np.sin(angle)
@@ -160,7 +164,7 @@ def _rim(worn: Glasses, place: _Seat, side: int) -> Mesh:
     first, last = (-0.08, np.pi + 0.08) if worn.kind == "half_rim" else (0, 2 * np.pi)
     path = place.on_front(side, *_outline(worn, np.linspace(first, last, 49)))
     size = np.full(49, worn.rim / 2)
-    return _tube(path, np.minimum(size, 0.09 + 0.2 * size), size, (0, 0, 1))
+    return _tube(path, np.minimum(size, 0.09 + 0.2 * size), size, (0.0, 0.0, 1.0))
 
 
 def _lens(worn: Glasses, place: _Seat, side: int) -> Mesh:
@@ -182,7 +186,7 @@ def _bridge(worn: Glasses, place: _Seat, head: Head) -> Mesh:
     path[:, 1] += 0.25 * arch
     path[:, 2] += arch * max(0.1, _lacking(path[3:-3], head, 0.12 + worn.rim / 2))
     half = np.full(13, max(worn.rim / 2, 0.08))
-    return _tube(path, half, 0.7 * half, (0, 1, 0))
+    return _tube(path, half, 0.7 * half, (0.0, 1.0, 0.0))
 
 
 def _temple(worn: Glasses, place: _Seat, side: int, model: FaceModel, head: Head) -> Mesh:
@@ -192,13 +196,13 @@ def _temple(worn: Glasses, place: _Seat, side: int, model: FaceModel, head: Head
     target = _EAR_TOP * [side, 1, 1]
     ear = head[np.linalg.norm(model.mean[:_SKIN] - target, axis=1).argmin()]
     share = np.linspace(0, 1, 14)[:, None]
-    end = ear + [0.1 * side, 0.25, 0]
+    end = ear + np.array([0.1 * side, 0.25, 0])
     straight = hinge + share * (end - hinge)
     straight[:, 0] = side * np.maximum(side * straight[:, 0], _beside(straight, side, head))
     bend = np.array([[-0.1 * side, -0.35, -1.0], [-0.35 * side, -1.3, -1.8], [-0.7 * side, -2.6, -2.3]])
-    path = np.concatenate([hinge + [[-0.25 * side, 0, 0.02]], straight, end + bend])
+    path = np.concatenate([hinge[None] - np.array([0.25 * side, 0, -0.02]), straight, end + bend])
     tall = np.full(len(path), 0.12 + 0.35 * worn.rim)
-    return _tube(path, tall, np.full(len(path), 0.08), (0, 1, 0))
+    return _tube(path, tall, np.full(len(path), 0.08), (0.0, 1.0, 0.0))
 
 
 def _beside(path: Path3, side: int, head: Head) -> Float[np.ndarray, " k"]:
@@ -212,7 +216,7 @@ def _beside(path: Path3, side: int, head: Head) -> Float[np.ndarray, " k"]:
 
 # Where along the profile a garment begins, in the same five angles; above 0 it climbs the neck (centimetres).
 _NECKLINE: Mapping[ClothesKind, tuple[float, ...]] = {
-    "crew": (0.05, 0.0, 0.15, 0.0, 0.0),
+    "crew": (0.4, 0.05, 0.15, 0.0, 0.0),
     "v_neck": (1.75, 0.35, 0.15, 0.0, 0.0),
     "collar": (1.0, 0.1, 0.05, 0.0, 0.0),
     "turtleneck": (0.0, 0.0, 0.0, 0.0, 0.0),
@@ -293,10 +297,12 @@ def _body(kind: ClothesKind, skin: _Skin) -> Mesh:
     grid = skin.above(torso_profile(start + share * (5 - start), _ROUND), 0.45)
     grid[1] = skin.at(grid[1], 0.22)
     grid[0] = skin.at(grid[1], -0.4)
+    if kind == "turtleneck":
+        grid = np.concatenate([[_ring(skin, 1.0, -0.3), _ring(skin, 1.0, 0.2)], grid[2:]])
     return _sheet(grid, closed=True)
 
 
-def _ring(skin: _Skin, rise: float | np.ndarray, height: float) -> Float[np.ndarray, "a 3"]:
+def _ring(skin: _Skin, rise: float | Float[np.ndarray, " a"], height: float) -> Float[np.ndarray, "a 3"]:
     """A ring around the neck, so far up it from the shoulders and so far over the skin."""
     radians = np.radians(_ROUND)
     foot = torso_profile(np.zeros((1, len(_ROUND))), _ROUND)[0, :, 1]
@@ -310,7 +316,8 @@ def _ring(skin: _Skin, rise: float | np.ndarray, height: float) -> Float[np.ndar
 
 def _roll(skin: _Skin) -> Mesh:
     """The folded tube of a turtleneck."""
-    levels = [(3.5, -0.3), (3.7, 0.15), (3.6, 0.45), (2.6, 0.75), (1.4, 0.8), (0.6, 0.7), (0.3, 0.3), (0.1, -0.3)]
+    levels = [(3.5, -0.3), (3.7, 0.15), (3.6, 0.45), (2.6, 0.75)]
+    levels += [(1.4, 0.8), (0.6, 0.7), (0.3, 0.3), (0.1, -0.3)]
     return _sheet(np.stack([_ring(skin, *level) for level in levels]), closed=True)
 
 
@@ -321,7 +328,7 @@ def _collar(skin: _Skin) -> Mesh:
     fold = _ring(skin, rise, 0.4)
     reach = np.interp(turn, [10, 32, 60, 180], [0.8, 1.5, 0.85, 0.8])
     hem = torso_profile(reach[None], _ROUND)[0]
-    hem = hem + 0.75 * skin.over(hem)[1]
+    hem = hem + 0.6 * skin.over(hem)[1]
     out = unit((fold - [0, 0, AXIS_Z]) * [1, 0, 1])
     share = np.array([0.08, 0.3, 0.6, 1.0])[:, None, None]
     flap = fold + 0.25 * out + share * (hem - fold - 0.25 * out) + 0.35 * np.sin(np.pi * share) * out
@@ -337,4 +344,4 @@ def _hood(skin: _Skin) -> Mesh:
     radius = 0.45 + 1.75 * behind**1.5
     path = path + np.stack([0 * radius, 0.55 * radius, 0 * radius], -1)
     out = unit((path - [0, 0, AXIS_Z]) * [1, 0, 1])
-    return _tube(path + 0.5 * radius[:, None] * out, 1.15 * radius, radius, (0, 1, 0))
+    return _tube(path + 0.5 * radius[:, None] * out, 1.15 * radius, radius, (0.0, 1.0, 0.0))

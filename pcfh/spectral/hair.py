@@ -74,9 +74,12 @@ def scalp_hair(model: FaceModel, head: Head, person: Person, look: Look) -> Stra
         points = tail(points, look, rng)
     points = _pushed(space, points, cut)
     points[:, 0] = root.place
+    points = space.carry(points, head)
+    # The space bends more smoothly than the skin: the strands' lower ends make up for it.
+    points += (roots.on(head) - points[:, 0])[:, None] * np.linspace(1, 0, cut.points)[:, None] ** 2
     tint = rng.normal(1, 0.10, own.max() + 1)[own] * rng.normal(1, 0.12, len(own))
     return Strands(
-        points=space.carry(points, head).astype(np.float32),
+        points=points.astype(np.float32),
         width=_taper(cut, rng),
         tint=np.clip(tint, 0.6, 1.5).astype(np.float32),
     )

@@ -62,7 +62,15 @@ class Lit:
     mirrored: Float[np.ndarray, "k 4"]
 
 
-def illuminate(seen: Seen, lamps: Sequence[Lamp], pose: Pose, *, scenes: Sequence[Scene], width: int) -> Lit:
+def illuminate(
+    seen: Seen,
+    lamps: Sequence[Lamp],
+    pose: Pose,
+    *,
+    scenes: Sequence[Scene],
+    width: int,
+    surroundings: Field | None = None,
+) -> Lit:
     """Lights what is seen by all lamps.
 
     Args:
@@ -71,16 +79,19 @@ def illuminate(seen: Seen, lamps: Sequence[Lamp], pose: Pose, *, scenes: Sequenc
         pose: of the head.
         scenes: what can stand in the light.
         width: of a row of samples.
+        surroundings: what ``surroundings_seen`` says, where it is known already.
     """
     matt = np.zeros((len(seen.sample), 4), np.float32)
     mirrored = np.zeros_like(matt)
-    cell = (seen.sample % width) % _PATTERN + _PATTERN * ((seen.sample // width) % _PATTERN)
+    cell = _cell(seen, width)
     points = [lamp for lamp in lamps if lamp.kind == "point"]
     open_to_points = None
     for lamp in lamps:
         colour = np.array(lamp.colour, np.float32)
         if lamp.kind == "ambient":
-            share = _ambient(seen, pose, cell, scenes)
+            share = surroundings
+            if share is None:
+                share = surroundings_seen(seen, pose, scenes=scenes, width=width)
             matt += share[:, None] * colour
             mirrored += (_sheen(seen) * share)[:, None] * colour
             continue
@@ -152,8 +163,14 @@ def _visible(seen: Seen, towards: Float[np.ndarray, "k 3"], scenes: Sequence[Sce
     return free.astype(np.float32)
 
 
-def _ambient(seen: Seen, pose: Pose, cell: Int[np.ndarray, " k"], scenes: Sequence[Scene]) -> Field:
+def _cell(seen: Seen, width: int) -> Int[np.ndarray, " k"]:
+    """Where in its tile each sample lies."""
+    return (seen.sample % width) % _PATTERN + _PATTERN * ((seen.sample // width) % _PATTERN)
+
+
+def surroundings_seen(seen: Seen, pose: Pose, *, scenes: Sequence[Scene], width: int) -> Field:
     """Share of the surroundings that each sample sees, somewhat more of it from above."""
+    cell = _cell(seen, width)
     normal = np.where(seen.hair[:, None], unit(seen.view + seen.flat), seen.normal)
     helper = np.where(np.abs(normal[:, :1]) < 0.8, [[1.0, 0, 0]], [[0, 1.0, 0]])
     across = unit(np.cross(helper, normal))

@@ -33,7 +33,7 @@ from pcfh.spectral.eyes import eye_albedo, eye_centres
 from pcfh.spectral.facemodel import LANDMARKS, FaceModel
 from pcfh.spectral.hair import beard_hair, brow_hair, follow, lash_hair, ribbons, scalp_hair
 from pcfh.spectral.lenses import LENS_CLEAR, Lens, mirrored_in_lenses
-from pcfh.spectral.light import Lit, Seen, illuminate
+from pcfh.spectral.light import Lit, Seen, illuminate, surroundings_seen
 from pcfh.spectral.params import Lamp, Look, Person, Shot
 from pcfh.spectral.skin import SkinTable, blur_width_mm, skin_albedo
 from pcfh.spectral.strands import Roots, Strands, unit
@@ -154,7 +154,8 @@ class Renderer:
         seen, kinds = self._look(sitter, body, scene, shot, pose)
         scenes = [scene] if sitter.scene is None else [scene, sitter.scene]
         width = self._size * camera.SAMPLES
-        lit = illuminate(seen, shot.lamps, pose, scenes=scenes, width=width)
+        around = surroundings_seen(seen, pose, scenes=scenes, width=width)
+        lit = illuminate(seen, shot.lamps, pose, scenes=scenes, width=width, surroundings=around)
         lens = self._lenses(sitter, shot, pose, shot.lamps)
         landmarks = camera.project(
             pose.to_camera(moved[LANDMARKS].astype(np.float64)), shot.camera, self._size
@@ -163,7 +164,7 @@ class Renderer:
             light = self._light(seen, kinds, lit, shot, bands=(0, 1, 2), lens=lens)
             return Portrait(image=camera.visible_picture(light, shot), landmarks=landmarks, truth=None)
         light = self._light(seen, kinds, lit, shot, bands=(3,), lens=lens)
-        studio = illuminate(seen, _STUDIO, pose, scenes=scenes, width=width)
+        studio = illuminate(seen, _STUDIO, pose, scenes=scenes, width=width, surroundings=around)
         studio_lens = self._lenses(sitter, shot, pose, _STUDIO)
         in_studio = replace(shot, lamps=_STUDIO, background_light=_STUDIO_WALL)
         true = self._light(seen, kinds, studio, in_studio, bands=(0, 1, 2), lens=studio_lens)
@@ -337,6 +338,7 @@ class Renderer:
         width = self._size * camera.SAMPLES
         picture = np.empty((width * width, len(bands)), np.float32)
         scale = width * 0.1 / shot.camera.height  # samples per millimetre
+        wall = _wall(shot, width)
         for channel, band in enumerate(bands):
             matt = lit.matt[:, band].copy()
             for member, spread in (
@@ -344,7 +346,7 @@ class Renderer:
                 ((kinds != Stuff.SKIN) & (kinds != Stuff.STRAND), 1.2),
             ):
                 matt[member] = _spread(matt[member], seen.sample[member], width, spread)
-            picture[:, channel] = _wall(shot, width)[band]
+            picture[:, channel] = wall[band]
             picture[seen.sample, channel] = seen.albedo[:, band] * matt + lit.mirrored[:, band]
         if lens is not None:
             picture[lens.sample] = LENS_CLEAR * picture[lens.sample] + lens.mirrored[:, bands]

@@ -1,9 +1,13 @@
+import sys
+from pathlib import Path
+
 import pytest
 
 from pcfh.spectral.facemodel import FaceModel
 from pcfh.spectral.render import Renderer
 
-from .mannequin import mannequin
+sys.path.insert(0, str(Path(__file__).parent))
+from mannequin import mannequin  # noqa: E402
 
 
 @pytest.fixture(scope="session")
