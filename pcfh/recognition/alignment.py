@@ -5,9 +5,9 @@ Two conventions: "lightcnn" is the one of ``pcfh.geometry.align`` (eyes' middle 
 is enlarged with the crop. Points are (x, y) in pixels, whole numbers at pixel centres; a matrix carries crop
 coordinates to coordinates of the recogniser's crop.
 
-An "arcface" crop reaches further up the forehead than the prepared ones: on an average face, the top 11 of its
-112 rows lie outside a crop of 144 pixels, the top 18 outside the others. There the prepared crop's edge goes
-on, so 144 suits best.
+An "arcface" crop reaches further up the forehead than the prepared ones: on an average face, the top 11 of
+its 112 rows lie outside a crop of 144 pixels, the top 18 outside the others. There the prepared crop's edge
+goes on, so 144 suits best.
 
 Axis letters: b batch, n points, s side of the prepared crops, t side of the recogniser's.
 """

@@ -51,7 +51,7 @@ from pcfh.training.monitor import Monitor
 CHECKPOINT, RECOGNIZER = "checkpoint.pt", "recognizer.safetensors"
 _FAR = 0.01
 _MOST_NORM = 5.0  # of the gradient of one step
-_CALIBRATION, _TRIAL_BATCH = 64, 32  # faces at once
+_CALIBRATION, _TRIAL_BATCH = 32, 32  # faces at once
 _POSITIVE = ("steps", "batch", "learning_rate", "scale", "validate_every", "checkpoint_every")
 
 
@@ -163,8 +163,10 @@ def new_state(recipe: RecognizerRecipe, faces: TrainingFaces, device: torch.devi
     """A network with the seed's weights, calibrated on the first faces, and an optimizer that did no step."""
     torch.manual_seed(recipe.seed)
     model = build_lightcnn(recipe.arch, faces.classes)
+    # Twice as fast as channels first on processors.
+    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     calibrate(model, to_grey(faces.batch(0, _CALIBRATION)[0], torch.device("cpu")))
-    model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model.to(device)
     matrices = [p for p in model.parameters() if p.ndim > 1]
     biases = [p for p in model.parameters() if p.ndim == 1]
     groups = [
@@ -189,7 +191,7 @@ def calibrate(model: LightCNN, faces: Float[Tensor, "b 1 128 128"]) -> None:
         layer.register_forward_hook(partial(_calibrate_layer, 0.1 if name.endswith("conv2") else 1.0))
         for name, layer in layers.items()
     ]
-    model(faces)
+    model(faces.contiguous(memory_format=torch.channels_last))
     for handle in handles:
         handle.remove()
 

@@ -1,4 +1,4 @@
-"""The geometry of one moment: head with expression, turned on a still neck, with brows, beard, glasses, clothes.
+"""The geometry of one moment: head with expression on a still neck, brows, beard, glasses, clothes.
 
 Everything stays in head coordinates, so that the hair of the scalp, the largest part, is built once for many
 captures; what turns with the head is the camera, the lamps and the shoulders. Centimetres. Axis letters:
@@ -96,9 +96,14 @@ def bent_neck(head: Float[np.ndarray, "v 3"], pose: Pose) -> Float[np.ndarray, "
     return (head + still * (back - head)).astype(np.float32)
 
 
-def beside(solid_vertices: Float[np.ndarray, "v 3"], pose: Pose) -> Float[np.ndarray, "v 3"]:
+def beside(vertices: Float[np.ndarray, "v 3"], pose: Pose) -> Float[np.ndarray, "v 3"]:
     """Carries what belongs to the body into head coordinates."""
-    return ((solid_vertices - PIVOT) @ pose.turn + PIVOT).astype(np.float32)
+    return ((vertices - PIVOT) @ pose.turn + PIVOT).astype(np.float32)
+
+
+def upright(head: Float[np.ndarray, "v 3"], pose: Pose) -> Float[np.ndarray, "v 3"]:
+    """Carries a head into coordinates of the body, on which it is turned."""
+    return ((head - PIVOT) @ pose.turn.T + PIVOT).astype(np.float32)
 
 
 def head_triangles(
@@ -112,16 +117,9 @@ def head_triangles(
         (Stuff.TEETH, ("teeth",)),
     )
     chosen = [(model.triangles_of(*parts), stuff) for stuff, parts in groups]
-    chosen[0] = (_unclothed(model, chosen[0][0]), Stuff.SKIN)
     number = np.concatenate([triangles for triangles, _ in chosen])
     stuff = np.concatenate([np.full(len(triangles), kind, np.uint8) for triangles, kind in chosen])
     return model.triangles[number], stuff, number
-
-
-def _unclothed(model: FaceModel, triangles: Int[np.ndarray, " n"]) -> Int[np.ndarray, " m"]:
-    """Leaves the shoulders out, which clothes always cover and would have to keep clear of in every pose."""
-    x, y, z = model.mean[model.triangles[triangles, 0]].T
-    return triangles[(y > -12.5) | (np.hypot(x, z + 2.5) < 9.0)]
 
 
 def smooth(

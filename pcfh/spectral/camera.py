@@ -2,7 +2,8 @@
 
 Camera coordinates are in centimetres, the origin in the middle of the head, +x to the right of the image, +y
 up, the camera on +z. Image coordinates are (x, y) in pixels, y down, whole numbers at pixel centres. Each
-pixel is sampled at ``SAMPLES`` x ``SAMPLES`` places. Axis letters: h, w rows and columns, k points, r rays, s side.
+pixel is sampled at ``SAMPLES`` x ``SAMPLES`` places. Axis letters: h, w rows and columns, k points, r
+rays, s side.
 """
 
 from collections.abc import Sequence

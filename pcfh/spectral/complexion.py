@@ -129,7 +129,7 @@ def _marks(atlas: Atlas, model: FaceModel, person: Person, parts: Regions, old: 
     added = 0.10 * freckles + 0.12 * spots
     for mole in person.moles:
         distance = np.linalg.norm(place - model.mean[mole.vertex], axis=1)
-        uneven = 1 + 0.25 * _noise(place, 0.3, person.seed + 7)
+        uneven = np.exp(0.2 * _noise(place, 0.3, person.seed + 7))
         added = added + mole.melanin * np.exp(-((distance * uneven / mole.radius) ** 4))
     return added
 

@@ -7,6 +7,7 @@ to tip, v vertices of the face model.
 
 import numpy as np
 from jaxtyping import Float
+from scipy.spatial import cKDTree
 
 from pcfh.spectral.facemodel import LANDMARKS, PARTS, FaceModel
 from pcfh.spectral.grooming import curl, levels, lock, off_the_face, tail, trim
@@ -232,11 +233,11 @@ def _brow_points(model: FaceModel) -> Float[np.ndarray, "s 3"]:
 def _brow_line(model: FaceModel, width: float) -> tuple[Float[np.ndarray, " v"], Float[np.ndarray, " v"]]:
     """Density of the brows at each vertex, and the way along them from the nose, 0 to 1."""
     line, place = _brow_points(model), np.abs(model.mean[:_SKIN]) * [1, 0, 1] + model.mean[:_SKIN] * [0, 1, 0]
-    far = np.linalg.norm(place[:, None, :] - line[None], axis=-1)
-    share = far.argmin(1) / (len(line) - 1)
+    far, near = cKDTree(line).query(place)
+    share = near / (len(line) - 1)
     half = width * np.interp(share, [0, 0.1, 0.5, 0.8, 1], [0.7, 1, 1, 0.7, 0.3])
     density, along = np.zeros((2, len(model.mean)), np.float32)
-    density[:_SKIN] = np.clip(2.2 * (1 - far.min(1) / (half + 0.15)), 0, 1)
+    density[:_SKIN] = np.clip(2.2 * (1 - far / (half + 0.15)), 0, 1)
     along[:_SKIN] = share
     return density, along
 
@@ -297,8 +298,7 @@ def _nearest(model: FaceModel, places: Float[np.ndarray, "n 3"]) -> Roots:
     """The skin's triangles whose middles are nearest to some places, with weights that meet the places."""
     triangles = model.triangles[model.triangles_of("face")]
     corners = model.mean[triangles]
-    middle = corners.mean(1)
-    found = np.array([np.linalg.norm(middle - place, axis=1).argmin() for place in places])
+    _, found = cKDTree(corners.mean(1)).query(places)
     a, b, c = (corners[found, corner] for corner in range(3))
     normal = cross(b - a, c - a)
     scale = np.einsum("nc,nc->n", normal, normal)

@@ -304,7 +304,7 @@ def strand_roots(place: Places, normal: Places, *, cut: Cut, look: Look, rng: np
     falls = look.hair_style in ("bob", "long")
     edge = above_hairline(place, 0.0)
     fringed = falls and rng.uniform() < 0.4
-    fringe = fringed & (np.abs(place[:, 0]) < 5.2) & (edge < 2.6) & (place[:, 2] > 4)
+    fringe = fringed & (np.abs(place[:, 0]) < 6.4) & (edge < 3.2) & (place[:, 2] > 4)
     return Root(
         place=place,
         normal=unit(normal + rng.normal(0, 0.15, (number, 3))).astype(np.float32),

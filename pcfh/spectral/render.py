@@ -27,6 +27,7 @@ from pcfh.spectral.body import (
     joined,
     pose_of,
     smooth,
+    upright,
 )
 from pcfh.spectral.complexion import Complexion, complexion, regions
 from pcfh.spectral.eyes import eye_albedo, eye_centres
@@ -83,7 +84,6 @@ class _Sitter:
         scalp: the hair of the scalp, None for none.
         scene: of that hair.
         short: brows, lashes and beard with their roots.
-        clothes: around the shoulders.
         glasses: frame and lenses, where the person has some.
     """
 
@@ -95,7 +95,6 @@ class _Sitter:
     scalp: Solid | None
     scene: Scene | None
     short: tuple[tuple[Strands, Roots], ...]
-    clothes: Mesh
     glasses: tuple[Mesh, Mesh] | None
 
 
@@ -141,7 +140,6 @@ class Renderer:
             scalp=scalp,
             scene=None if scalp is None else Scene(scalp.vertices, scalp.triangles),
             short=tuple(pair for pair in short if len(pair[0])),
-            clothes=clothes(look.clothes, model, head),
             glasses=None if look.glasses is None else glasses(look.glasses, model, head),
         )
 
@@ -187,7 +185,7 @@ class Renderer:
         for strands, roots in sitter.short:
             there = follow(strands, roots, sitter.head, expressed)
             solids.append(hairy(ribbons(there, sitter.person.seed), there.tint))
-        cloth = sitter.clothes
+        cloth = clothes(sitter.look.clothes, self._model, upright(moved, pose))
         striped = cloth.along[cloth.triangles[:, 0]] % (2 * _STRIPE) > _STRIPE
         stuff = np.where(striped, Stuff.STRIPE, Stuff.CLOTH).astype(np.uint8)
         solids.append(smooth(beside(cloth.vertices, pose), cloth.triangles, stuff))

@@ -179,7 +179,7 @@ class TestAllowedImpostors:
             (0.29, 100, 29),
             (0.07, 100, 7),
             (0.001, 10**10, 10**7),
-            (np.nextafter(0.3, 0), 10, 2),
+            (float(np.nextafter(0.9, 0)), 10, 8),
         ],
     )
     def test_is_the_whole_number_whatever_the_rounding(self, far, impostors, allowed):

@@ -9,7 +9,9 @@ from pcfh.recognition.faces import TrainingFaces, gallery_and_probes, open_faces
 
 def records(people, captures=3):
     return [
-        Record(subject=f"p{p}", modality="VIS", path=f"{p}/{c}.png") for p in range(people) for c in range(captures)
+        Record(subject=f"p{p}", modality="VIS", path=f"{p}/{c}.png")
+        for p in range(people)
+        for c in range(captures)
     ]
 
 
@@ -45,7 +47,9 @@ def test_another_seed_chooses_other_people():
 
 
 def test_too_few_people_are_refused():
-    with pytest.raises(UserError, match="at least 3 people with VIS captures, two of them with several; got 2"):
+    with pytest.raises(
+        UserError, match="at least 3 people with VIS captures, two of them with several; got 2"
+    ):
         split_people(records(2), 0.1, 0)
 
 

@@ -44,7 +44,9 @@ def test_what_is_in_the_cache_is_not_computed_again(tmp_path):
 def test_only_new_crops_are_computed(tmp_path):
     extract(Means(), CROPS[:5], cache=tmp_path)
     recognizer = Means()
-    np.testing.assert_array_equal(extract(recognizer, CROPS[::-1], cache=tmp_path), Means().features(CROPS[::-1]))
+    np.testing.assert_array_equal(
+        extract(recognizer, CROPS[::-1], cache=tmp_path), Means().features(CROPS[::-1])
+    )
     assert recognizer.batches == [2]
 
 

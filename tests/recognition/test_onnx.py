@@ -24,7 +24,9 @@ def write_model(path, *, batch="b", channels=3, side=16, features=4, kind=Tensor
         helper.make_node("Flatten", ["f"], ["flat"], axis=1),
         helper.make_node("MatMul", ["flat", "w"], ["y"]),
     ]
-    return write_graph(path, nodes, (batch, channels, side, side), {"w": weights}, ("y", (batch, features)), kind)
+    return write_graph(
+        path, nodes, (batch, channels, side, side), {"w": weights}, ("y", (batch, features)), kind
+    )
 
 
 def write_graph(path, nodes, shape, weights, output, kind=TensorProto.FLOAT):

@@ -7,7 +7,7 @@ from pcfh.spectral.facemodel import FaceModel
 from pcfh.spectral.render import Renderer
 
 sys.path.insert(0, str(Path(__file__).parent))
-from mannequin import mannequin  # noqa: E402
+from mannequin import mannequin
 
 
 @pytest.fixture(scope="session")

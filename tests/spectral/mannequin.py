@@ -1,4 +1,4 @@
-"""A face model for tests: an egg with 68 landmarks, in the numbering of ICT-FaceKit, made of nothing but formulas.
+"""A face model for tests: an egg with 68 landmarks, numbered as ICT-FaceKit, made of nothing but formulas.
 
 It has the parts that are seen (face, back of the head, eyes); the vertices of the others lie in the middle.
 """
@@ -17,11 +17,43 @@ _MARKS = """-74 37 37 -73 15 39 -69 -5 45 -66 -24 52 -57 -45 61 -43 -62 73 -31 -
 -39 31 92 18 33 92 28 39 95 39 39 94 45 34 86 39 31 92 27 31 94 -25 -35 102 -17 -28 112 -7 -24 117 0 -25 118
 7 -24 117 17 -28 112 25 -35 102 18 -41 109 10 -43 114 0 -44 115 -10 -43 114 -18 -41 109 -22 -35 101
 -10 -33 111 0 -33 113 10 -33 111 22 -35 101 11 -34 110 0 -34 113 -11 -34 110"""
-_MIRRORED = """browDown browInnerUp browOuterUp cheekPuff cheekSquint eyeBlink eyeLookDown eyeLookIn eyeLookOut
-eyeLookUp eyeSquint eyeWide mouthDimple mouthFrown mouthLowerDown mouthPress mouthSmile mouthStretch
-mouthUpperUp noseSneer""".split()
-_SINGLE = """jawForward jawLeft jawOpen jawRight mouthClose mouthFunnel mouthLeft mouthPucker mouthRight
-mouthRollLower mouthRollUpper mouthShrugLower mouthShrugUpper""".split()
+_MIRRORED = [
+    "browDown",
+    "browInnerUp",
+    "browOuterUp",
+    "cheekPuff",
+    "cheekSquint",
+    "eyeBlink",
+    "eyeLookDown",
+    "eyeLookIn",
+    "eyeLookOut",
+    "eyeLookUp",
+    "eyeSquint",
+    "eyeWide",
+    "mouthDimple",
+    "mouthFrown",
+    "mouthLowerDown",
+    "mouthPress",
+    "mouthSmile",
+    "mouthStretch",
+    "mouthUpperUp",
+    "noseSneer",
+]
+_SINGLE = [
+    "jawForward",
+    "jawLeft",
+    "jawOpen",
+    "jawRight",
+    "mouthClose",
+    "mouthFunnel",
+    "mouthLeft",
+    "mouthPucker",
+    "mouthRight",
+    "mouthRollLower",
+    "mouthRollUpper",
+    "mouthShrugLower",
+    "mouthShrugUpper",
+]
 NAMES = (*(f"{name}_{side}" for name in _MIRRORED for side in "LR"), *_SINGLE)
 
 
@@ -69,7 +101,11 @@ def _sheets():
 def _egg(turn, height):
     """A head with a neck, by direction around the axis and height (1.5 the crown, -1 the neck's end)."""
     y = np.where(height > 0, 2 + 12.5 * np.sin(np.minimum(height, 1.57)), 2 + 19 * height)
-    wide = np.where(height > 0, np.cos(np.minimum(height, 1.57)), np.interp(height, [-1, -0.62, -0.4, 0], [0.9, 0.6, 0.75, 1]))
+    wide = np.where(
+        height > 0,
+        np.cos(np.minimum(height, 1.57)),
+        np.interp(height, [-1, -0.62, -0.4, 0], [0.9, 0.6, 0.75, 1]),
+    )
     x, z = 7.6 * wide * np.sin(turn), wide * np.where(np.cos(turn) > 0, 10.5, 9.0) * np.cos(turn)
     return np.stack([x, y, z], -1)
 
@@ -77,7 +113,9 @@ def _egg(turn, height):
 def _cells(rows, columns):
     first = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).reshape(-1)
     below = first + columns
-    return np.concatenate([np.stack([first, below, first + 1], 1), np.stack([first + 1, below, below + 1], 1)])
+    return np.concatenate(
+        [np.stack([first, below, first + 1], 1), np.stack([first + 1, below, below + 1], 1)]
+    )
 
 
 def _with_landmarks(flat, order, marks):

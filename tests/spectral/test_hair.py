@@ -117,7 +117,7 @@ def test_brows_are_the_same_in_every_session(face_model):
     assert np.array_equal(*(brow_hair(face_model, head, person)[0].points for _ in range(2)))
 
 
-def test_long_hair_ends_below_a_bob_and_a_bob_below_the_chin_of_nobody(model):
+def test_long_hair_ends_below_a_bob_and_a_bob_at_the_chin(model):
     person = someone()
     head = head_of(model, person)
     bob, long = (scalp_hair(model, head, person, look(person, style)).points for style in ("bob", "long"))
@@ -261,13 +261,14 @@ def test_unit_leaves_zeros_alone():
     assert np.array_equal(unit(np.array([[0.0, 0.0, 0.0], [0.0, 3.0, 4.0]])), [[0, 0, 0], [0, 0.6, 0.8]])
 
 
-def test_clearance_grows_with_the_way_out_of_the_head(model):
+def test_clearance_is_the_distance_from_the_skin(model):
     space = head_space(model)
-    top = model.mean[np.argmax(model.mean[:SKIN, 1])]
-    places = (top + np.array([[0, -2, 0], [0, 0, 0], [0, 1.5, 0], [0, 3, 0]])).astype(np.float32)
-    clear, away = space.clearance(places, ears=False)
-    assert clear == pytest.approx([-2, 0, 1.5, 3], abs=0.35)
-    assert away[2, 1] > 0.9
+    vertex = np.linalg.norm(model.mean[:SKIN] - [0, 7, -9], axis=1).argmin()
+    normal = space.normals[vertex]
+    way = np.array([-2, 0, 1.5, 3], np.float32)
+    clear, away = space.clearance(model.mean[vertex] + way[:, None] * normal, ears=False)
+    assert clear == pytest.approx(way, abs=0.35)
+    assert away[2] @ normal > 0.9
 
 
 def test_space_is_carried_with_the_head(face_model):

@@ -101,7 +101,10 @@ def test_the_landmarks_are_those_of_the_truth_whatever_the_lamps(take):
 
 def test_a_positive_yaw_moves_the_nose_to_the_right_of_the_image(take):
     left, ahead, right = take(shot(yaw=-30.0), shot(), shot(yaw=30.0))
-    tip = [portrait.landmarks[30, 0] - portrait.landmarks[[36, 45], 0].mean() for portrait in (left, ahead, right)]
+    tip = [
+        portrait.landmarks[30, 0] - portrait.landmarks[[36, 45], 0].mean()
+        for portrait in (left, ahead, right)
+    ]
     assert tip[0] < -3
     assert abs(tip[1]) < 0.5
     assert tip[2] > 3
