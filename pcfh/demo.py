@@ -1,6 +1,5 @@
-"""The whole method on built-in data: faces are drawn, prepared, trained on, translated and measured.
+"""The whole method on the sample of rendered faces: prepared, trained on, translated and measured.
 
-    <out>/faces      the drawn database, half of its people for training
     <out>/prepared   its aligned crops
     <out>/run        the training run
     <out>/sheet.png  what became of people whom training never saw
@@ -27,12 +26,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pcfh import __version__
 from pcfh.config import Config, tiny, to_dict
-from pcfh.data.casia import LANDMARKS_FILE, read_casia
+from pcfh.data.casia import read_casia
 from pcfh.data.images import read_image, write_png
 from pcfh.data.prepare import PrepareOptions, prepare
 from pcfh.data.prepared import crop_landmarks, crops_folder, read_manifest
 from pcfh.data.records import Record
-from pcfh.drawn import CAPTURES, draw_database
 from pcfh.errors import UserError
 from pcfh.files import write_atomically
 from pcfh.geometry.align import align_image, crop_of, similarity
@@ -42,8 +40,8 @@ from pcfh.training.loop import GENERATOR, Hooks, Job, train
 from pcfh.training.runtime import start_runtime
 
 MARK, SHEET = "demo.json", "sheet.png"
-FACES, PREPARED, RUN = "faces", "prepared", "run"
-_DRAWN_SIZE, _SEED = 128, 0
+PREPARED, RUN, TRUTH = "prepared", "run", "truth"
+SAMPLE = Path(__file__).parents[1] / "samples" / "NIR-VIS-2.0"  # of a clone of the repository
 _PROTOCOL = "1"
 _FORMAT = {"format": "pcfh-demo"}  # how the mark begins
 _TITLES = ("NIR", "generated", "true VIS")
@@ -64,13 +62,13 @@ class _Probe:
 
 
 def run_demo(
-    out: Path, *, identities: int = 32, steps: int | None = None, say: Say = lambda line: None
+    out: Path, *, faces: Path = SAMPLE, steps: int | None = None, say: Say = lambda line: None
 ) -> Path:
-    """Draws, prepares, trains, translates and measures.
+    """Prepares, trains, translates and measures.
 
     Args:
         out: folder to write to: a new one, an empty one or an earlier demo's.
-        identities: how many people to draw, an even number from 4 on.
+        faces: a rendered database with landmarks and truth images.
         steps: of training; None takes the tiny preset's.
         say: gets each line of what goes on.
 
@@ -78,15 +76,20 @@ def run_demo(
         The sheet of pictures: NIR, generated and true VIS faces of people whom training never saw.
 
     Raises:
-        UserError: the folder holds something else.
+        UserError: the folder holds something else, or there is no database.
     """
+    if not (faces / TRUTH).is_dir():
+        raise UserError(
+            f"{faces}: expected the sample of rendered faces; run this in a clone of the repository, or give "
+            "--faces a database made by pcfh render"
+        )
     config = tiny()
     if steps is not None:
         config = dataclasses.replace(config, training=dataclasses.replace(config.training, steps=steps))
-    _claim(out, {"identities": identities, "seed": _SEED, "size": _DRAWN_SIZE, "config": to_dict(config)})
-    _make_data(out, identities, config.training.size, say)
+    _claim(out, {"faces": str(faces.resolve()), "config": to_dict(config)})
+    _prepare(faces, out, config.training.size, say)
     _train(out, config, say)
-    probes = _probes(out, config.training.size)
+    probes = _probes(faces, out, config.training.size)
     hallucinator = Hallucinator.from_file(out / RUN / GENERATOR, device="cpu")
     generated = hallucinator.crops(
         np.stack([probe.nir for probe in probes]), np.stack([probe.landmarks for probe in probes])
@@ -104,7 +107,7 @@ def _claim(out: Path, demo: Mapping[str, Any]) -> None:
     if found == text:
         return
     if found.startswith(json.dumps(_FORMAT).removesuffix("}")):
-        for folder in (out / RUN, out / PREPARED, out / FACES):
+        for folder in (out / RUN, out / PREPARED):
             if folder.exists():
                 shutil.rmtree(folder)
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -112,13 +115,10 @@ def _claim(out: Path, demo: Mapping[str, Any]) -> None:
     write_atomically(mark, text.encode())
 
 
-def _make_data(out: Path, identities: int, size: int, say: Say) -> None:
-    faces = out / FACES
-    if not (faces / LANDMARKS_FILE).is_file():
-        say(f"drawing {identities} people, each {CAPTURES} times in visible and in near-infrared light")
-        draw_database(faces, identities=identities, seed=_SEED, size=_DRAWN_SIZE)
-    say(f"preparing: faces aligned to {size} x {size} pixels")
-    prepare(read_casia(faces), out / PREPARED, PrepareOptions(sizes=(size,), backend="given", layout="casia"))
+def _prepare(faces: Path, out: Path, size: int, say: Say) -> None:
+    database = read_casia(faces)
+    say(f"preparing {len(database.records)} rendered captures: faces aligned to {size} x {size} pixels")
+    prepare(database, out / PREPARED, PrepareOptions(sizes=(size,), backend="given", layout="casia"))
 
 
 def _train(out: Path, config: Config, say: Say) -> None:
@@ -135,12 +135,12 @@ def _train(out: Path, config: Config, say: Say) -> None:
         train(job, runtime, Hooks(on_step=report))
 
 
-def _probes(out: Path, size: int) -> list[_Probe]:
+def _probes(faces: Path, out: Path, size: int) -> list[_Probe]:
     """The test's NIR crops beside what they should become."""
     manifest = read_manifest(out / PREPARED)
     crops = crops_folder(out / PREPARED, size)
     return [
-        _probe(out / FACES, record, crops / manifest.crops[record.path], size)
+        _probe(faces, record, crops / manifest.crops[record.path], size)
         for record in manifest.source.protocol(_PROTOCOL).probe
     ]
 
@@ -149,7 +149,7 @@ def _probe(faces: Path, record: Record, crop: Path, size: int) -> _Probe:
     """One of them; the truth is aligned by the landmarks of the NIR capture."""
     assert record.landmarks is not None
     matrix = similarity(np.array(record.landmarks), crop_of(size))
-    truth = read_image(faces / "truth" / record.subject / Path(record.path).name)
+    truth = read_image(faces / TRUTH / record.path)
     return _Probe(
         subject=record.subject,
         nir=read_image(crop),
@@ -174,8 +174,8 @@ def _error(probe: _Probe, image: UInt8[np.ndarray, "s s 3"]) -> float:
 
 def _sheet(probes: Sequence[_Probe], generated: UInt8[np.ndarray, "b s s 3"]) -> UInt8[np.ndarray, "h w 3"]:
     """A picture each of some people, NIR | generated | true VIS, in blocks side by side under a header."""
-    chosen = [CAPTURES * person + person % CAPTURES for person in range(len(probes) // CAPTURES)]
-    chosen = chosen[:_SHOWN]
+    people = sorted({probe.subject for probe in probes})[:_SHOWN]
+    chosen = [next(i for i, probe in enumerate(probes) if probe.subject == subject) for subject in people]
     side = probes[0].nir.shape[0] * _ZOOM
     width, rows = len(_TITLES) * side + _GAP, -(-len(chosen) // _BLOCKS)
     sheet = Image.new("RGB", (_BLOCKS * width - _GAP, _HEADER + rows * side), "white")

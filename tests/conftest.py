@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from drawn import draw_database
 
 from pcfh.data.casia import read_casia
 from pcfh.data.prepare import PrepareOptions, prepare
-from pcfh.drawn import draw_database
 from pcfh.errors import UserError
 from pcfh.landmarks.blaze import Blaze
 from pcfh.landmarks.fetch import cache_folder, fetch_blaze

@@ -3,20 +3,31 @@ import re
 
 import numpy as np
 import pytest
+from drawn import draw_database
 from PIL import Image
 
+from pcfh.data.casia import read_casia
 from pcfh.data.prepared import open_prepared
-from pcfh.demo import run_demo
+from pcfh.data.records import subjects
+from pcfh.demo import SAMPLE, run_demo
 from pcfh.errors import UserError
+from pcfh.spectral.checksums import changes_since
 
 SIDE, HEADER, GAP = 128, 24, 8
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
+def four_people(tmp_path_factory):
+    root = tmp_path_factory.mktemp("faces")
+    draw_database(root, identities=4, seed=0, size=96)
+    return root
+
+
+@pytest.fixture(scope="module")
+def demo(four_people, tmp_path_factory):
     """A demo of two steps, and the lines it said."""
     out, lines = tmp_path_factory.mktemp("demo"), list[str]()
-    run_demo(out, identities=4, steps=2, say=lines.append)
+    run_demo(out, faces=four_people, steps=2, say=lines.append)
     return out, lines
 
 
@@ -55,43 +66,55 @@ def test_the_people_of_the_sheet_were_not_trained_on(demo):
     assert not {r.subject for r in protocol.train} & {r.subject for r in protocol.probe}
 
 
-def test_called_again_it_trains_no_further(demo):
+def test_called_again_it_trains_no_further(demo, four_people):
     out, _ = demo
     before, lines = (out / "sheet.png").read_bytes(), list[str]()
-    run_demo(out, identities=4, steps=2, say=lines.append)
+    run_demo(out, faces=four_people, steps=2, say=lines.append)
     assert not [line for line in lines if line.startswith("step")]
     assert (out / "sheet.png").read_bytes() == before
 
 
-def test_another_demo_in_the_same_folder_starts_afresh_and_leaves_foreign_files_alone(tmp_path):
+def test_another_demo_in_the_same_folder_starts_afresh_and_leaves_foreign_files_alone(tmp_path, four_people):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "checkpoint.pt").write_bytes(b"of another demo")
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "demo.json").write_text('{"format": "pcfh-demo", "version": "0.0.1"}')
-    run_demo(tmp_path, identities=4, steps=1)
+    run_demo(tmp_path, faces=four_people, steps=1)
     assert (tmp_path / "notes.txt").read_text() == "mine"
     assert json.loads((tmp_path / "run" / "config.json").read_text())["config"]["training"]["steps"] == 1
 
 
-def test_a_folder_with_other_things_is_refused(tmp_path):
+def test_a_folder_with_other_things_is_refused(tmp_path, four_people):
     (tmp_path / "thesis.txt").write_text("precious")
     with pytest.raises(UserError, match="new or empty folder, or an earlier demo's"):
-        run_demo(tmp_path, identities=4, steps=1)
+        run_demo(tmp_path, faces=four_people, steps=1)
 
 
-def test_what_is_called_as_the_demos_files_but_is_not_is_refused(tmp_path):
+def test_what_is_called_as_the_demos_files_but_is_not_is_refused(tmp_path, four_people):
     (tmp_path / "demo.json").write_text('{"slides": 12}')
     (tmp_path / "run").mkdir()
     with pytest.raises(UserError, match="new or empty folder, or an earlier demo's"):
-        run_demo(tmp_path, identities=4, steps=1)
+        run_demo(tmp_path, faces=four_people, steps=1)
 
 
-def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path, four_people):
     (tmp_path / "out").write_text("a file")
     with pytest.raises(UserError, match="new or empty folder, or an earlier demo's"):
-        run_demo(tmp_path / "out", identities=4, steps=1)
+        run_demo(tmp_path / "out", faces=four_people, steps=1)
 
 
 def test_the_sheet_says_that_its_faces_are_synthetic(demo):
     with Image.open(demo[0] / "sheet.png") as image:
         assert image.text["Synthetic"] == "true"
+
+
+def test_without_faces_it_says_where_they_are_had(tmp_path):
+    with pytest.raises(UserError, match="a clone of the repository, or give --faces"):
+        run_demo(tmp_path / "out", faces=tmp_path, steps=1)
+
+
+def test_the_sample_of_the_repository_is_whole():
+    assert not changes_since(SAMPLE)
+    database = read_casia(SAMPLE)
+    assert len(subjects(database.records)) == 48
+    assert not database.notes

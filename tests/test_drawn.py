@@ -4,12 +4,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from drawn import Capture, draw, draw_database, random_capture, random_face
 from PIL import Image
 
 from pcfh.data.casia import read_casia
 from pcfh.data.prepared import read_manifest
 from pcfh.data.records import subjects
-from pcfh.drawn import Capture, draw, draw_database, random_capture, random_face
 from pcfh.geometry.mirror import mirror_points
 
 SIZE = 96
@@ -91,7 +91,10 @@ def test_near_infrared_files_have_one_channel(drawn_database):
 
 
 def test_every_near_infrared_capture_has_its_truth(drawn_database):
-    names = {path.relative_to(drawn_database / "truth") for path in drawn_database.glob("truth/*/*.png")}
+    names = {
+        path.relative_to(drawn_database / "truth" / "s1" / "NIR")
+        for path in drawn_database.glob("truth/s1/NIR/*/*.png")
+    }
     folder = drawn_database / "s1" / "NIR"
     assert names == {path.relative_to(folder) for path in folder.glob("*/*.png")}
 
@@ -102,7 +105,7 @@ def test_truth_shows_the_moment_of_the_near_infrared_capture(drawn_database):
         (left, top), (right, bottom) = points.min(0).astype(int), points.max(0).astype(int)
         part = (slice(top, bottom), slice(left, right))
         nir = pixels(drawn_database / record.path)[part]
-        truths = sorted((drawn_database / "truth" / record.subject).iterdir())
+        truths = sorted((drawn_database / "truth" / "s1" / "NIR" / record.subject).iterdir())
         likeness = [np.corrcoef(pixels(path)[part].mean(-1).ravel(), nir.ravel())[0, 1] for path in truths]
         assert truths[int(np.argmax(likeness))].name == record.path.rpartition("/")[2]
 

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from pcfh import config as configuration
 from pcfh.cli.app import app, progress_bar, stop_signals
-from pcfh.demo import run_demo
+from pcfh.demo import SAMPLE, run_demo
 from pcfh.errors import UserError
 from pcfh.hallucinate import Hallucinator
 from pcfh.landmarks import open_backend
@@ -113,14 +113,15 @@ def settings(preset: str = "paper-256") -> int:
 
 
 @app.command
-def demo(out: Path = Path("demo-out")) -> int:
-    """Draw a small database, train on it, translate people it has not seen, and show the result.
+def demo(out: Path = Path("demo-out"), *, faces: Path = SAMPLE) -> int:
+    """Train on the sample of rendered faces, translate people it has not seen, and show the result.
 
     Args:
         out: folder to write to.
+        faces: a rendered database; the sample of the repository if not given.
     """
     keep_freed_memory()
-    sheet = run_demo(out, say=print)
+    sheet = run_demo(out, faces=faces, say=print)
     print(sheet)
     return 0
 

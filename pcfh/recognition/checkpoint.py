@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from pcfh import __version__
 from pcfh.errors import UserError
-from pcfh.files import atomic_path
+from pcfh.files import atomic_path, write_atomically
 from pcfh.models.lightcnn import LightCNN
 
 _FORMAT = "pcfh-recognizer-run-1"
@@ -109,5 +109,4 @@ def save_recognizer(path: Path, network: LightCNN, about: Mapping[str, Any]) -> 
         for key, tensor in network.state_dict().items()
         if not key.startswith("fc2.")
     }
-    with atomic_path(path) as temporary:
-        save_file(weights, temporary, metadata)
+    write_atomically(path, save(weights, metadata))

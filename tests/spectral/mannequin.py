@@ -18,42 +18,14 @@ _MARKS = """-74 37 37 -73 15 39 -69 -5 45 -66 -24 52 -57 -45 61 -43 -62 73 -31 -
 7 -24 117 17 -28 112 25 -35 102 18 -41 109 10 -43 114 0 -44 115 -10 -43 114 -18 -41 109 -22 -35 101
 -10 -33 111 0 -33 113 10 -33 111 22 -35 101 11 -34 110 0 -34 113 -11 -34 110"""
 _MIRRORED = [
-    "browDown",
-    "browInnerUp",
-    "browOuterUp",
-    "cheekPuff",
-    "cheekSquint",
-    "eyeBlink",
-    "eyeLookDown",
-    "eyeLookIn",
-    "eyeLookOut",
-    "eyeLookUp",
-    "eyeSquint",
-    "eyeWide",
-    "mouthDimple",
-    "mouthFrown",
-    "mouthLowerDown",
-    "mouthPress",
-    "mouthSmile",
-    "mouthStretch",
-    "mouthUpperUp",
-    "noseSneer",
-]
+    "browDown", "browInnerUp", "browOuterUp", "cheekPuff", "cheekSquint", "eyeBlink", "eyeLookDown",
+    "eyeLookIn", "eyeLookOut", "eyeLookUp", "eyeSquint", "eyeWide", "mouthDimple", "mouthFrown",
+    "mouthLowerDown", "mouthPress", "mouthSmile", "mouthStretch", "mouthUpperUp", "noseSneer",
+]  # fmt: skip
 _SINGLE = [
-    "jawForward",
-    "jawLeft",
-    "jawOpen",
-    "jawRight",
-    "mouthClose",
-    "mouthFunnel",
-    "mouthLeft",
-    "mouthPucker",
-    "mouthRight",
-    "mouthRollLower",
-    "mouthRollUpper",
-    "mouthShrugLower",
-    "mouthShrugUpper",
-]
+    "jawForward", "jawLeft", "jawOpen", "jawRight", "mouthClose", "mouthFunnel", "mouthLeft",
+    "mouthPucker", "mouthRight", "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper",
+]  # fmt: skip
 NAMES = (*(f"{name}_{side}" for name in _MIRRORED for side in "LR"), *_SINGLE)
 
 

@@ -142,7 +142,7 @@ def draw_database(root: Path, *, identities: int, seed: int, size: int = 160) ->
     """Draws people and writes them in the layout of CASIA NIR-VIS 2.0, one protocol, "1".
 
     The first half of them trains, the others test. ``landmarks68.csv`` comes last and says that all is there;
-    ``truth/<id>/<n>.png`` is the neutrally lit VIS image of the very moment of each NIR capture.
+    ``truth/s1/NIR/<id>/<n>.png`` is the neutrally lit VIS image of the very moment of each NIR capture.
 
     Args:
         root: folder to write to.
@@ -159,7 +159,11 @@ def draw_database(root: Path, *, identities: int, seed: int, size: int = 160) ->
             name = f"{person}/{shot:03d}.png"
             lit = draw(face, random_capture(rng, neutral=False), size)
             flashed = draw(face, random_capture(rng, neutral=True), size)
-            images = {f"s1/VIS/{name}": lit.vis, f"s1/NIR/{name}": flashed.nir, f"truth/{name}": flashed.vis}
+            images = {
+                f"s1/VIS/{name}": lit.vis,
+                f"s1/NIR/{name}": flashed.nir,
+                f"truth/s1/NIR/{name}": flashed.vis,
+            }
             for path, image in images.items():
                 write_png(root / path, image, {})
             landmarks |= {f"s1/VIS/{name}": lit.landmarks, f"s1/NIR/{name}": flashed.landmarks}
