@@ -1,6 +1,6 @@
 """What the warp of the attention warping module costs, against scikit-image's piecewise affine warp.
 
-16 drawn faces of 256 x 256 pixels, each warped by its 68 landmarks onto another capture of the same person.
+16 rendered faces of 256 x 256 pixels, each warped by its 68 landmarks onto another capture of the same person.
 Times are milliseconds of processor time for one image, on one thread. NumPy's too: the threads of its
 OpenBLAS wait by spinning, which made scikit-image look several times slower on a busy machine. They can
 only be limited before NumPy is imported, so the measurement has a process of its own. The two warps are
@@ -29,7 +29,10 @@ from skimage.transform import PiecewiseAffineTransform, warp
 from torch import Tensor
 
 from bench.ceilings import median_times
-from pcfh.drawn import draw, random_capture, random_face
+from pcfh.data.casia import read_casia
+from pcfh.data.images import read_image
+from pcfh.data.records import subjects
+from pcfh.demo import SAMPLE
 from pcfh.geometry.warp import inverse_distance_field, inverse_distance_warp, sample
 from pcfh.training.runtime import keep_freed_memory
 
@@ -101,7 +104,7 @@ def measure(count: int, rounds: int) -> WarpReport:
         rounds: that medians are taken over.
     """
     with torch.inference_mode():
-        faces = drawn_faces(count)
+        faces = rendered_faces(count)
         field = field_of(faces)
         ours: dict[str, Callable[[], object]] = {
             "field": lambda: field_of(faces),
@@ -128,15 +131,14 @@ def measure(count: int, rounds: int) -> WarpReport:
     )
 
 
-def drawn_faces(count: int) -> Faces:
-    """Draws two captures each of some people."""
-    rng = np.random.default_rng(0)
-    pairs = []
-    for _ in range(count):
-        face = random_face(rng)
-        pairs.append([draw(face, random_capture(rng, neutral=False), SIZE) for _ in range(2)])
-    images = np.stack([source.vis for source, _ in pairs])
-    points = torch.tensor(np.stack([[d.landmarks for d in pair] for pair in pairs]), dtype=torch.float32)
+def rendered_faces(count: int) -> Faces:
+    """Two VIS captures each of some people of the sample."""
+    database = read_casia(SAMPLE)
+    vis = [record for record in database.records if record.modality == "VIS"]
+    people = subjects(vis)[:count]
+    pairs = [[record for record in vis if record.subject == person][:2] for person in people]
+    images = np.stack([read_image(database.root / source.path) for source, _ in pairs])
+    points = torch.tensor([[record.landmarks for record in pair] for pair in pairs], dtype=torch.float32)
     return Faces(
         images=torch.from_numpy(images).permute(0, 3, 1, 2).float().contiguous() / 255,
         from_points=points[:, 0].contiguous(),

@@ -340,3 +340,11 @@ def test_v2_is_a_29_with_another_pool():
     with torch.device("meta"):
         plain, other = LightCNN29(), LightCNN29v2()
     assert (plain.pool(x).item(), other.pool(x).item()) == (6.0, 9.0)
+
+
+def test_the_gradient_of_the_max_feature_map_goes_to_the_larger_half():
+    x = torch.randn(2, 6, 3, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(max_feature_map, x)
+    (ours,) = torch.autograd.grad(max_feature_map(x).sum(), x)
+    (plain,) = torch.autograd.grad(torch.maximum(*x.chunk(2, 1)).sum(), x)
+    assert torch.equal(ours, plain)
