@@ -1,6 +1,6 @@
 """What the warp of the attention warping module costs, against scikit-image's piecewise affine warp.
 
-16 rendered faces of 256 x 256 pixels, each warped by its 68 landmarks onto another capture of the same person.
+16 rendered faces of 256 x 256 pixels, each warped by its 68 landmarks onto another capture of its person.
 Times are milliseconds of processor time for one image, on one thread. NumPy's too: the threads of its
 OpenBLAS wait by spinning, which made scikit-image look several times slower on a busy machine. They can
 only be limited before NumPy is imported, so the measurement has a process of its own. The two warps are

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import Float
 
+from pcfh.data.images import IMAGE_SUFFIXES
 from pcfh.data.lists import DiskIndex, Line, Make, numbered_lists, read_list, require_sound, union
 from pcfh.data.records import Database, Modality, Protocol, Record
 from pcfh.errors import UserError
@@ -23,6 +24,7 @@ from pcfh.landmarks.given import landmark_key, read_landmarks
 LANDMARKS_FILE = "landmarks68.csv"
 _FOLDER = "nir-vis-2.0"
 _LIST_NAME = re.compile(r"(nir_train|vis_train|vis_gallery|nir_probe)_0*(dev|[1-9]\d*)\.txt", re.IGNORECASE)
+_MODALITY = re.compile(r"(?:NIR|VIS)$", re.IGNORECASE)
 _ROLES: tuple[tuple[str, Modality], ...] = (
     ("nir_train", "NIR"),
     ("vis_train", "VIS"),
@@ -54,6 +56,36 @@ def read_casia(root: Path) -> Database:
     if landmarks and without:
         notes.append(f"{LANDMARKS_FILE}: has no landmarks for {without} of {len(records)} captures")
     return Database(root=home, records=records, protocols=protocols, notes=tuple(notes))
+
+
+def read_captures_only(root: Path) -> Database:
+    """Reads captures in this layout that come without lists; protocol "all" has everyone in training.
+
+    Args:
+        root: the folder with the sessions in it, or the one above it.
+
+    Raises:
+        UserError: there is no such capture.
+    """
+    below = sorted(path for path in root.iterdir() if path.name.lower() == _FOLDER)
+    for home in (root, *below):
+        paths = sorted(path for path in home.glob("s*/*/*/*") if path.suffix.lower() in IMAGE_SUFFIXES)
+        records = tuple(_capture(path.relative_to(home)) for path in paths if _MODALITY.match(path.parts[-3]))
+        if records:
+            everyone = Protocol(name="all", train=records)
+            return Database(root=home, records=records, protocols={"all": everyone})
+    raise UserError(f"{root}: expected captures such as s1/NIR/00001/001.jpg; found none")
+
+
+def _capture(path: Path) -> Record:
+    """The record of <session>/<modality>/<id>/<file>."""
+    session, modality, subject = path.parts[-4:-1]
+    return Record(
+        subject=subject,
+        modality="NIR" if modality.upper().startswith("NIR") else "VIS",
+        path=path.as_posix(),
+        session=session,
+    )
 
 
 def _find_home(root: Path) -> tuple[Path, Path]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pcfh.data import oulu
 from pcfh.data.buaa import read_buaa
-from pcfh.data.casia import LANDMARKS_FILE, read_casia
+from pcfh.data.casia import LANDMARKS_FILE, read_captures_only, read_casia
 from pcfh.data.lamphq import read_lamphq
 from pcfh.data.lists import Lists, union
 from pcfh.data.oulu import read_oulu
@@ -91,6 +91,12 @@ LAYOUTS: Mapping[str, Layout] = {
         read=lambda root, choice: read_tufts(
             root, seed=choice.seed, infrared=choice.infrared, lists=choice.lists
         ),
+    ),
+    "captures": Layout(
+        title="captures in the layout of CASIA NIR-VIS 2.0, without lists",
+        sign=_pattern(r"s\d+/(?:NIR|VIS)/\w+(?:/[^/]+)?"),
+        example="s1/NIR/00001/001.jpg",
+        read=lambda root, choice: read_captures_only(root),
     ),
     # last: folders of numbers lie in other databases too
     "buaa": Layout(

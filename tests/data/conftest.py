@@ -161,6 +161,16 @@ def lamphq(tmp_path):
 
 
 @pytest.fixture
+def captures(tmp_path):
+    """Captures in the layout of CASIA NIR-VIS 2.0, without its lists; empty files."""
+    for name in ("NIR/00001/001.bmp", "VIS/00001/001.jpg", "VIS/00007/002.JPG", "VIS/00007/notes.txt"):
+        path = tmp_path / "faces" / "NIR-VIS-2.0" / "s1" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path / "faces" / "NIR-VIS-2.0"
+
+
+@pytest.fixture
 def tufts(tmp_path):
     return build_tufts(tmp_path / "Tufts")
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pcfh.data.casia import read_casia
+from pcfh.data.databases import open_database
 from pcfh.data.records import subjects
 from pcfh.errors import UserError
 from pcfh.landmarks.given import write_landmarks
@@ -188,3 +189,13 @@ def test_sketch60_has_30_enrolled_and_120_probes(sketch, fold):
 
 def test_every_capture_of_sketch60_has_landmarks(sketch):
     assert all(record.landmarks for record in sketch.records)
+
+
+def test_captures_without_lists_are_all_in_training(captures):
+    database = open_database(captures.parent)
+    assert [(r.subject, r.modality, r.session) for r in database.protocol("all").train] == [
+        ("00001", "NIR", "s1"),
+        ("00001", "VIS", "s1"),
+        ("00007", "VIS", "s1"),
+    ]
+    assert database.records[0].path == "s1/NIR/00001/001.bmp"
