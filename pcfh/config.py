@@ -185,7 +185,7 @@ def tiny() -> Config:
             attention_width=8,
             dependence_width=8,
         ),
-        objective=Objective(reference_size=144, lambda_id=0.0),
+        objective=Objective(reference_size=144, lambda_id=0.0, lambda_awm=1e-4, symmetric_fit=True),
         training=Training(
             size=64,
             steps=300,

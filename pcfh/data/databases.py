@@ -94,8 +94,8 @@ LAYOUTS: Mapping[str, Layout] = {
     ),
     "captures": Layout(
         title="captures in the layout of CASIA NIR-VIS 2.0, without lists",
-        sign=_pattern(r"s\d+/(?:NIR|VIS)/\w+(?:/[^/]+)?"),
-        example="s1/NIR/00001/001.jpg",
+        sign=_pattern(r"s\d+/(?:NIR|VIS)/\w+"),
+        example="s1/NIR/00001",
         read=lambda root, choice: read_captures_only(root),
     ),
     # last: folders of numbers lie in other databases too

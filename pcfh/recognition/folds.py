@@ -88,7 +88,9 @@ def fold_figures(name: str, matrices: Mapping[str, ScoreMatrix], draws: Draws) -
     )
 
 
-def outcomes_of(matrix: ScoreMatrix, probes: Sequence[Record], keys: Sequence[str], far: float | None) -> Outcomes:
+def outcomes_of(
+    matrix: ScoreMatrix, probes: Sequence[Record], keys: Sequence[str], far: float | None
+) -> Outcomes:
     """What became of each probe, at the threshold of the whole fold.
 
     Args:
@@ -148,9 +150,7 @@ def _measure(method: str, matrix: ScoreMatrix, draws: Draws) -> _Measured:
     return _Measured(hits=hits, draws=drawn, figures=figures)
 
 
-def _vr_draws(
-    matrix: ScoreMatrix, pairs: Pairs, far: float, draws: Draws
-) -> Float[np.ndarray, " r"] | None:
+def _vr_draws(matrix: ScoreMatrix, pairs: Pairs, far: float, draws: Draws) -> Float[np.ndarray, " r"] | None:
     """VR in draws of people; None where the FAR cannot be measured, or one person has all probes."""
     if not measurable(far, len(pairs.impostor)) or len(np.unique(matrix.probes)) < 2:
         return None

@@ -140,7 +140,11 @@ def mean_interval(values: np.ndarray, people: Shaped[np.ndarray, " n"], draws: D
 
 
 def _row(
-    names: tuple[str, str, str], outcomes: Outcomes, chosen: Bool[np.ndarray, " n"], draws: Draws, with_rates: bool
+    names: tuple[str, str, str],
+    outcomes: Outcomes,
+    chosen: Bool[np.ndarray, " n"],
+    draws: Draws,
+    with_rates: bool,
 ) -> GroupRow:
     column, value, method = names
     people, errors = outcomes.people[chosen], ~outcomes.hits[chosen]
