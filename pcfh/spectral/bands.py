@@ -158,13 +158,6 @@ def light_colour(cct: float) -> Float[np.ndarray, " 4"]:
     return np.maximum(colour / colour[1], 0.0)
 
 
-def white_balanced(colour: Float[np.ndarray, "*n 4"], cct: float) -> Float[np.ndarray, "*n 4"]:
-    """Divides by the colour of the light that the camera believes in; NIR stays."""
-    white = light_colour(cct)
-    white[3] = 1.0
-    return colour / white
-
-
 def lab(rgb: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
     """Turns linear sRGB into CIELAB (L*, a*, b*), white point D65."""
     to_xyz = np.linalg.inv(XYZ_TO_RGB)

@@ -12,13 +12,10 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pcfh.data.casia import LANDMARKS_FILE
-from pcfh.data.records import Modality, Record
-from pcfh.errors import UserError
+from pcfh.data.records import Modality
 from pcfh.files import atomic_path, write_atomically
-from pcfh.landmarks.given import COORDINATES, landmark_key, read_landmarks
+from pcfh.landmarks.given import COORDINATES
 from pcfh.spectral.facemodel import SOURCE
 from pcfh.spectral.recipes import Recipe, training_people
 
@@ -129,35 +126,6 @@ def _paths(captures: list[dict[str, Any]]) -> _Paths:
         departures[capture["path"]] = float(capture["parameters"]["departure"])
     gallery = min(by_modality["VIS"], key=lambda path: (departures[path], path))
     return _Paths(nir=tuple(by_modality["NIR"]), vis=tuple(by_modality["VIS"]), gallery=gallery)
-
-
-def read_captures(home: Path) -> tuple[Record, ...]:
-    """Reads all captures of a rendered database, also of one without lists.
-
-    Raises:
-        UserError: this is no such database, or a table is damaged.
-    """
-    path = home / PARAMETERS
-    if not path.is_file():
-        raise UserError(f"{home}: has no {PARAMETERS}; give the folder NIR-VIS-2.0 that pcfh render wrote")
-    landmarks = read_landmarks(home / LANDMARKS_FILE)
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or not {"path", "subject", "modality", "session"} <= rows[0].keys():
-        raise UserError(f"{path}: expected columns path, subject, session, modality; render it again")
-    return tuple(_record(row, landmarks) for row in rows)
-
-
-def _record(row: Mapping[str, str], landmarks: Mapping[str, np.ndarray]) -> Record:
-    """The capture of one row of the table."""
-    points = landmarks.get(landmark_key(row["path"]))
-    return Record(
-        subject=row["subject"],
-        modality="NIR" if row["modality"] == "NIR" else "VIS",
-        path=row["path"],
-        session=row["session"],
-        landmarks=None if points is None else tuple((float(x), float(y)) for x, y in points),
-    )
 
 
 def write_readme(home: Path, recipe: Recipe) -> None:

@@ -72,7 +72,8 @@ def test_own_lists_are_refused_where_the_database_brings_its_own(lamphq):
 
 
 def test_an_unknown_layout_is_refused(oulu):
-    with pytest.raises(UserError, match="no layout 'hfb'; known: casia, lamp-hq, oulu, tufts, captures, buaa"):
+    known = "casia, lamp-hq, oulu, tufts, captures, buaa"
+    with pytest.raises(UserError, match=f"no layout 'hfb'; known: {known}"):
         open_database(oulu, "hfb")
 
 

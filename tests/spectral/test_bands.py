@@ -16,7 +16,6 @@ from pcfh.spectral.bands import (
     observer,
     sensors,
     vis_light,
-    white_balanced,
 )
 
 
@@ -78,14 +77,6 @@ def test_lamps_are_orange_and_the_sky_is_blue():
     lamp, sky = light_colour(2800.0), light_colour(9000.0)
     assert lamp[0] > 1 > lamp[2]
     assert sky[0] < 1 < sky[2]
-
-
-def test_light_that_the_camera_is_balanced_for_becomes_white():
-    assert white_balanced(light_colour(3200.0), 3200.0)[:3] == pytest.approx(np.ones(3))
-
-
-def test_white_balance_leaves_nir_alone():
-    assert white_balanced(np.array([0.2, 0.2, 0.2, 0.7]), 3200.0)[3] == 0.7
 
 
 def test_lab_of_srgb_red_is_the_published_one():

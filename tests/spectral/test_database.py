@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 
 from pcfh.data.casia import read_casia
+from pcfh.data.databases import open_database
 from pcfh.data.images import read_image
 from pcfh.data.records import subjects
 from pcfh.errors import UserError
 from pcfh.spectral.checksums import changes_since, whole_sum
 from pcfh.spectral.database import HOME, render_database
-from pcfh.spectral.layout import read_captures
 from pcfh.spectral.recipes import RECIPES, Recipe, recipe_of, sittings, training_people
 
 sys.path.insert(0, str(Path(__file__).parent))  # processes import what they run by its name
@@ -132,12 +132,6 @@ def test_the_table_of_people_tells_their_sessions(rendered, database):
     assert {len(sessions) for sessions in told.values()} == {1, 2}
 
 
-def test_captures_are_read_without_lists_too(rendered, database):
-    records = read_captures(rendered.home)
-    assert len(records) == 50
-    assert set(records) >= set(database.records)
-
-
 def test_pictures_say_that_they_are_synthetic(database):
     with Image.open(database.root / database.records[0].path) as opened:
         assert b"Synthetic face" in opened.info["comment"]
@@ -214,7 +208,10 @@ def test_a_second_process_is_kept_out(tmp_path):
 
 def test_a_database_without_near_infrared_needs_no_lists(tmp_path):
     rendered = render_database(studio(), tmp_path, Recipe(identities=2, seed=0, nir=0, vis=3, folds=0))
-    assert {record.modality for record in read_captures(rendered.home)} == {"VIS"}
+    records = open_database(tmp_path).protocol("all").train
+    assert {record.modality for record in records} == {"VIS"}
+    assert all(record.landmarks for record in records)
+    assert len(records) == rendered.captures
     assert not (rendered.home / "protocols").exists()
 
 
