@@ -90,7 +90,7 @@ def test_people_of_the_probes_who_are_not_enrolled_are_named():
 
 @pytest.mark.parametrize("known", [WHOLE, PROTOCOLS, SOURCES])
 def test_every_layout_has_its_numbers_and_their_source(known):
-    assert set(known) == set(LAYOUTS)
+    assert set(known) == set(LAYOUTS) - {"captures"}  # of any number
 
 
 def test_the_probes_of_the_ten_folds_of_casia_add_up_to_what_the_lists_hold():
