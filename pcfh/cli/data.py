@@ -62,7 +62,8 @@ def inspect(
         differences.append(f"lists of protocols are absent: {', '.join(absent)}")
     print(f"{LAYOUTS[name].title} in {found.root}\n")
     print(_table(rows))
-    print(f"\nExpected numbers: {SOURCES[name]}.")
+    if name in SOURCES:
+        print(f"\nExpected numbers: {SOURCES[name]}.")
     _print_section("Not as expected:", differences)
     _print_section("Notes:", (*found.notes, *unenrolled(found)))
     return 1 if differences else 0
