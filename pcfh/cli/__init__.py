@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from cyclopts import CycloptsError
 
-from pcfh.cli import data, method, recognition, render
+from pcfh.cli import data, evaluate, method, recognition, render
 from pcfh.cli.app import app
 from pcfh.errors import UserError
 
-__all__ = ["app", "data", "main", "method", "recognition", "render"]
+__all__ = ["app", "data", "evaluate", "main", "method", "recognition", "render"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,0 +1,256 @@
+"""From a prepared database, a recogniser and perhaps generators to the rows of the paper's tables.
+
+Each probe is compared with the gallery as it is, by the VIS image generated of it, by the average of both
+scores, and by the true VIS image where the database is a rendered one (see ``results``). The recogniser is
+one and the same, not tuned to generated images. Gallery and NIR images are cut out of the prepared crops that
+suit the recogniser, generated and true ones out of crops of the generator's size.
+
+Axis letters: d features, n and m crops, s and t side of a crop.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from typing import TypeVar
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from pcfh import __version__
+from pcfh.data.images import read_image
+from pcfh.data.prepared import MANIFEST, crops_folder
+from pcfh.data.records import Protocol, Record
+from pcfh.files import sha256_of
+from pcfh.hallucinate import Hallucinator
+from pcfh.landmarks.base import LandmarkBackend
+from pcfh.metrics.recognition import ScoreMatrix
+from pcfh.recognition.alignment import realign
+from pcfh.recognition.features import extract, recognizer_crops
+from pcfh.recognition.folds import fold_figures, impostor_count, measurable, outcomes_of, worst_mistakes
+from pcfh.recognition.generated import truth_crops
+from pcfh.recognition.groups import Outcomes, group_rows, joined
+from pcfh.recognition.material import (
+    EvaluationJob,
+    Material,
+    different,
+    group_labels,
+    model_of,
+    notes_on,
+    require_fair,
+)
+from pcfh.recognition.quality import Face, measure_faces
+from pcfh.recognition.recognizer import Recognizer
+from pcfh.recognition.results import Fold, Mistake, QualityRow, Results
+from pcfh.recognition.scores import cosine_scores, fused_scores
+
+_GROUP_FARS = (0.001, 0.01)  # the first that every fold can measure
+_MOST_MISTAKES, _MOST_FACES = 12, 1000
+
+Progress = Callable[[str, int, int], None]
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureTable:
+    """Features of crops by their paths; n crops, d features."""
+
+    place: Mapping[str, int]
+    features: Float32[np.ndarray, "n d"]
+
+    def of(self, records: Iterable[Record]) -> Float32[np.ndarray, "m d"]:
+        """Features of some of them, in their order."""
+        return self.features[[self.place[record.path] for record in records]]
+
+
+def evaluate(
+    job: EvaluationJob,
+    recognizer: Recognizer,
+    generators: Mapping[str, Hallucinator] | None = None,
+    *,
+    backend: LandmarkBackend | None = None,
+    on_progress: Progress = lambda stage, done, total: None,
+) -> Results:
+    """Evaluates a recogniser, and generators with it.
+
+    Args:
+        job: what to evaluate on.
+        recognizer: one for all methods.
+        generators: from files, by protocol; or none.
+        backend: finds landmarks in the images, for the figures of pose; None leaves them out.
+        on_progress: called with what is being done, how many of it are done and of how many.
+
+    Raises:
+        UserError: data, protocol, recogniser, generators or groups do not fit.
+    """
+    material = Material(job, generators or {}, recognizer.alignment)
+    require_fair(material)
+    labels = group_labels(job, material.home)
+    tables = feature_tables(material, recognizer, on_progress)
+    far = next(
+        (f for f in _GROUP_FARS if all(measurable(f, impostor_count(x)) for x in material.folds)), None
+    )
+    folds, outcomes, mistakes = _all_folds(material, tables, far, on_progress)
+    groups = group_rows(outcomes, labels, job.draws, thresholded=far is not None) if labels else ()
+    return Results(
+        version=__version__,
+        database=material.manifest.layout,
+        manifest=sha256_of(job.prepared / MANIFEST),
+        recognizer=recognizer.name,
+        recognizer_key=recognizer.key,
+        generators={name: model_of(generator) for name, generator in material.generators.items()},
+        size=material.size,
+        rendered=material.truth is not None,
+        resamples=job.resamples,
+        seed=job.seed,
+        folds=folds,
+        group_far=far,
+        groups=groups,
+        quality=_quality(material, backend, on_progress),
+        mistakes=mistakes,
+        notes=notes_on(material),
+    )
+
+
+def feature_tables(
+    material: Material, recognizer: Recognizer, on_progress: Progress
+) -> dict[str, FeatureTable]:
+    """Features of all crops: "gallery", "original", "truth" if there is one, and "generated-<model>"."""
+    probes = different(fold.probe for fold in material.folds)
+    gallery = different(fold.gallery for fold in material.folds)
+    root = crops_folder(material.job.prepared, material.size)
+    stages: dict[str, tuple[Sequence[Record], Iterator[UInt8[np.ndarray, "s s 3"]]]] = {
+        "gallery": (gallery, recognizer_crops(root, gallery, material.alignment)),
+        "original": (probes, recognizer_crops(root, probes, material.alignment)),
+    }
+    for generator, own in material.by_generator():
+        crops = material.generated(generator, own)
+        stages[f"generated-{model_of(generator)}"] = (own, _realigned(material, own, crops))
+    if material.truth is not None:
+        records = material.resized(probes)
+        crops = truth_crops(material.truth, records, material.sources, material.generated_size)
+        stages["truth"] = (probes, _realigned(material, probes, crops))
+    return {
+        name: _table(
+            material.job, recognizer, records, _told(crops, name.partition("-")[0], len(records), on_progress)
+        )
+        for name, (records, crops) in stages.items()
+    }
+
+
+def method_matrices(
+    fold: Protocol, tables: Mapping[str, FeatureTable], generated: str | None
+) -> dict[str, ScoreMatrix]:
+    """Scores of each method on a fold.
+
+    Args:
+        fold: the protocol.
+        tables: see ``feature_tables``.
+        generated: name of the table of generated probes; None without a generator.
+
+    Raises:
+        UserError: features are not of norm one, e.g. NaN.
+    """
+    gallery = tables["gallery"].of(fold.gallery)
+    scores = {"original": cosine_scores(tables["original"].of(fold.probe), gallery)}
+    if generated is not None:
+        scores["generated"] = cosine_scores(tables[generated].of(fold.probe), gallery)
+        scores["fusion"] = fused_scores(scores["original"], scores["generated"])
+    if "truth" in tables:
+        scores["truth"] = cosine_scores(tables["truth"].of(fold.probe), gallery)
+    probes, enrolled = (np.array([r.subject for r in part]) for part in (fold.probe, fold.gallery))
+    return {name: ScoreMatrix(scores=s, probes=probes, gallery=enrolled) for name, s in scores.items()}
+
+
+def _all_folds(
+    material: Material, tables: Mapping[str, FeatureTable], far: float | None, on_progress: Progress
+) -> tuple[tuple[Fold, ...], dict[str, Outcomes], tuple[Mistake, ...]]:
+    """Figures of each fold, outcomes of each method over all, and the worst mistakes of any."""
+    folds, outcomes, mistakes = [], dict[str, list[Outcomes]](), list[Mistake]()
+    for number, protocol in enumerate(material.folds):
+        on_progress("figures", number, len(material.folds))
+        generator = material.generators.get(protocol.name)
+        generated = None if generator is None else f"generated-{model_of(generator)}"
+        matrices = method_matrices(protocol, tables, generated)
+        folds.append(fold_figures(protocol.name, matrices, material.job.draws))
+        keys = [material.sources[record.path].path for record in protocol.probe]
+        for method, matrix in matrices.items():
+            outcomes.setdefault(method, []).append(outcomes_of(matrix, protocol.probe, keys, far))
+        shown = "original" if generator is None else "fusion"
+        mistakes += worst_mistakes(shown, matrices[shown], protocol, most=_MOST_MISTAKES)
+    on_progress("figures", len(material.folds), len(material.folds))
+    return tuple(folds), {name: joined(parts) for name, parts in outcomes.items()}, _worst(mistakes)
+
+
+def _worst(mistakes: Iterable[Mistake]) -> tuple[Mistake, ...]:
+    """The worst of several folds, each probe once."""
+    falling = sorted(mistakes, key=lambda mistake: mistake.right_score - mistake.wrong_score)
+    once: dict[str, Mistake] = {}
+    for mistake in falling:
+        once.setdefault(mistake.probe, mistake)
+    return tuple(once.values())[:_MOST_MISTAKES]
+
+
+def _quality(
+    material: Material, backend: LandmarkBackend | None, on_progress: Progress
+) -> tuple[QualityRow, ...]:
+    """Quality of the images, of at most a thousand probes, where there is something to compare."""
+    if material.truth is None and not (backend and material.generators):
+        return ()
+    everyone = different(fold.probe for fold in material.folds)
+    whole: list[tuple[Hallucinator | None, tuple[Record, ...]]] = [*material.by_generator()]
+    whole = whole or [(None, everyone)]
+    groups = [(generator, _thinned(probes, _MOST_FACES // len(whole))) for generator, probes in whole]
+    faces = (face for generator, probes in groups for face in _faces(material, generator, probes))
+    total = sum(len(probes) for _, probes in groups)
+    return measure_faces(
+        _told(faces, "image quality", total, on_progress), material.job.draws, backend=backend
+    )
+
+
+def _faces(material: Material, generator: Hallucinator | None, probes: Sequence[Record]) -> Iterator[Face]:
+    """The images of some probes, one after the other."""
+    size, records = material.generated_size, material.resized(probes)
+    root = crops_folder(material.job.prepared, size)
+    made = repeat(None) if generator is None else material.generated(generator, probes)
+    home = material.truth
+    true = repeat(None) if home is None else truth_crops(home, records, material.sources, size)
+    for record, generated, truth in zip(records, made, true, strict=False):
+        yield Face(
+            person=record.subject,
+            landmarks=np.array(record.landmarks),
+            nir=read_image(root / record.path),
+            generated=generated,
+            truth=truth,
+        )
+
+
+def _thinned(probes: Sequence[Record], most: int) -> tuple[Record, ...]:
+    """At most some of the probes, evenly spaced."""
+    count = min(most, len(probes))
+    return tuple(probes[i * len(probes) // count] for i in range(count))
+
+
+def _realigned(
+    material: Material, probes: Sequence[Record], crops: Iterable[UInt8[np.ndarray, "s s 3"]]
+) -> Iterator[UInt8[np.ndarray, "t t 3"]]:
+    """Crops of the generator's size as the recogniser wants them."""
+    for record, crop in zip(material.resized(probes), crops, strict=True):
+        yield realign(crop[None], np.array(record.landmarks)[None], material.alignment)[0]
+
+
+def _table(
+    job: EvaluationJob,
+    recognizer: Recognizer,
+    records: Sequence[Record],
+    crops: Iterator[UInt8[np.ndarray, "s s 3"]],
+) -> FeatureTable:
+    features = extract(recognizer, crops, cache=job.cache / "features", batch=job.batch)
+    return FeatureTable(place={record.path: i for i, record in enumerate(records)}, features=features)
+
+
+def _told(items: Iterable[Item], stage: str, total: int, on_progress: Progress) -> Iterator[Item]:
+    """Yields the items and tells of each that it is done with."""
+    for number, item in enumerate(items):
+        on_progress(stage, number, total)
+        yield item
+    on_progress(stage, total, total)

@@ -1,0 +1,107 @@
+"""Generated and true VIS crops of NIR probes.
+
+Generated crops are kept on disk by content, as features are:
+
+    <cache>/generated/<SHA-256 of the model>/<SHA-256 of the crop and its landmarks>.png
+
+The files say in their metadata that they are synthetic. A damaged one is made again. Files are only ever
+added, so several processes can share a cache.
+
+True ones are those that lie beside a rendered database, aligned by the landmarks of the NIR capture as its
+crop was, so the two lie on each other.
+
+Axis letters: s side of a crop.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from pcfh.data.images import read_image, write_png
+from pcfh.data.records import Record
+from pcfh.errors import UserError
+from pcfh.geometry.align import align_image, crop_of, similarity
+from pcfh.hallucinate import Hallucinator
+
+TRUTH = "truth"
+MODEL = "model"  # what ``Hallucinator.from_file`` calls the SHA-256 of its file
+_FOLDER = "generated"
+
+
+def generated_crops(
+    hallucinator: Hallucinator, root: Path, records: Iterable[Record], *, cache: Path, batch: int = 8
+) -> Iterator[UInt8[np.ndarray, "s s 3"]]:
+    """Yields the VIS crops that a generator makes of NIR ones, in their order; few are held at a time.
+
+    Args:
+        hallucinator: from a file.
+        root: folder of the NIR crops, of the generator's size.
+        records: with landmarks in pixels of the crops.
+        cache: folder of the cache; made if need be.
+        batch: crops generated at once.
+
+    Raises:
+        UserError: a crop cannot be read.
+    """
+    rest = iter(records)
+    while some := list(islice(rest, batch)):
+        yield from _some(hallucinator, root, some, cache / _FOLDER / str(hallucinator.about[MODEL]))
+
+
+def truth_crops(
+    home: Path, records: Iterable[Record], sources: Mapping[str, Record], size: int
+) -> Iterator[UInt8[np.ndarray, "s s 3"]]:
+    """Yields the true VIS crops of NIR probes.
+
+    Args:
+        home: root of the rendered database.
+        records: of crops.
+        sources: the captures they were cut out of, by the crops' paths.
+        size: side of the crops.
+
+    Raises:
+        UserError: a probe has no true image, or it cannot be read.
+    """
+    for record in records:
+        source = sources[record.path]
+        path = home / TRUTH / source.path
+        if not path.is_file():
+            raise UserError(
+                f"{path}: the true VIS image of a probe is absent; give --database the very database that "
+                "was prepared, whole"
+            )
+        yield align_image(read_image(path), similarity(np.array(source.landmarks), crop_of(size)), size)
+
+
+def _some(
+    hallucinator: Hallucinator, root: Path, records: Sequence[Record], folder: Path
+) -> list[UInt8[np.ndarray, "s s 3"]]:
+    """Generated crops of a batch, looked up or made."""
+    crops = [read_image(root / record.path) for record in records]
+    points = [np.array(record.landmarks) for record in records]
+    paths = [folder / f"{_digest(crop, p)}.png" for crop, p in zip(crops, points, strict=True)]
+    known = {path: image for path in paths if (image := _kept(path)) is not None}
+    new = [i for i, path in enumerate(paths) if path not in known]
+    if new:
+        made = hallucinator.crops(np.stack([crops[i] for i in new]), np.stack([points[i] for i in new]))
+        for i, image in zip(new, made, strict=True):
+            write_png(paths[i], image, hallucinator.marks())
+            known[paths[i]] = image
+    return [known[path] for path in paths]
+
+
+def _digest(crop: UInt8[np.ndarray, "s s 3"], landmarks: np.ndarray) -> str:
+    """SHA-256 of all that a generated crop depends on beside the model."""
+    return hashlib.sha256(b"%d " % len(crop) + crop.tobytes() + landmarks.tobytes()).hexdigest()
+
+
+def _kept(path: Path) -> UInt8[np.ndarray, "s s 3"] | None:
+    """A crop of the cache; None where it is absent or damaged."""
+    try:
+        return read_image(path) if path.is_file() else None
+    except UserError:
+        return None
