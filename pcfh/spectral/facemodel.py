@@ -222,7 +222,7 @@ def _stamp(paths: tuple[Path, ...]) -> str:
 def _unpacked(path: Path) -> dict[str, np.ndarray] | None:
     """The arrays of a packed copy, or None where it is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {key: archive[key] for key in ("mean", "shapes", "triangles", "uv")}
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None

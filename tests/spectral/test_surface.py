@@ -69,7 +69,7 @@ def test_a_mole_darkens_its_place_only(face_model, atlas, paint):
     near = np.linalg.norm(atlas.place - face_model.mean[vertex], axis=1) < 0.15
     far = np.linalg.norm(atlas.place - face_model.mean[vertex], axis=1) > 1
     assert change[near].max() < 0
-    assert np.abs(change[far]).max() < 1e-6
+    assert np.abs(change[far]).max() < 1e-4  # its soft edge ends nowhere
 
 
 def test_albedo_stays_a_reflectance(paint):
