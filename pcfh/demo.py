@@ -31,17 +31,17 @@ from pcfh.data.images import read_image, write_png
 from pcfh.data.prepare import PrepareOptions, prepare
 from pcfh.data.prepared import crop_landmarks, crops_folder, read_manifest
 from pcfh.data.records import Record
+from pcfh.data.rendered import HOME, TRUTH, truth_crop
 from pcfh.errors import UserError
 from pcfh.files import write_atomically
-from pcfh.geometry.align import align_image, crop_of, similarity
 from pcfh.hallucinate import Hallucinator
 from pcfh.metrics.images import face_mask, mean_absolute_error
 from pcfh.training.loop import GENERATOR, Hooks, Job, train
 from pcfh.training.runtime import start_runtime
 
 MARK, SHEET = "demo.json", "sheet.png"
-PREPARED, RUN, TRUTH = "prepared", "run", "truth"
-SAMPLE = Path(__file__).parents[1] / "samples" / "NIR-VIS-2.0"  # of a clone of the repository
+PREPARED, RUN = "prepared", "run"
+SAMPLE = Path(__file__).parents[1] / "samples" / HOME  # of a clone of the repository
 _PROTOCOL = "1"
 _FORMAT = {"format": "pcfh-demo"}  # how the mark begins
 _TITLES = ("NIR", "generated", "true VIS")
@@ -148,12 +148,10 @@ def _probes(faces: Path, out: Path, size: int) -> list[_Probe]:
 def _probe(faces: Path, record: Record, crop: Path, size: int) -> _Probe:
     """One of them; the truth is aligned by the landmarks of the NIR capture."""
     assert record.landmarks is not None
-    matrix = similarity(np.array(record.landmarks), crop_of(size))
-    truth = read_image(faces / TRUTH / record.path)
     return _Probe(
         subject=record.subject,
         nir=read_image(crop),
-        truth=align_image(truth, matrix, size),
+        truth=truth_crop(faces, record, size),
         landmarks=crop_landmarks(record.landmarks, size),
     )
 

@@ -4,12 +4,16 @@ A file is written under a temporary name in its own folder, brought to the disk 
 in between leaves the old file as it was, and at most a temporary one: ``remove_leftovers`` finds those.
 """
 
+import fcntl
 import hashlib
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
+
+from pcfh.errors import UserError
 
 _MARK = ".part"
 
@@ -41,6 +45,24 @@ def remove_leftovers(folder: Path) -> None:
     """Deletes the temporary files that killed processes left anywhere below a folder."""
     for leftover in folder.rglob(f".*{_MARK}"):
         leftover.unlink()
+
+
+def lock(file: IO[Any], busy: str) -> None:
+    """Keeps other processes out of an open file until this one closes it or ends, however it ends.
+
+    Args:
+        file: which stands for what must not be written twice at once.
+        busy: the message where another process holds it.
+
+    Raises:
+        UserError: another process holds it.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UserError(busy) from error
+    except OSError:
+        return  # some network file systems have no locks; there, the user takes care
 
 
 def sha256_of(path: Path) -> str:

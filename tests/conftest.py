@@ -1,9 +1,10 @@
-"""One drawn database for all tests that need faces; one thread, since several tests run side by side."""
+"""What tests share: a drawn database, and commands run in this process; one thread for all."""
 
 import pytest
 import torch
 from drawn import draw_database
 
+from pcfh.cli import main
 from pcfh.data.casia import read_casia
 from pcfh.data.prepare import PrepareOptions, prepare
 from pcfh.errors import UserError
@@ -39,3 +40,16 @@ def blaze():
         return Blaze()
     except UserError as error:
         pytest.skip(f"the blaze backend needs its extra and its two model files: {error}")
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs a command in this process; gives exit code, standard output and standard error."""
+
+    def call(*arguments) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            main([str(argument) for argument in arguments])
+        return (int(caught.value.code or 0), *capsys.readouterr())
+
+    return call

@@ -23,19 +23,6 @@ from pcfh.training.loop import Job
 
 
 @pytest.fixture
-def run(capsys):
-    """Runs a command in this process; gives exit code, standard output and standard error."""
-
-    def call(*arguments) -> tuple[int, str, str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            main([str(argument) for argument in arguments])
-        return (int(caught.value.code or 0), *capsys.readouterr())
-
-    return call
-
-
-@pytest.fixture
 def job(monkeypatch) -> list[Job]:
     """Catches the jobs of ``pcfh train`` instead of training."""
     jobs: list[Job] = []

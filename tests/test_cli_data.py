@@ -4,24 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pcfh.cli import main
 from pcfh.data.prepared import open_prepared, read_manifest
 from pcfh.landmarks.given import read_landmarks, write_landmarks
 
 EXPRESSIONS = ("Anger", "Disgust", "Fear", "Happiness", "Sadness", "Surprise")
-
-
-@pytest.fixture
-def run(capsys):
-    """Runs a command in this process; gives exit code, standard output and standard error."""
-
-    def call(*arguments) -> tuple[int, str, str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            main([str(argument) for argument in arguments])
-        return (int(caught.value.code or 0), *capsys.readouterr())
-
-    return call
 
 
 @pytest.fixture(scope="module")

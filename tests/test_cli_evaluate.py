@@ -3,24 +3,10 @@
 import pytest
 from blocks import hallucinator
 
-from pcfh.cli import main
 from pcfh.models.lightcnn import build_lightcnn
 from pcfh.recognition.checkpoint import save_recognizer
 from pcfh.recognition.results import read_results
 from pcfh.training.checkpoint import save_generator
-
-
-@pytest.fixture
-def run(capsys):
-    """Runs a command in this process; gives exit code, standard output and standard error."""
-
-    def call(*arguments) -> tuple[int, str, str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            main([str(argument) for argument in arguments])
-        return (int(caught.value.code or 0), *capsys.readouterr())
-
-    return call
 
 
 @pytest.fixture(scope="module")

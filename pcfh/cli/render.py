@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from pcfh.cli.app import app, progress_bar
+from pcfh.data.rendered import HOME
 from pcfh.errors import UserError
 from pcfh.landmarks import cache_folder
 from pcfh.spectral.checksums import changes_since, whole_sum
-from pcfh.spectral.database import HOME, render_database
+from pcfh.spectral.database import render_database
 from pcfh.spectral.recipes import RECIPES, Recipe, recipe_of, sittings
 from pcfh.spectral.studio import open_studio
 

@@ -4,7 +4,6 @@ The first line says which preparation this is. Lines are only ever appended; a l
 what a killed process left, and is cut off.
 """
 
-import fcntl
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import Any
 
 from pcfh.data.capture import Outcome
 from pcfh.errors import UserError
+from pcfh.files import lock
 
 
 class Journal:
@@ -46,7 +46,7 @@ def open_journal(path: Path, header: Mapping[str, Any]) -> Iterator[Journal]:
     """
     path.touch()
     with path.open("rb+") as file:
-        _lock(file, path)
+        lock(file, f"{path.parent}: is being prepared by another process; wait for it or end it")
         whole, _, _ = file.read().rpartition(b"\n")
         lines = whole.splitlines()
         if len(lines) > 1:
@@ -59,18 +59,6 @@ def open_journal(path: Path, header: Mapping[str, Any]) -> Iterator[Journal]:
             _write_line(file, header)
         outcomes = (_outcome(path, number, line) for number, line in enumerate(lines[1:], start=2))
         yield Journal(file, {outcome.path: outcome for outcome in outcomes})
-
-
-def _lock(file: BufferedRandom, path: Path) -> None:
-    """Keeps a second process out until this one ends, however it ends."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise UserError(
-            f"{path.parent}: is being prepared by another process; wait for it or end it"
-        ) from error
-    except OSError:
-        return  # some network file systems have no locks; there, the user takes care
 
 
 def _write_line(file: BufferedRandom, content: Mapping[str, Any]) -> None:
@@ -91,11 +79,16 @@ def _require_same(path: Path, found: Mapping[str, Any], expected: Mapping[str, A
     """Refuses the journal of another preparation."""
     if found == expected:
         return
-    keys = [key for key in expected if found.get(key) != expected[key]]
-    differing = ", ".join(f"{key} was {found.get(key)!r} and is {expected[key]!r}" for key in keys)
     raise UserError(
-        f"{path.parent}: holds another preparation ({differing}); repeat its options, or choose a new folder"
+        f"{path.parent}: holds another preparation ({changes(found, expected)}); repeat its options, or "
+        "choose a new folder"
     )
+
+
+def changes(found: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
+    """What differs between two headers, for a message; empty where nothing that is expected does."""
+    keys = [key for key in expected if found.get(key) != expected[key]]
+    return ", ".join(f"{key} was {found.get(key)!r} and is {expected[key]!r}" for key in keys)
 
 
 def _outcome(path: Path, number: int, line: bytes) -> Outcome:

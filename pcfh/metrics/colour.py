@@ -23,7 +23,11 @@ def srgb_to_lab(image: Float[np.ndarray, "*shape 3"]) -> Float[np.ndarray, "*sha
     """Turns sRGB into CIELAB under D65, in double precision."""
     image = image.astype(np.float64)
     linear = np.where(image <= 0.04045, image / 12.92, ((image + 0.055) / 1.055) ** 2.4)
-    xyz = linear @ _XYZ_OF_RGB.T / _WHITE
+    return xyz_to_lab(linear @ _XYZ_OF_RGB.T / _WHITE)
+
+
+def xyz_to_lab(xyz: Float[np.ndarray, "*shape 3"]) -> Float[np.ndarray, "*shape 3"]:
+    """Turns XYZ, each divided by the white's, into CIELAB."""
     x, y, z = np.moveaxis(np.where(xyz > _KNEE**3, np.cbrt(xyz), xyz / (3 * _KNEE**2) + 4 / 29), -1, 0)
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], -1)
 

@@ -15,8 +15,9 @@ from safetensors.torch import save
 
 from pcfh import __version__
 from pcfh.errors import UserError
-from pcfh.files import atomic_path, write_atomically
+from pcfh.files import write_atomically
 from pcfh.models.lightcnn import LightCNN
+from pcfh.training.checkpoint import restore, save_checkpoint
 
 _FORMAT = "pcfh-recognizer-run-1"
 _WEIGHTS_FORMAT = "pcfh-recognizer-1"
@@ -47,17 +48,7 @@ def save_state(path: Path, state: RecognizerState, identity: Mapping[str, Any]) 
         state: what to keep.
         identity: what must be the same when the run goes on: recipe and data; plain data.
     """
-    content = {
-        "format": _FORMAT,
-        "identity": json.dumps(identity),
-        "step": state.step,
-        "model": state.model.state_dict(),
-        "average": state.average.state_dict(),
-        "optimizer": state.optimizer.state_dict(),
-        "rng": torch.get_rng_state(),
-    }
-    with atomic_path(path) as temporary:
-        torch.save(content, temporary)
+    save_checkpoint(path, state, identity, mark=_FORMAT)
 
 
 def load_state(path: Path, state: RecognizerState, identity: Mapping[str, Any]) -> None:
@@ -72,25 +63,7 @@ def load_state(path: Path, state: RecognizerState, identity: Mapping[str, Any]) 
         raise UserError(f"{path}: damaged, or not a checkpoint; start in a new run folder") from error
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise UserError(f"{path}: not a checkpoint of a recogniser's training; start in a new run folder")
-    kept, wanted = json.loads(content["identity"]), json.loads(json.dumps(identity))
-    different = [
-        f"{name}: the run has {kept[group].get(name)!r}, now {wanted[group][name]!r}"
-        for group in wanted
-        for name in wanted[group]
-        if kept[group].get(name) != wanted[group][name]
-    ]
-    if different:
-        raise UserError(
-            f"{path} belongs to another run:\n  "
-            + "\n  ".join(different)
-            + "\nstart in a new run folder, or "
-            "give the settings of that run to go on with it"
-        )
-    state.model.load_state_dict(content["model"])
-    state.average.load_state_dict(content["average"])
-    state.optimizer.load_state_dict(content["optimizer"])
-    state.step = content["step"]
-    torch.set_rng_state(content["rng"])
+    restore(path, content, state, identity)
 
 
 def save_recognizer(path: Path, network: LightCNN, about: Mapping[str, Any]) -> None:

@@ -24,10 +24,8 @@ from pcfh.files import sha256_of
 from pcfh.hallucinate import Hallucinator
 from pcfh.landmarks.base import LandmarkBackend
 from pcfh.metrics.recognition import ScoreMatrix
-from pcfh.recognition.alignment import realign
-from pcfh.recognition.features import extract, recognizer_crops
+from pcfh.recognition.features import extract, realigned, recognizer_crops
 from pcfh.recognition.folds import fold_figures, impostor_count, measurable, outcomes_of, worst_mistakes
-from pcfh.recognition.generated import truth_crops
 from pcfh.recognition.groups import Outcomes, group_rows, joined
 from pcfh.recognition.material import (
     EvaluationJob,
@@ -124,11 +122,13 @@ def feature_tables(
     }
     for generator, own in material.by_generator():
         crops = material.generated(generator, own)
-        stages[f"generated-{model_of(generator)}"] = (own, _realigned(material, own, crops))
+        stages[f"generated-{model_of(generator)}"] = (
+            own,
+            realigned(crops, material.resized(own), material.alignment),
+        )
     if material.truth is not None:
-        records = material.resized(probes)
-        crops = truth_crops(material.truth, records, material.sources, material.generated_size)
-        stages["truth"] = (probes, _realigned(material, probes, crops))
+        crops = material.true_crops(probes)
+        stages["truth"] = (probes, realigned(crops, material.resized(probes), material.alignment))
     return {
         name: _table(
             material.job, recognizer, records, _told(crops, name.partition("-")[0], len(records), on_progress)
@@ -212,8 +212,7 @@ def _faces(material: Material, generator: Hallucinator | None, probes: Sequence[
     size, records = material.generated_size, material.resized(probes)
     root = crops_folder(material.job.prepared, size)
     made = repeat(None) if generator is None else material.generated(generator, probes)
-    home = material.truth
-    true = repeat(None) if home is None else truth_crops(home, records, material.sources, size)
+    true = repeat(None) if material.truth is None else material.true_crops(probes)
     for record, generated, truth in zip(records, made, true, strict=False):
         yield Face(
             person=record.subject,
@@ -228,14 +227,6 @@ def _thinned(probes: Sequence[Record], most: int) -> tuple[Record, ...]:
     """At most some of the probes, evenly spaced."""
     count = min(most, len(probes))
     return tuple(probes[i * len(probes) // count] for i in range(count))
-
-
-def _realigned(
-    material: Material, probes: Sequence[Record], crops: Iterable[UInt8[np.ndarray, "s s 3"]]
-) -> Iterator[UInt8[np.ndarray, "t t 3"]]:
-    """Crops of the generator's size as the recogniser wants them."""
-    for record, crop in zip(material.resized(probes), crops, strict=True):
-        yield realign(crop[None], np.array(record.landmarks)[None], material.alignment)[0]
 
 
 def _table(

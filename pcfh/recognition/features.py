@@ -6,13 +6,14 @@ The folder's name is a digest of the recogniser's key, a file's name the digest 
 or changed therefore shows, is deleted, and is computed again. Files are only ever added, so several processes
 can share a cache.
 
-Axis letters: d features, k crops of one file, n crops, s side of a crop.
+Axis letters: d features, k crops of one file, n crops, s side of a crop, t of the recogniser's.
 """
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -27,6 +28,8 @@ from pcfh.recognition.alignment import Alignment, realign
 from pcfh.recognition.recognizer import Recognizer
 
 PART = 1024  # crops of one file
+
+Item = TypeVar("Item")
 
 
 class FeatureCache:
@@ -82,7 +85,7 @@ def extract(
     """
     kept = FeatureCache(cache, recognizer.key) if cache is not None else None
     rows = []
-    for part in _stretches(crops, PART):
+    for part in stretches(crops, PART):
         rows.append(_part_features(recognizer, part, kept, batch))
         on_done(len(part))
     if not rows:
@@ -100,8 +103,21 @@ def recognizer_crops(
         records: with landmarks in pixels of the crops, as ``open_prepared`` gives them.
         alignment: of the recogniser.
     """
-    for record in records:
-        crop = read_image(root / record.path)
+    records = list(records)
+    return realigned((read_image(root / record.path) for record in records), records, alignment)
+
+
+def realigned(
+    crops: Iterable[UInt8[np.ndarray, "s s 3"]], records: Iterable[Record], alignment: Alignment
+) -> Iterator[UInt8[np.ndarray, "t t 3"]]:
+    """Cuts crops one by one as a recogniser wants them.
+
+    Args:
+        crops: aligned, of one size.
+        records: of the crops, with landmarks in their pixels.
+        alignment: of the recogniser.
+    """
+    for crop, record in zip(crops, records, strict=True):
         yield realign(crop[None], np.array(record.landmarks)[None], alignment)[0]
 
 
@@ -126,11 +142,9 @@ def _part_features(
     return np.stack([cache[d] for d in digests])
 
 
-def _stretches(
-    crops: Iterable[UInt8[np.ndarray, "s s 3"]], length: int
-) -> Iterator[list[UInt8[np.ndarray, "s s 3"]]]:
-    """Consecutive crops, ``length`` at a time."""
-    rest = iter(crops)
+def stretches(items: Iterable[Item], length: int) -> Iterator[list[Item]]:
+    """Consecutive items, ``length`` at a time."""
+    rest = iter(items)
     while some := list(islice(rest, length)):
         yield some
 
@@ -138,7 +152,7 @@ def _stretches(
 def _computed(
     recognizer: Recognizer, crops: Sequence[UInt8[np.ndarray, "s s 3"]], batch: int
 ) -> Float32[np.ndarray, "k d"]:
-    return np.concatenate([recognizer.features(np.stack(some)) for some in _stretches(crops, batch)])
+    return np.concatenate([recognizer.features(np.stack(some)) for some in stretches(crops, batch)])
 
 
 def _read_part(path: Path) -> dict[bytes, Float32[np.ndarray, " d"]]:

@@ -1,21 +1,17 @@
-"""Generated and true VIS crops of NIR probes.
+"""Generated VIS crops of NIR probes.
 
-Generated crops are kept on disk by content, as features are:
+They are kept on disk by content, as features are:
 
     <cache>/generated/<SHA-256 of the model>/<SHA-256 of the crop and its landmarks>.png
 
 The files say in their metadata that they are synthetic. A damaged one is made again. Files are only ever
 added, so several processes can share a cache.
 
-True ones are those that lie beside a rendered database, aligned by the landmarks of the NIR capture as its
-crop was, so the two lie on each other.
-
 Axis letters: s side of a crop.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +20,9 @@ from jaxtyping import UInt8
 from pcfh.data.images import read_image, write_png
 from pcfh.data.records import Record
 from pcfh.errors import UserError
-from pcfh.geometry.align import align_image, crop_of, similarity
 from pcfh.hallucinate import Hallucinator
+from pcfh.recognition.features import stretches
 
-TRUTH = "truth"
 MODEL = "model"  # what ``Hallucinator.from_file`` calls the SHA-256 of its file
 _FOLDER = "generated"
 
@@ -47,34 +42,8 @@ def generated_crops(
     Raises:
         UserError: a crop cannot be read.
     """
-    rest = iter(records)
-    while some := list(islice(rest, batch)):
+    for some in stretches(records, batch):
         yield from _some(hallucinator, root, some, cache / _FOLDER / str(hallucinator.about[MODEL]))
-
-
-def truth_crops(
-    home: Path, records: Iterable[Record], sources: Mapping[str, Record], size: int
-) -> Iterator[UInt8[np.ndarray, "s s 3"]]:
-    """Yields the true VIS crops of NIR probes.
-
-    Args:
-        home: root of the rendered database.
-        records: of crops.
-        sources: the captures they were cut out of, by the crops' paths.
-        size: side of the crops.
-
-    Raises:
-        UserError: a probe has no true image, or it cannot be read.
-    """
-    for record in records:
-        source = sources[record.path]
-        path = home / TRUTH / source.path
-        if not path.is_file():
-            raise UserError(
-                f"{path}: the true VIS image of a probe is absent; give --database the very database that "
-                "was prepared, whole"
-            )
-        yield align_image(read_image(path), similarity(np.array(source.landmarks), crop_of(size)), size)
 
 
 def _some(

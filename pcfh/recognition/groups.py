@@ -21,7 +21,6 @@ from pcfh.landmarks.given import landmark_key
 from pcfh.metrics.intervals import Interval, bootstrap_interval
 from pcfh.recognition.results import GroupRow
 
-PARAMETERS = "parameters.csv"
 UNKNOWN = "unknown"
 _RENDERED = ("fitzpatrick", "glasses", "yaw", "expression")
 _YAW_CLASSES = ((15.0, "0° to 15°"), (30.0, "15° to 30°"), (float("inf"), "30° and more"))

@@ -13,16 +13,16 @@ from jaxtyping import UInt8
 
 from pcfh.data.prepared import MANIFEST, Manifest, crops_folder, open_prepared, read_manifest
 from pcfh.data.records import Database, Protocol, Record, require_disjoint, subjects
+from pcfh.data.rendered import HOME, PARAMETERS, TRUTH, truth_crop
 from pcfh.errors import UserError
 from pcfh.files import sha256_of
 from pcfh.hallucinate import Hallucinator
 from pcfh.recognition.alignment import Alignment
-from pcfh.recognition.generated import MODEL, TRUTH, generated_crops
-from pcfh.recognition.groups import PARAMETERS, Draws, Labels, read_groups, read_parameters
+from pcfh.recognition.generated import MODEL, generated_crops
+from pcfh.recognition.groups import Draws, Labels, read_groups, read_parameters
 
 ALL = "all"
 _DEVELOPMENT = "dev"  # View 1 of CASIA, on which nothing is reported
-_HOME = "NIR-VIS-2.0"
 _ARCFACE_LEAST = 144  # smaller crops lack forehead
 
 
@@ -135,6 +135,12 @@ class Material:
         batch = self.job.batch
         return generated_crops(generator, root, self.resized(probes), cache=self.job.cache, batch=batch)
 
+    def true_crops(self, probes: Sequence[Record]) -> Iterator[UInt8[np.ndarray, "s s 3"]]:
+        """The true VIS images of probes, which lie on their crops at the size of generated ones."""
+        assert self.truth is not None
+        for record in probes:
+            yield truth_crop(self.truth, self.sources[record.path], self.generated_size)
+
 
 def chosen_protocols(database: Database, names: Sequence[str]) -> tuple[Protocol, ...]:
     """Looks protocols up, each once.
@@ -169,7 +175,7 @@ def find_home(raw: Path) -> Path:
     Raises:
         UserError: neither true images nor parameters are there.
     """
-    for home in (raw, raw / _HOME):
+    for home in (raw, raw / HOME):
         if (home / TRUTH).is_dir() or (home / PARAMETERS).is_file():
             return home
     raise UserError(

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float
 
+from pcfh.metrics.colour import xyz_to_lab
+
 BANDS = ("R", "G", "B", "NIR")
 WAVELENGTHS: Float[np.ndarray, " w"] = np.arange(400.0, 1001.0, 5.0)
 
@@ -161,7 +163,4 @@ def light_colour(cct: float) -> Float[np.ndarray, " 4"]:
 def lab(rgb: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
     """Turns linear sRGB into CIELAB (L*, a*, b*), white point D65."""
     to_xyz = np.linalg.inv(XYZ_TO_RGB)
-    relative = rgb @ to_xyz.T / to_xyz.sum(1)
-    bent = np.where(relative > (6 / 29) ** 3, np.cbrt(relative), relative * (29 / 6) ** 2 / 3 + 4 / 29)
-    x, y, z = np.moveaxis(bent, -1, 0)
-    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+    return xyz_to_lab(rgb @ to_xyz.T / to_xyz.sum(1))

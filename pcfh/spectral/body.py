@@ -43,13 +43,21 @@ class Pose:
 
     turn: Float[np.ndarray, "3 3"]
 
+    def to_body(self, points: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k 3"]:
+        """Points of the head in coordinates of the body, on which it is turned."""
+        return (points - PIVOT) @ self.turn.T + PIVOT
+
+    def from_body(self, points: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k 3"]:
+        """Points of the body in coordinates of the head."""
+        return (points - PIVOT) @ self.turn + PIVOT
+
     def to_camera(self, points: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k 3"]:
         """Points of the head as the camera sees them."""
-        return (points - PIVOT) @ self.turn.T + PIVOT - MIDDLE
+        return self.to_body(points) - MIDDLE
 
     def to_head(self, points: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k 3"]:
         """Points given in camera coordinates as the head sees them."""
-        return (points + MIDDLE - PIVOT) @ self.turn + PIVOT
+        return self.from_body(points + MIDDLE)
 
     def direction_to_head(self, directions: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k 3"]:
         """Directions given in camera coordinates as the head sees them."""
@@ -92,18 +100,7 @@ def bent_neck(head: Float[np.ndarray, "v 3"], pose: Pose) -> Float[np.ndarray, "
     """Turns the neck back as far down as the shoulders, which do not follow the head."""
     still = np.clip((_FREE - head[:, 1]) / (_FREE - _STILL), 0, 1)
     still = (still * still * (3 - 2 * still))[:, None]
-    back = (head - PIVOT) @ pose.turn + PIVOT
-    return (head + still * (back - head)).astype(np.float32)
-
-
-def beside(vertices: Float[np.ndarray, "v 3"], pose: Pose) -> Float[np.ndarray, "v 3"]:
-    """Carries what belongs to the body into head coordinates."""
-    return ((vertices - PIVOT) @ pose.turn + PIVOT).astype(np.float32)
-
-
-def upright(head: Float[np.ndarray, "v 3"], pose: Pose) -> Float[np.ndarray, "v 3"]:
-    """Carries a head into coordinates of the body, on which it is turned."""
-    return ((head - PIVOT) @ pose.turn.T + PIVOT).astype(np.float32)
+    return (head + still * (pose.from_body(head) - head)).astype(np.float32)
 
 
 def head_triangles(

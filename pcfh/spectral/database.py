@@ -12,7 +12,6 @@ What is written does not depend on the number of processes, nor on how often the
 are rendered one by one, each from seeds of its own, and noted in ``.people`` when all their files are there.
 """
 
-import fcntl
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,19 +26,21 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
+from pcfh.data.journal import changes
+from pcfh.data.rendered import HOME, TRUTH
 from pcfh.data.workers import map_unordered
 from pcfh.errors import UserError
-from pcfh.files import remove_leftovers, write_atomically
+from pcfh.files import lock, remove_leftovers, write_atomically
 from pcfh.marks import RENDERED, xmp
 from pcfh.spectral.checksums import SUMS, whole_sum, write_sums
 from pcfh.spectral.difficulty import difficulty_of
-from pcfh.spectral.layout import TRUTH, capture_path, subject_name, write_lists, write_readme, write_tables
+from pcfh.spectral.layout import capture_path, subject_name, write_lists, write_readme, write_tables
 from pcfh.spectral.params import Look, Person, Shot
 from pcfh.spectral.recipes import Recipe, Sitting, sittings
-from pcfh.spectral.sampling import draw_look, draw_person, draw_shots
+from pcfh.spectral.sampling import draw_look, draw_person
+from pcfh.spectral.shots import draw_shots
 from pcfh.spectral.tables import capture_row, person_row, written
 
-HOME = "NIR-VIS-2.0"
 RECIPE = "recipe.json"
 VERSION = 1  # of what a recipe gives; raise it when the same recipe gives other files
 _PEOPLE = ".people"
@@ -144,10 +145,7 @@ def _claimed(home: Path) -> Iterator[None]:
     """Keeps other processes out of a folder until this one ends, however it ends."""
     home.mkdir(parents=True, exist_ok=True)
     with (home / _LOCK).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(f"{home}: is being rendered by another process; wait for it or end it") from error
+        lock(file, f"{home}: is being rendered by another process; wait for it or end it")
         yield
 
 
@@ -163,9 +161,7 @@ def _begin(home: Path, header: Mapping[str, Any]) -> None:
         found = json.loads(path.read_bytes())
     except ValueError as error:
         raise UserError(f"{path}: is damaged ({error}); delete {home}") from error
-    differing = [key for key in header if found.get(key) != header[key]]
-    if differing:
-        told = ", ".join(f"{key} was {found.get(key)!r} and is {header[key]!r}" for key in differing)
+    if told := changes(found, header):
         raise UserError(f"{home}: holds another database ({told}); repeat its recipe, or choose a new folder")
 
 

@@ -14,22 +14,8 @@ from pcfh.spectral.grooming import curl, levels, lock, off_the_face, tail, trim
 from pcfh.spectral.hairstyles import Cut, cut_of, grow, strand_roots
 from pcfh.spectral.headspace import HeadSpace, head_space, scalp_density, spread_roots
 from pcfh.spectral.params import BeardStyle, Look, Person
-from pcfh.spectral.strands import Ribbons, Roots, Strands, cross, follow, ribbons, unit
+from pcfh.spectral.strands import Roots, Strands, cross, unit
 from pcfh.spectral.streams import generator
-
-__all__ = [
-    "Ribbons",
-    "Roots",
-    "Strands",
-    "beard_hair",
-    "beard_mask",
-    "brow_hair",
-    "follow",
-    "lash_hair",
-    "ribbons",
-    "scalp_hair",
-    "scalp_mask",
-]
 
 _SKIN = PARTS["head"] + 1
 Head = Float[np.ndarray, "v 3"]

@@ -14,13 +14,12 @@ from typing import Any
 
 from pcfh.data.casia import LANDMARKS_FILE
 from pcfh.data.records import Modality
+from pcfh.data.rendered import PARAMETERS
 from pcfh.files import atomic_path, write_atomically
 from pcfh.landmarks.given import COORDINATES
 from pcfh.spectral.facemodel import SOURCE
 from pcfh.spectral.recipes import Recipe, training_people
 
-TRUTH = "truth"
-PARAMETERS = "parameters.csv"
 PEOPLE = "people.csv"
 README = "README.txt"
 

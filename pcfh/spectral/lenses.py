@@ -24,45 +24,52 @@ _POINT_GAIN, _WINDOW_GAIN = 160.0, 5.0  # radiance of a lamp against the irradia
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lens:
-    """What is mirrored.
+class Lenses:
+    """What the camera sees of the lenses.
 
     Attributes:
         sample: numbers of the samples that look through a lens.
-        mirrored: radiance in four bands.
+        place: where on the lens.
+        normal: of the lens, turned to the camera.
+        view: direction to the camera.
     """
 
     sample: Int[np.ndarray, " k"]
-    mirrored: Float[np.ndarray, "k 4"]
+    place: Float[np.ndarray, "k 3"]
+    normal: Float[np.ndarray, "k 3"]
+    view: Float[np.ndarray, "k 3"]
+
+    def mirrored(self, lamps: Sequence[Lamp], pose: Pose) -> Float[np.ndarray, "k 4"]:
+        """Radiance in four bands that the lenses mirror towards the camera.
+
+        Light is mirrored by both faces of a lens, which are curved differently: each lamp gives two spots.
+        """
+        total = np.zeros((len(self.sample), 4))
+        for bend in (1.0, 0.25):
+            face = unit(self.normal * [bend, bend, 1.0])
+            back = 2 * (face * self.view).sum(1, keepdims=True) * face - self.view
+            for lamp in lamps:
+                spot = _REFLECTANCE / 2 * _spot(lamp, self.place, back, pose)
+                total += spot[:, None] * np.array(lamp.colour)
+        return total
 
 
-def mirrored_in_lenses(
-    lenses: Mesh,
-    origins: Float[np.ndarray, "r 3"],
-    directions: Float[np.ndarray, "r 3"],
-    *,
-    lamps: Sequence[Lamp],
-    pose: Pose,
-) -> Lens:
-    """Finds what the lenses mirror towards the camera.
-
-    Light is mirrored by both faces of a lens, which are curved differently: each lamp gives two spots.
-    """
+def see_lenses(
+    lenses: Mesh, origins: Float[np.ndarray, "r 3"], directions: Float[np.ndarray, "r 3"]
+) -> Lenses:
+    """Follows the camera's rays to the lenses."""
     hits = Scene(lenses.vertices, lenses.triangles).nearest(origins, directions)
     sample = np.flatnonzero(hits.triangle >= 0)
-    weights = np.stack([1 - hits.u - hits.v, hits.u, hits.v], 1)[sample]
+    weights = hits.weights[sample]
     corners = lenses.triangles[hits.triangle[sample]]
-    place = np.einsum("kw,kwc->kc", weights, lenses.vertices[corners])
     normal = np.einsum("kw,kwc->kc", weights, vertex_normals(lenses.vertices, lenses.triangles)[corners])
     view = -directions[sample]
-    normal = np.where((normal * view).sum(1, keepdims=True) < 0, -normal, normal)
-    total = np.zeros((len(sample), 4))
-    for bend in (1.0, 0.25):
-        face = unit(normal * [bend, bend, 1.0])
-        back = 2 * (face * view).sum(1, keepdims=True) * face - view
-        for lamp in lamps:
-            total += _REFLECTANCE / 2 * _spot(lamp, place, back, pose)[:, None] * np.array(lamp.colour)
-    return Lens(sample=sample, mirrored=total)
+    return Lenses(
+        sample=sample,
+        place=np.einsum("kw,kwc->kc", weights, lenses.vertices[corners]),
+        normal=np.where((normal * view).sum(1, keepdims=True) < 0, -normal, normal),
+        view=view,
+    )
 
 
 def _spot(

@@ -21,23 +21,21 @@ from pcfh.spectral.body import (
     Solid,
     Stuff,
     bent_neck,
-    beside,
     hairy,
     head_triangles,
     joined,
     pose_of,
     smooth,
-    upright,
 )
 from pcfh.spectral.complexion import Complexion, complexion, regions
 from pcfh.spectral.eyes import eye_albedo, eye_centres
 from pcfh.spectral.facemodel import LANDMARKS, FaceModel
-from pcfh.spectral.hair import beard_hair, brow_hair, follow, lash_hair, ribbons, scalp_hair
-from pcfh.spectral.lenses import LENS_CLEAR, Lens, mirrored_in_lenses
+from pcfh.spectral.hair import beard_hair, brow_hair, lash_hair, scalp_hair
+from pcfh.spectral.lenses import LENS_CLEAR, Lenses, see_lenses
 from pcfh.spectral.light import Lit, Seen, illuminate, surroundings_seen
 from pcfh.spectral.params import Lamp, Look, Person, Shot
 from pcfh.spectral.skin import SkinTable, blur_width_mm, skin_albedo
-from pcfh.spectral.strands import Roots, Strands, unit
+from pcfh.spectral.strands import Roots, Strands, follow, ribbons, unit
 from pcfh.spectral.streams import generator
 from pcfh.spectral.trace import Hits, Scene
 
@@ -49,6 +47,8 @@ _STUDIO = (
 
 Field = Float[np.ndarray, " k"]
 Field4 = Float[np.ndarray, "k 4"]
+Rays = tuple[Float[np.ndarray, "r 3"], Float[np.ndarray, "r 3"]]  # origins and directions
+Glare = tuple[Int[np.ndarray, " l"], Float[np.ndarray, "l 4"]]  # samples behind lenses, what those mirror
 # Per kind of stuff, in the order of ``Stuff``: strength of the mirrored light and exponent of its lobe.
 _GLOSS = np.array([1, 1.0, 1.2, 1.5, 1, 1.5, 0.15, 0.15], np.float32)
 _SHARPNESS = np.array([16, 2500, 60, 120, 1, 90, 6, 6], np.float32)
@@ -81,8 +81,7 @@ class _Sitter:
         head: neutral.
         skin: painted.
         hair: colour of all hair.
-        scalp: the hair of the scalp, None for none.
-        scene: of that hair.
+        scalp: the hair of the scalp and the scene of it, None for none.
         short: brows, lashes and beard with their roots.
         glasses: frame and lenses, where the person has some.
     """
@@ -92,8 +91,7 @@ class _Sitter:
     head: Float[np.ndarray, "v 3"]
     skin: Complexion
     hair: Float[np.ndarray, " 4"]
-    scalp: Solid | None
-    scene: Scene | None
+    scalp: tuple[Solid, Scene] | None
     short: tuple[tuple[Strands, Roots], ...]
     glasses: tuple[Mesh, Mesh] | None
 
@@ -113,6 +111,7 @@ class Renderer:
         self._table = SkinTable()
         self._triangles, self._stuff, self._number = head_triangles(model)
         self._centres = eye_centres(model)
+        self._spread_mm = [blur_width_mm(band) for band in BANDS]
 
     def portraits(self, person: Person, look: Look, shots: Sequence[Shot]) -> Iterator[Portrait]:
         """Renders captures of one session."""
@@ -125,7 +124,7 @@ class Renderer:
         head = model.shape(np.array(person.shape)).astype(np.float32)
         skin = complexion(self._atlas, self._regions, model, person=person, look=look, table=self._table)
         strands = scalp_hair(model, head, person, look)
-        scalp = hairy(ribbons(strands, look.seed), strands.tint) if len(strands) else None
+        scalp = hairy(ribbons(strands, look.seed), strands.tint)
         short = (
             brow_hair(model, head, person),
             lash_hair(model, head, person),
@@ -137,8 +136,7 @@ class Renderer:
             head=head,
             skin=skin,
             hair=materials.hair(person.hair_eumelanin, person.hair_pheomelanin, look.grey).astype(np.float32),
-            scalp=scalp,
-            scene=None if scalp is None else Scene(scalp.vertices, scalp.triangles),
+            scalp=(scalp, Scene(scalp.vertices, scalp.triangles)) if len(strands) else None,
             short=tuple(pair for pair in short if len(pair[0])),
             glasses=None if look.glasses is None else glasses(look.glasses, model, head),
         )
@@ -149,23 +147,24 @@ class Renderer:
         moved = bent_neck(expressed, pose)
         body = self._body(sitter, expressed, moved, shot, pose)
         scene = Scene(body.vertices, body.triangles)
-        seen, kinds = self._look(sitter, body, scene, shot, pose)
-        scenes = [scene] if sitter.scene is None else [scene, sitter.scene]
+        rays = self._rays(shot, pose)
+        seen, kinds = self._look(sitter, body, scene, shot, rays)
+        lenses = see_lenses(sitter.glasses[1], *rays) if sitter.glasses and shot.glasses else None
+        scenes = [scene] if sitter.scalp is None else [scene, sitter.scalp[1]]
         width = self._size * camera.SAMPLES
         around = surroundings_seen(seen, pose, scenes=scenes, width=width)
         lit = illuminate(seen, shot.lamps, pose, scenes=scenes, width=width, surroundings=around)
-        lens = self._lenses(sitter, shot, pose, shot.lamps)
         landmarks = camera.project(
             pose.to_camera(moved[LANDMARKS].astype(np.float64)), shot.camera, self._size
         )
         if shot.modality == "VIS":
-            light = self._light(seen, kinds, lit, shot, bands=(0, 1, 2), lens=lens)
+            light = self._light(seen, kinds, lit, shot, bands=(0, 1, 2), glare=_glare(lenses, shot, pose))
             return Portrait(image=camera.visible_picture(light, shot), landmarks=landmarks, truth=None)
-        light = self._light(seen, kinds, lit, shot, bands=(3,), lens=lens)
+        light = self._light(seen, kinds, lit, shot, bands=(3,), glare=_glare(lenses, shot, pose))
         studio = illuminate(seen, _STUDIO, pose, scenes=scenes, width=width, surroundings=around)
-        studio_lens = self._lenses(sitter, shot, pose, _STUDIO)
         in_studio = replace(shot, lamps=_STUDIO, background_light=_STUDIO_WALL)
-        true = self._light(seen, kinds, studio, in_studio, bands=(0, 1, 2), lens=studio_lens)
+        glare = _glare(lenses, in_studio, pose)
+        true = self._light(seen, kinds, studio, in_studio, bands=(0, 1, 2), glare=glare)
         return Portrait(
             image=camera.infrared_picture(light[..., 0], shot),
             landmarks=landmarks,
@@ -185,10 +184,11 @@ class Renderer:
         for strands, roots in sitter.short:
             there = follow(strands, roots, sitter.head, expressed)
             solids.append(hairy(ribbons(there, sitter.person.seed), there.tint))
-        cloth = clothes(sitter.look.clothes, self._model, upright(moved, pose))
+        cloth = clothes(sitter.look.clothes, self._model, pose.to_body(moved).astype(np.float32))
         striped = cloth.along[cloth.triangles[:, 0]] % (2 * _STRIPE) > _STRIPE
         stuff = np.where(striped, Stuff.STRIPE, Stuff.CLOTH).astype(np.uint8)
-        solids.append(smooth(beside(cloth.vertices, pose), cloth.triangles, stuff))
+        beside = pose.from_body(cloth.vertices).astype(np.float32)
+        solids.append(smooth(beside, cloth.triangles, stuff))
         if shot.glasses and sitter.glasses is not None:
             frame = sitter.glasses[0]
             stuff = np.full(len(frame.triangles), Stuff.FRAME, np.uint8)
@@ -196,46 +196,35 @@ class Renderer:
         return joined(solids)
 
     def _look(
-        self, sitter: _Sitter, body: Solid, scene: Scene, shot: Shot, pose: Pose
+        self, sitter: _Sitter, body: Solid, scene: Scene, shot: Shot, rays: Rays
     ) -> tuple[Seen, UInt8[np.ndarray, " k"]]:
-        """Follows the camera's rays to the surfaces and finds what they are like."""
-        directions, origins = self._rays(shot, pose)
-        hits = scene.nearest(origins, directions)
-        distance = np.where(hits.triangle >= 0, hits.distance, np.inf)
-        behind = np.zeros(len(distance), bool)
-        if sitter.scene is not None and sitter.scalp is not None:
-            hair = sitter.scene.nearest(origins, directions)
-            behind = (hair.triangle >= 0) & (hair.distance < distance)
-        solid = np.flatnonzero((hits.triangle >= 0) & ~behind)
-        parts = [self._surface(sitter, body, hits, solid, origins, directions, shot)]
-        if behind.any() and sitter.scalp is not None:
-            parts.append(
-                self._strands(sitter, sitter.scalp, hair, np.flatnonzero(behind), origins, directions)
-            )
+        """Finds what is seen along the camera's rays, and what it is made of."""
+        hits = scene.nearest(*rays)
+        shown = hits.triangle >= 0
+        if sitter.scalp is None:
+            return self._surface(sitter, body, hits, np.flatnonzero(shown), shot, rays)
+        scalp, hair_scene = sitter.scalp
+        hair = hair_scene.nearest(*rays)
+        before = (hair.triangle >= 0) & (~shown | (hair.distance < hits.distance))
+        parts = [self._surface(sitter, body, hits, np.flatnonzero(shown & ~before), shot, rays)]
+        if before.any():
+            strands, kind = self._surface(sitter, scalp, hair, np.flatnonzero(before), shot, rays)
+            parts.append((_rounded(strands), kind))
         return _together([seen for seen, _ in parts]), np.concatenate([kind for _, kind in parts])
 
     def _surface(
-        self,
-        sitter: _Sitter,
-        body: Solid,
-        hits: Hits,
-        sample: Int[np.ndarray, " k"],
-        origins: Float[np.ndarray, "r 3"],
-        directions: Float[np.ndarray, "r 3"],
-        shot: Shot,
+        self, sitter: _Sitter, solid: Solid, hits: Hits, sample: Int[np.ndarray, " k"], shot: Shot, rays: Rays
     ) -> tuple[Seen, UInt8[np.ndarray, " k"]]:
-        """What the samples see that meet the body."""
-        triangle = hits.triangle[sample]
-        weights = np.stack([1 - hits.u - hits.v, hits.u, hits.v], 1)[sample]
+        """What some samples see of a solid, and what it is made of there."""
+        origins, directions = rays
+        triangle, weights = hits.triangle[sample], hits.weights[sample]
         place = origins[sample] + hits.distance[sample, None] * directions[sample]
         view = -directions[sample]
-        flat = _towards_viewer(body.flat[triangle], view)
-        corners = body.triangles[triangle]
-        normal = np.einsum("kw,kwc->kc", weights, body.normals[corners])
+        flat = _towards_viewer(solid.flat[triangle], view)
+        normal = np.einsum("kw,kwc->kc", weights, solid.normals[solid.triangles[triangle]])
         normal = np.where((normal**2).sum(1, keepdims=True) > 0, normal, flat)
-        stuff = body.stuff[triangle]
+        stuff = solid.stuff[triangle]
         albedo, gloss, sharpness, relief = self._materials(sitter, stuff, triangle, weights, shot)
-        albedo = albedo * body.tint[triangle][:, None]
         normal = unit(normal - (relief - (relief * normal).sum(1, keepdims=True) * normal))
         seen = Seen(
             sample=sample,
@@ -244,8 +233,8 @@ class Renderer:
             flat=flat,
             view=view,
             hair=stuff == Stuff.STRAND,
-            tangent=body.tangent[triangle],
-            albedo=albedo,
+            tangent=solid.tangent[triangle],
+            albedo=albedo * solid.tint[triangle][:, None],
             gloss=gloss,
             sharpness=sharpness,
         )
@@ -280,47 +269,11 @@ class Renderer:
         albedo[eye] = eye_albedo(rest, self._centres, sitter.person, modality=shot.modality)
         return albedo, gloss, sharpness, relief
 
-    def _strands(
-        self,
-        sitter: _Sitter,
-        scalp: Solid,
-        hits: Hits,
-        sample: Int[np.ndarray, " k"],
-        origins: Float[np.ndarray, "r 3"],
-        directions: Float[np.ndarray, "r 3"],
-    ) -> tuple[Seen, UInt8[np.ndarray, " k"]]:
-        """What the samples see that meet the hair of the scalp."""
-        triangle = hits.triangle[sample]
-        view = -directions[sample]
-        flat = _towards_viewer(scalp.flat[triangle], view)
-        place = origins[sample] + hits.distance[sample, None] * directions[sample]
-        count = len(sample)
-        seen = Seen(
-            sample=sample,
-            place=place,
-            normal=unit(flat + unit(place - np.array([0, 3, 0], np.float32))),
-            flat=flat,
-            view=view,
-            hair=np.ones(count, bool),
-            tangent=scalp.tangent[triangle],
-            albedo=sitter.hair * scalp.tint[triangle][:, None],
-            gloss=np.ones(count, np.float32),
-            sharpness=np.ones(count, np.float32),
-        )
-        return seen, np.full(count, Stuff.STRAND, np.uint8)
-
-    def _lenses(self, sitter: _Sitter, shot: Shot, pose: Pose, lamps: Sequence[Lamp]) -> Lens | None:
-        """What the glasses mirror, where they are worn."""
-        if sitter.glasses is None or not shot.glasses:
-            return None
-        directions, origins = self._rays(shot, pose)
-        return mirrored_in_lenses(sitter.glasses[1], origins, directions, lamps=lamps, pose=pose)
-
-    def _rays(self, shot: Shot, pose: Pose) -> tuple[Float[np.ndarray, "r 3"], Float[np.ndarray, "r 3"]]:
-        """Directions and origins of all rays of the camera in head coordinates."""
+    def _rays(self, shot: Shot, pose: Pose) -> Rays:
+        """All rays of the camera in head coordinates."""
         directions = pose.direction_to_head(unit(camera.rays(shot.camera, self._size))).astype(np.float32)
         eye = pose.to_head(np.array([[0.0, 0.0, shot.camera.distance]]))[0].astype(np.float32)
-        return directions, np.tile(eye, (len(directions), 1))
+        return np.tile(eye, (len(directions), 1)), directions
 
     def _light(
         self,
@@ -330,7 +283,7 @@ class Renderer:
         shot: Shot,
         *,
         bands: tuple[int, ...],
-        lens: Lens | None,
+        glare: Glare | None,
     ) -> Float[np.ndarray, "s s c"]:
         """The light that reaches the camera in some bands, pixel by pixel."""
         width = self._size * camera.SAMPLES
@@ -340,14 +293,15 @@ class Renderer:
         for channel, band in enumerate(bands):
             matt = lit.matt[:, band].copy()
             for member, spread in (
-                (kinds == Stuff.SKIN, max(1.2, blur_width_mm(BANDS[band]) * scale)),
+                (kinds == Stuff.SKIN, max(1.2, self._spread_mm[band] * scale)),
                 ((kinds != Stuff.SKIN) & (kinds != Stuff.STRAND), 1.2),
             ):
                 matt[member] = _spread(matt[member], seen.sample[member], width, spread)
             picture[:, channel] = wall[band]
             picture[seen.sample, channel] = seen.albedo[:, band] * matt + lit.mirrored[:, band]
-        if lens is not None:
-            picture[lens.sample] = LENS_CLEAR * picture[lens.sample] + lens.mirrored[:, bands]
+        if glare is not None:
+            sample, mirrored = glare
+            picture[sample] = LENS_CLEAR * picture[sample] + mirrored[:, bands]
         return camera.averaged(picture, self._size)
 
 
@@ -380,6 +334,17 @@ def _truth_exposure(sitter: _Sitter) -> float:
     """The exposure of the truth: part of the way towards the skin, as a camera's automatic goes."""
     albedo = skin_albedo(np.array(sitter.person.melanin * sitter.look.tan), np.array(sitter.person.blood))
     return float((0.33 / albedo[:3].mean()) ** 0.4)
+
+
+def _glare(lenses: Lenses | None, shot: Shot, pose: Pose) -> Glare | None:
+    """What the glasses mirror of a shot's lamps, where some are worn."""
+    return None if lenses is None else (lenses.sample, lenses.mirrored(shot.lamps, pose))
+
+
+def _rounded(strands: Seen) -> Seen:
+    """The hair of the scalp as a whole faces outwards, whatever way its ribbons are turned."""
+    outwards = unit(strands.place - np.array([0, 3, 0], np.float32))
+    return replace(strands, normal=unit(strands.flat + outwards))
 
 
 def _towards_viewer(

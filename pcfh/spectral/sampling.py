@@ -27,11 +27,8 @@ from pcfh.spectral.params import (
     Mole,
     Person,
 )
-from pcfh.spectral.shots import draw_shots
 from pcfh.spectral.skin import melanin_of_type
 from pcfh.spectral.streams import generator
-
-__all__ = ["YEARS", "draw_look", "draw_person", "draw_shots"]
 
 Choice = TypeVar("Choice", bound=str)
 

@@ -33,6 +33,11 @@ class Hits:
     v: Float[np.ndarray, " r"]
     distance: Float[np.ndarray, " r"]
 
+    @property
+    def weights(self) -> Float[np.ndarray, "r 3"]:
+        """Weights of the triangle's three corners."""
+        return np.stack([1 - self.u - self.v, self.u, self.v], 1)
+
 
 class Scene:
     """Triangles that rays can be sent at.

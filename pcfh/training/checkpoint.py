@@ -8,11 +8,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import nn
 
 from pcfh import __version__
 from pcfh.errors import UserError
@@ -23,6 +24,22 @@ from pcfh.models.pcfh import PCFH
 _FORMAT = 1
 _KEYS = frozenset(("version", "identity", "step", "model", "average", "optimizer", "rng"))
 _GENERATOR_FORMAT = "pcfh-generator-1"
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """What a training run can go on from; see ``State``."""
+
+    optimizer: torch.optim.Optimizer
+    step: int
+
+    @property
+    def model(self) -> nn.Module:
+        """What is trained."""
+
+    @property
+    def average(self) -> nn.Module:
+        """The moving average of what the run is for."""
 
 
 @dataclass(kw_only=True)
@@ -42,7 +59,9 @@ class State:
     step: int = 0
 
 
-def save_checkpoint(path: Path, state: State, identity: Mapping[str, Any]) -> None:
+def save_checkpoint(
+    path: Path, state: Resumable, identity: Mapping[str, Any], *, mark: str | int = _FORMAT
+) -> None:
     """Writes a checkpoint.
 
     Args:
@@ -50,9 +69,10 @@ def save_checkpoint(path: Path, state: State, identity: Mapping[str, Any]) -> No
         state: what to keep.
         identity: what must be the same when the run goes on: configuration, data, recogniser; plain
             data.
+        mark: of this kind of checkpoint.
     """
     content = {
-        "format": _FORMAT,
+        "format": mark,
         "version": __version__,
         "identity": json.dumps(identity),
         "step": state.step,
@@ -82,6 +102,21 @@ def load_checkpoint(path: Path, state: State, identity: Mapping[str, Any]) -> No
         ) from error
     if not isinstance(content, dict) or content.get("format") != _FORMAT or not content.keys() >= _KEYS:
         raise UserError(f"{path}: not a checkpoint of this version of pcfh; start in a new run folder")
+    restore(path, content, state, identity)
+
+
+def restore(path: Path, content: Mapping[str, Any], state: Resumable, identity: Mapping[str, Any]) -> None:
+    """Brings a state to what a checkpoint holds.
+
+    Args:
+        path: of the checkpoint, for messages.
+        content: what ``save_checkpoint`` wrote there.
+        state: built from the same configuration.
+        identity: of the run that goes on.
+
+    Raises:
+        UserError: the checkpoint belongs to another run (the text lists what differs), or to other networks.
+    """
     different = _differences(json.loads(content["identity"]), json.loads(json.dumps(identity)))
     if different:
         raise UserError(

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from blocks import Blocks, hallucinator, random_matrix
 
+from pcfh.data.images import read_image
 from pcfh.data.prepared import open_prepared, read_manifest, write_manifest
 from pcfh.data.records import Protocol, Record
+from pcfh.data.rendered import truth_crop
 from pcfh.errors import UserError
 from pcfh.files import sha256_of
 from pcfh.landmarks.base import Face as Found
@@ -22,7 +24,7 @@ from pcfh.metrics.recognition import ScoreMatrix, equal_error_rate, pairs_of, ra
 from pcfh.recognition.alignment import LIGHTCNN, Alignment
 from pcfh.recognition.evaluate import FeatureTable, evaluate, method_matrices
 from pcfh.recognition.folds import fold_figures, impostor_count, outcomes_of, worst_mistakes
-from pcfh.recognition.generated import generated_crops, truth_crops
+from pcfh.recognition.generated import generated_crops
 from pcfh.recognition.groups import Draws, group_rows, read_groups, read_parameters
 from pcfh.recognition.material import EvaluationJob, chosen_protocols, evaluated_protocols, source_size
 from pcfh.recognition.quality import Face, image_values, measure_faces, skin_mask
@@ -321,11 +323,9 @@ def test_the_truth_lies_on_the_nir_crop(drawn_prepared, drawn_database):
     """Where the drawn sclera and brows are, both are bright and dark at the same places."""
     manifest, database = read_manifest(drawn_prepared), open_prepared(drawn_prepared, 64)
     sources = {manifest.crops[r.path]: r for r in manifest.source.records}
-    probe = database.protocol("1").probe[:1]
-    (truth,) = truth_crops(drawn_database, probe, sources, 64)
-    from pcfh.data.images import read_image
-
-    nir = read_image(database.root / probe[0].path)
+    probe = database.protocol("1").probe[0]
+    truth = truth_crop(drawn_database, sources[probe.path], 64)
+    nir = read_image(database.root / probe.path)
     eyes = np.s_[12:28, 10:54]
     aligned = np.corrcoef(truth.mean(2)[eyes].ravel(), nir.mean(2)[eyes].ravel())[0, 1]
     shifted = np.corrcoef(np.roll(truth.mean(2), 4, 0)[eyes].ravel(), nir.mean(2)[eyes].ravel())[0, 1]

@@ -1,8 +1,6 @@
 """Glasses and clothes: where they sit on many heads, and that they leave no gaps."""
 
-import os
 from dataclasses import replace
-from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -10,7 +8,7 @@ import pytest
 from scipy.spatial import cKDTree
 
 from pcfh.spectral.accessories import Mesh, clothes, glasses, joined_mesh
-from pcfh.spectral.facemodel import LANDMARKS, PARTS, load_face_model
+from pcfh.spectral.facemodel import LANDMARKS, PARTS
 from pcfh.spectral.headspace import vertex_normals
 from pcfh.spectral.params import Clothes, ClothesKind, Glasses, GlassesKind
 from pcfh.spectral.sampling import draw_person
@@ -19,17 +17,6 @@ KINDS = get_args(ClothesKind)
 SKIN = PARTS["head"] + 1
 GREY = (0.3, 0.3, 0.3, 0.3)
 AROUND = 72
-
-
-@pytest.fixture(scope="module", params=["mannequin", "ict-facekit"])
-def model(request):
-    """The made-up head, and the real one where PCFH_FACE_MODEL says where it is."""
-    if request.param == "mannequin":
-        return request.getfixturevalue("face_model")
-    if "PCFH_FACE_MODEL" not in os.environ:
-        pytest.skip("PCFH_FACE_MODEL names no folder FaceXModel")
-    cache = os.environ.get("PCFH_FACE_MODEL_CACHE")
-    return load_face_model(Path(os.environ["PCFH_FACE_MODEL"]), None if cache is None else Path(cache))
 
 
 @pytest.fixture(scope="module")

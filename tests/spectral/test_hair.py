@@ -1,15 +1,13 @@
 """Hair: where it stands and lies, what it costs, how it follows the skin."""
 
-import os
 from dataclasses import replace
-from pathlib import Path
 from typing import get_args
 
 import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from pcfh.spectral.facemodel import LANDMARKS, PARTS, load_face_model
+from pcfh.spectral.facemodel import LANDMARKS, PARTS
 from pcfh.spectral.hair import beard_hair, beard_mask, brow_hair, lash_hair, scalp_hair, scalp_mask
 from pcfh.spectral.headspace import above_hairline, head_space, vertex_normals
 from pcfh.spectral.params import HairStyle
@@ -19,17 +17,6 @@ from pcfh.spectral.strands import Roots, Strands, cross, follow, join, ribbons, 
 STYLES = get_args(HairStyle)
 LENGTH = {"bald": 0.1, "cropped": 1.0, "short": 4.0, "bob": 22.0, "long": 40.0, "tied": 35.0}
 SKIN = PARTS["head"] + 1
-
-
-@pytest.fixture(scope="module", params=["mannequin", "ict-facekit"])
-def model(request):
-    """The made-up head, and the real one where PCFH_FACE_MODEL says where it is."""
-    if request.param == "mannequin":
-        return request.getfixturevalue("face_model")
-    if "PCFH_FACE_MODEL" not in os.environ:
-        pytest.skip("PCFH_FACE_MODEL names no folder FaceXModel")
-    cache = os.environ.get("PCFH_FACE_MODEL_CACHE")
-    return load_face_model(Path(os.environ["PCFH_FACE_MODEL"]), None if cache is None else Path(cache))
 
 
 def someone(number=2, **changes):

@@ -13,8 +13,8 @@ from pcfh.spectral.bands import light_colour
 from pcfh.spectral.difficulty import DIFFICULTIES, difficulty_of
 from pcfh.spectral.expressions import BASIC, gaze, merged
 from pcfh.spectral.lamps import white_balance
-from pcfh.spectral.sampling import draw_look, draw_person, draw_shots
-from pcfh.spectral.shots import departure
+from pcfh.spectral.sampling import draw_look, draw_person
+from pcfh.spectral.shots import departure, draw_shots
 from pcfh.spectral.streams import generator
 
 CASIA = DIFFICULTIES["casia"]

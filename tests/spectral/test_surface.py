@@ -13,7 +13,7 @@ from pcfh.spectral.camera import turn
 from pcfh.spectral.complexion import complexion, regions
 from pcfh.spectral.eyes import eye_albedo, eye_centres
 from pcfh.spectral.facemodel import LANDMARKS
-from pcfh.spectral.lenses import mirrored_in_lenses
+from pcfh.spectral.lenses import see_lenses
 from pcfh.spectral.light import Seen, illuminate
 from pcfh.spectral.params import Lamp, Mole
 from pcfh.spectral.sampling import draw_look, draw_person
@@ -158,8 +158,7 @@ def test_a_lens_mirrors_a_lamp_beside_the_camera_as_a_bright_spot():
     camera = np.array([[0, 2.0, 78.0 - 3.0]], np.float32)
     origins = np.repeat(STRAIGHT.to_head(camera).astype(np.float32), 41, 0) * [0, 0, 1]
     led = Lamp(kind="point", position=(0.0, 0.0, 75.0), colour=(0.0, 0.0, 0.0, 1.0), radius=0.5)
-    mirrored = mirrored_in_lenses(
-        mesh, origins.astype(np.float32), directions, lamps=[led], pose=STRAIGHT
-    ).mirrored[:, 3]
+    lenses = see_lenses(mesh, origins.astype(np.float32), directions)
+    mirrored = lenses.mirrored([led], STRAIGHT)[:, 3]
     assert mirrored.max() > 1
     assert mirrored.min() < 0.1 * mirrored.max()
