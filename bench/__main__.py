@@ -3,6 +3,7 @@
     python -m bench [--quick] [--rounds 3] [--threads 1] [--json FILE]
     python -m bench scores [--full]       see bench/scores.py
     python -m bench faces COMMAND         see bench/faces.py
+    python -m bench inference             see bench/inference.py
 
 One thread is the default: the processor time of several depends on who else uses the machine, because
 some of oneDNN's kernels wait for each other by spinning, whatever OMP_WAIT_POLICY says.
@@ -22,7 +23,7 @@ from typing import Any
 
 import torch
 
-from bench import faces, scores, step, warp
+from bench import faces, inference, scores, step, warp
 from bench.hallucination import environment
 from pcfh.files import write_atomically
 from pcfh.training.runtime import keep_freed_memory
@@ -37,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return scores.main(arguments[1:])
     if list(arguments[:1]) == ["faces"]:
         return faces.main(arguments[1:])
+    if list(arguments[:1]) == ["inference"]:
+        return inference.main(arguments[1:])
     options = parser().parse_args(arguments)
     keep_freed_memory()
     torch.set_num_threads(options.threads)

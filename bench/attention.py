@@ -19,11 +19,13 @@ from jaxtyping import Bool, Float
 from pcfh import config as C
 from pcfh.metrics.images import face_mask
 from pcfh.models.attention import Attention
+from pcfh.models.pcfh import PCFH
 from pcfh.training.loop import CHECKPOINT, BatchMaker, Job, new_state, open_pairs
 from pcfh.training.runtime import Runtime
 
 REGIONS = ("cheeks", "forehead", "contour", "background")
 Mask = Bool[np.ndarray, "s s"]
+_HERE = Runtime(rank=0, processes=1, device=torch.device("cpu"))
 
 
 def distance_to(points: Float[np.ndarray, "n 2"], size: int) -> Float[np.ndarray, "s s"]:
@@ -58,10 +60,10 @@ def open_attention(run: Path) -> tuple[Attention, C.Config, str]:
     """The attention network of a run, its configuration and its protocol."""
     identity = json.loads((run / "config.json").read_text())
     config = C.from_dict(identity["config"])
-    state = new_state(config, torch.device("cpu"))
-    state.model.load_state_dict(torch.load(run / CHECKPOINT, weights_only=True)["model"])
-    assert state.model.Att is not None
-    return state.model.Att.eval(), config, identity["data"]["protocol"]
+    networks = new_state(config, _HERE).model
+    networks.load_state_dict(torch.load(run / CHECKPOINT, weights_only=True)["model"])
+    assert isinstance(networks, PCFH) and networks.Att is not None
+    return networks.Att.eval(), config, identity["data"]["protocol"]
 
 
 @torch.inference_mode()
@@ -77,7 +79,7 @@ def main() -> None:
     attention, config, protocol = open_attention(arguments.run)
     job = Job(prepared=arguments.prepared, protocol=protocol, run=arguments.run, config=config)
     pairs = open_pairs(job)
-    maker = BatchMaker(pairs, config, Runtime(rank=0, processes=1, device=torch.device("cpu")), None)
+    maker = BatchMaker(pairs, config, _HERE, None)
     found: dict[str, list[float]] = {name: [] for name in ("whole map", *REGIONS)}
     for start in range(0, arguments.pairs, 8):
         plan = pairs.plan(start, 8)

@@ -2,10 +2,10 @@
 
     python -m bench.hallucination DATABASE PREPARED GENERATOR --protocol 1 --sheet sheet.png [--json out.json]
 
-DATABASE has the layout of CASIA NIR-VIS 2.0 with two additions: truth/<id>/<n>.jpg for each NIR capture
-<id>/<n>, the VIS image of the same pose and expression, and landmarks68.csv, by which pcfh prepare made
-PREPARED. The truth is aligned by the NIR capture's landmarks, as the NIR crop was, so the two lie on each
-other pixel by pixel.
+DATABASE has the layout of CASIA NIR-VIS 2.0 with two additions: truth/<path> for each NIR capture <path>, as
+pcfh render writes it (or truth/<id>/<n>.jpg), the VIS image of the same pose and expression, and
+landmarks68.csv, by which pcfh prepare made PREPARED. The truth is aligned by the NIR capture's landmarks, as
+the NIR crop was, so the two lie on each other pixel by pixel.
 
 Images are 8-bit crops of (row, column, channel), compared as values in [0, 1] inside the face, which is the
 convex hull of the 68 NIR landmarks. The floors, for each probe of the protocol:
@@ -39,6 +39,7 @@ from pcfh.data.casia import LANDMARKS_FILE, read_casia
 from pcfh.data.images import read_image, write_png
 from pcfh.data.prepared import MANIFEST, open_prepared, read_manifest
 from pcfh.data.records import Record, subjects
+from pcfh.data.rendered import TRUTH, truth_crop
 from pcfh.errors import UserError
 from pcfh.files import sha256_of, write_atomically
 from pcfh.geometry.align import align_image, crop_of, similarity, transform_points
@@ -211,8 +212,10 @@ def load_probes(database: Path, prepared: Path, protocol: str, size: int) -> lis
 
 def read_truth(home: Path, source: Record, size: int) -> UInt8[np.ndarray, "s s 3"]:
     """The true VIS image of a NIR capture, aligned as that was."""
-    image = read_image(home / "truth" / source.subject / f"{Path(source.path).stem}.jpg")
-    return align_image(image, similarity(points_of(source), crop_of(size)), size)
+    by_person = home / TRUTH / source.subject / f"{Path(source.path).stem}.jpg"
+    if not by_person.is_file():
+        return truth_crop(home, source, size)
+    return align_image(read_image(by_person), similarity(points_of(source), crop_of(size)), size)
 
 
 def colour_terms(grey: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n 3"]:

@@ -23,15 +23,19 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from bench.ceilings import FlopCounter, Precision, conv_ceiling
-from bench.cyclegan import CycleGANStep
-from bench.cyclegan import Generator as CycleGANGenerator
 from pcfh import config as C
+from pcfh.baselines.cyclegan import ResidualGenerator
 from pcfh.config import Config
 from pcfh.models.generator import Hallucination
 from pcfh.models.lightcnn import build_lightcnn, to_lightcnn_input
+from pcfh.models.pcfh import PCFH
 from pcfh.training import loop, step
+from pcfh.training.batch import Batch
+from pcfh.training.method import term_weights
+from pcfh.training.runtime import Runtime
 
 WHOLE = "whole step"
+HERE = Runtime(rank=0, processes=1, device=torch.device("cpu"))
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 
 
@@ -107,7 +111,7 @@ class TrainingStep:
 
     def __init__(self, config: Config, precision: Precision) -> None:
         self.config = C.overridden(config, [f"training.precision={precision}"])
-        self.state = loop.new_state(self.config, torch.device("cpu"))
+        self.state = loop.new_state(self.config, HERE)
         with_identity = config.objective.lambda_id > 0
         self.recognizer = build_lightcnn("lightcnn29").requires_grad_(False).eval() if with_identity else None
         self.batch = made_up_batch(config.training.batch, config.training.size, self.recognizer)
@@ -115,8 +119,9 @@ class TrainingStep:
     def __call__(self, counter: FlopCounter | None = None) -> Parts:
         """Does one step; returns what its parts cost for one image."""
         laps = Laps(counter)
-        weights = loop.term_weights(self.config)
-        step.backward(self.state.model, self.recognizer, self.batch, weights, on_part=laps.end)
+        networks, weights = self.state.model, term_weights(self.config)
+        assert isinstance(networks, PCFH)
+        step.backward(networks, self.recognizer, self.batch, weights, on_part=laps.end)
         loop.update(self.state, self.config)
         laps.end("optimizer, average")
         return {name: part.scaled(1 / len(self.batch.nir)) for name, part in laps.parts.items()}
@@ -128,19 +133,32 @@ class RivalStep:
     Args:
         size: of the images.
         precision: of the networks.
-        identity: see ``CycleGANStep``.
+        identity: whether each generator is also to leave images of its target domain as they are.
     """
 
     def __init__(self, size: int, precision: Precision, identity: bool) -> None:
-        self._step = CycleGANStep(size, identity=identity, bf16=precision == "bf16")
-        self._a, self._b = random_images(1, size), random_images(1, size)
+        settings = [
+            f"training.size={size}",
+            f"training.precision={precision}",
+            f"baseline.blocks={rival_blocks(size)}",
+            f"baseline.lambda_identity={5 if identity else 0}",
+        ]
+        self._state = loop.new_state(C.overridden(C.cyclegan(), settings), HERE)
+        self._batch = made_up_batch(1, size, None)
 
     def __call__(self, counter: FlopCounter | None = None) -> Parts:
         """Does one step; returns what it cost."""
         laps = Laps(counter)
-        self._step(self._a, self._b)
+        self._state.method.backward(self._batch)
+        self._state.optimizer.step()
+        self._state.optimizer.zero_grad()
         laps.end(WHOLE)
         return laps.parts
+
+
+def rival_blocks(size: int) -> int:
+    """Residual blocks of CycleGAN's generators, as its authors take them."""
+    return 6 if size <= 128 else 9
 
 
 def random_images(count: int, size: int) -> Float[Tensor, "b 3 s s"]:
@@ -149,10 +167,10 @@ def random_images(count: int, size: int) -> Float[Tensor, "b 3 s s"]:
 
 
 @torch.no_grad()
-def made_up_batch(count: int, size: int, recognizer: nn.Module | None) -> step.Batch:
+def made_up_batch(count: int, size: int, recognizer: nn.Module | None) -> Batch:
     """Noise with landmarks anywhere in it: what a step costs does not depend on what it sees."""
     nir, vis, warped = (random_images(count, size) for _ in range(3))
-    return step.Batch(
+    return Batch(
         nir=nir[:, :1].expand(-1, 3, -1, -1),
         vis=vis,
         warped=warped,
@@ -344,7 +362,7 @@ def measure_forward(config: Config, batch: int, rounds: int) -> ForwardRate:
         blocks=networks.generator_blocks,
         local_blocks=networks.local_blocks,
     ).eval()
-    rival = CycleGANGenerator(blocks=6 if size <= 128 else 9).eval()
+    rival = ResidualGenerator(size=size, blocks=rival_blocks(size)).eval()
     nir, landmarks = random_images(batch, size), torch.rand(batch, 68, 2) * size
     samples = interleaved({"G_A": Forward(G_A, nir, landmarks), "CycleGAN": Forward(rival, nir)}, 3 * rounds)
     ours, others = (median_reading([parts[WHOLE] for parts in rows]) for rows in samples.values())

@@ -1,3 +1,79 @@
-"""Pose-preserving cross-spectral face hallucination: near-infrared faces to visible-light faces."""
+"""Pose-preserving cross-spectral face hallucination: near-infrared faces to visible-light faces.
+
+    hallucinator = pcfh.load_hallucinator()
+    vis = hallucinator(pcfh.load_image("nir.png"))
+
+The names below are imported when they are first used, so that ``import pcfh`` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pcfh.api import (
+        align,
+        evaluate,
+        features,
+        find_faces,
+        landmarks_of,
+        load_database,
+        load_hallucinator,
+        load_image,
+        load_recognizer,
+        prepare,
+    )
+    from pcfh.errors import UserError
+    from pcfh.geometry.warp import inverse_distance_warp
+    from pcfh.hallucinate import Hallucinator
+    from pcfh.metrics.images import psnr, ssim
+    from pcfh.metrics.recognition import ScoreMatrix
+    from pcfh.recognition.recognizer import Recognizer
+    from pcfh.recognition.scores import figures
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Hallucinator",
+    "Recognizer",
+    "ScoreMatrix",
+    "UserError",
+    "align",
+    "evaluate",
+    "features",
+    "figures",
+    "find_faces",
+    "inverse_distance_warp",
+    "landmarks_of",
+    "load_database",
+    "load_hallucinator",
+    "load_image",
+    "load_recognizer",
+    "prepare",
+    "psnr",
+    "ssim",
+]
+
+_ELSEWHERE = {
+    "Hallucinator": "pcfh.hallucinate",
+    "Recognizer": "pcfh.recognition.recognizer",
+    "ScoreMatrix": "pcfh.metrics.recognition",
+    "UserError": "pcfh.errors",
+    "figures": "pcfh.recognition.scores",
+    "inverse_distance_warp": "pcfh.geometry.warp",
+    "psnr": "pcfh.metrics.images",
+    "ssim": "pcfh.metrics.images",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Imports a name of ``__all__`` from where it is defined."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_ELSEWHERE.get(name, "pcfh.api")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The names that are not imported yet, too."""
+    return sorted({*globals(), *__all__})

@@ -14,10 +14,11 @@ from typing import Any, Literal, get_args
 from pcfh.errors import UserError
 
 Precision = Literal["fp32", "bf16"]
+MethodName = Literal["pcfh", "pix2pix", "cyclegan"]
 
 # Fields that must not be zero; no number may be negative.
 _POSITIVE = (
-    *("generator_width", "local_blocks", "critic_width", "attention_width", "dependence_width"),
+    *("generator_width", "local_blocks", "critic_width", "attention_width", "dependence_width", "width"),
     *("reference_size", "size", "steps", "batch", "learning_rate", "critic_rate"),
     *("log_every", "image_every", "checkpoint_every"),
 )
@@ -25,7 +26,7 @@ _POSITIVE = (
 
 @dataclass(frozen=True, kw_only=True)
 class Networks:
-    """Sizes of the networks; the paper does not give them.
+    """Sizes of the networks; the paper does not give them. The other methods do not use them.
 
     Attributes:
         generator_width: channels at full size of G_A and G_B.
@@ -46,7 +47,7 @@ class Networks:
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """Weights of the paper's terms (Sec. 3.3 and 4.2) and what it leaves open.
+    """Weights of the paper's terms (Sec. 3.3 and 4.2) and what it leaves open; of PCFH alone.
 
     Attributes:
         lambda_rec: lambda_1 of Eq. 2, a sum over channels and pixels at ``reference_size``.
@@ -83,21 +84,45 @@ class Objective:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """Sizes and weights of Pix2Pix and CycleGAN, as published; PCFH does not use them.
+
+    Attributes:
+        width: channels of the first layer of their generators and discriminators.
+        blocks: residual blocks of CycleGAN's generators: 6 for images up to 128 pixels, 9 above.
+        lambda_l1: of Pix2Pix, weight of the mean absolute error.
+        lambda_cycle: of CycleGAN, weight of the cycle consistency, a mean.
+        lambda_identity: of CycleGAN, weight of leaving images of the target domain as they are, a mean; 0
+            leaves it out, as the paper does for photographs. Its authors' program takes 5.
+        pool: of CycleGAN, how many old fakes of each generator the discriminators are shown again.
+    """
+
+    width: int = 64
+    blocks: int = 9
+    lambda_l1: float = 100.0
+    lambda_cycle: float = 10.0
+    lambda_identity: float = 0.0
+    pool: int = 50
+
+
+@dataclass(frozen=True, kw_only=True)
 class Training:
     """How long, how fast and on what; the paper does not say.
 
     Attributes:
+        method: what is trained: pcfh, pix2pix or cyclegan.
         size: side of the images in pixels.
         steps: generator updates.
         batch: NIR images of one step, over all processes.
-        group: consecutive images among which Eq. 10 re-pairs; the batch of one process is a multiple of
-            it. Fixed, so that the estimate does not depend on the number of processes.
-        learning_rate: of Adam, for G_A, G_B and the attention network.
-        critic_rate: of Adam, for D_A and N_E.
+        group: of PCFH, consecutive images among which Eq. 10 re-pairs; the batch of one process is a
+            multiple of it. Fixed, so that the estimate does not depend on the number of processes.
+        learning_rate: of Adam, for all networks but the following.
+        critic_rate: of Adam, for D_A and N_E, or the discriminators.
         beta_1: of Adam.
         beta_2: of Adam.
         constant: share of the steps before the learning rates start to fall linearly to zero.
-        ema: decay of the moving average of G_A's weights, which is what translates.
+        ema: decay of the moving average of the translator's weights, which is what is saved to translate
+            with; 0 saves the last weights.
         precision: "fp32", or "bf16" for mixed precision.
         flip: mirrors half of the pairs.
         warp_cache_mb: memory for warped images that were computed before.
@@ -107,6 +132,7 @@ class Training:
         checkpoint_every: steps between checkpoints.
     """
 
+    method: MethodName = "pcfh"
     size: int = 256
     steps: int = 100_000
     batch: int = 8
@@ -132,6 +158,7 @@ class Config:
 
     networks: Networks = field(default_factory=Networks)
     objective: Objective = field(default_factory=Objective)
+    baseline: Baseline = field(default_factory=Baseline)
     training: Training = field(default_factory=Training)
 
 
@@ -200,11 +227,54 @@ def tiny() -> Config:
     )
 
 
+def pix2pix() -> Config:
+    """Pix2Pix at 256 x 256 as published: batch 1, no moving average; as many images as ``paper_256``."""
+    return _published("pix2pix")
+
+
+def cyclegan() -> Config:
+    """CycleGAN at 256 x 256 as published: batch 1, no moving average; as many images as ``paper_256``."""
+    return _published("cyclegan")
+
+
+def pix2pix_cpu() -> Config:
+    """Pix2Pix at 128 x 128, half as wide: sees as many images as ``cpu``, in a third of the time."""
+    return _narrow("pix2pix", Baseline(width=32))
+
+
+def cyclegan_cpu() -> Config:
+    """CycleGAN at 128 x 128, a quarter as wide: sees as many images as ``cpu``, in 1.2 times the time."""
+    return _narrow("cyclegan", Baseline(width=16, blocks=6))
+
+
+def _published(method: MethodName) -> Config:
+    training = Training(
+        method=method,
+        batch=1,
+        steps=800_000,
+        ema=0.0,
+        log_every=160,
+        image_every=4000,
+        checkpoint_every=4000,
+    )
+    return Config(objective=Objective(lambda_id=0.0), training=training)
+
+
+def _narrow(method: MethodName, baseline: Baseline) -> Config:
+    """Data, batch, steps and moving average of ``cpu``; learning rates as published."""
+    training = dataclasses.replace(cpu().training, method=method, learning_rate=2e-4)
+    return Config(objective=Objective(lambda_id=0.0), baseline=baseline, training=training)
+
+
 PRESETS: Mapping[str, Callable[[], Config]] = {
     "paper-256": paper_256,
     "paper-144": paper_144,
     "cpu": cpu,
     "tiny": tiny,
+    "pix2pix": pix2pix,
+    "cyclegan": cyclegan,
+    "pix2pix-cpu": pix2pix_cpu,
+    "cyclegan-cpu": cyclegan_cpu,
 }
 
 
@@ -243,8 +313,7 @@ def overridden(config: Config, assignments: Iterable[str]) -> Config:
 
 def known_fields() -> list[str]:
     """Every field as the overrides name it."""
-    groups = {"networks": Networks, "objective": Objective, "training": Training}
-    return [f"{name}.{f.name}" for name, group in groups.items() for f in dataclasses.fields(group)]
+    return [f"{group}.{name}" for group, fields in to_dict(Config()).items() for name in fields]
 
 
 def to_dict(config: Config) -> dict[str, dict[str, Any]]:
@@ -257,6 +326,7 @@ def from_dict(data: Mapping[str, Mapping[str, Any]]) -> Config:
     return Config(
         networks=Networks(**data["networks"]),
         objective=Objective(**data["objective"]),
+        baseline=Baseline(**data["baseline"]),
         training=Training(**data["training"]),
     )
 
@@ -269,6 +339,17 @@ def validate(config: Config, processes: int = 1) -> None:
     """
     _require_ranges(config)
     t = config.training
+    if t.method == "pcfh":
+        _require_groups(t, processes)
+    if t.batch % processes:
+        raise UserError(f"training.batch={t.batch}: expected a multiple of the processes, {processes}")
+    for name in ("ema", "constant", "beta_1", "beta_2"):
+        if getattr(t, name) >= 1:
+            raise UserError(f"training.{name}={getattr(t, name)}: expected 0 <= value < 1")
+
+
+def _require_groups(t: Training, processes: int) -> None:
+    """Refuses a batch of which a process cannot make groups."""
     if t.group < 2:
         raise UserError(f"training.group={t.group}: Eq. 10 re-pairs inside a group, so it needs at least 2")
     if t.batch % (processes * t.group):
@@ -276,9 +357,6 @@ def validate(config: Config, processes: int = 1) -> None:
             f"training.batch={t.batch}: expected a multiple of processes x training.group = "
             f"{processes} x {t.group}"
         )
-    for name in ("ema", "constant", "beta_1", "beta_2"):
-        if getattr(t, name) >= 1:
-            raise UserError(f"training.{name}={getattr(t, name)}: expected 0 <= value < 1")
 
 
 def _require_ranges(config: Config) -> None:

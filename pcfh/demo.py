@@ -1,79 +1,64 @@
-"""The whole method on the sample of rendered faces: prepared, trained on, translated and measured.
+"""The main job on the sample of rendered faces, with the shipped weights: translate, recognise, report.
 
-    <out>/prepared   its aligned crops
-    <out>/run        the training run
-    <out>/sheet.png  what became of people whom training never saw
-    <out>/demo.json  says that the folder is the demo's, and of which demo
+    <out>/prepared   aligned crops of the sample
+    <out>/faces      the VIS face of each NIR probe, as ``pcfh translate`` writes them
+    <out>/report     tables, curves and pictures: the Light CNN alone beside the generated faces
+    <out>/demo.json  says that the folder is the demo's
 
-Called again, it goes on where it was stopped; another demo in the same folder starts afresh. It trains the
-tiny preset for minutes, so it shows how things work and not how well the method does.
-
-Images are 8-bit crops of (row, column, channel), errors are in [0, 1].
+Called again, it goes on where it was stopped. The generator has never seen the people of the sample.
 """
 
-import dataclasses
 import json
 import shutil
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from jaxtyping import Float, UInt8
-from PIL import Image, ImageDraw, ImageFont
 
 from pcfh import __version__
-from pcfh.config import Config, tiny, to_dict
-from pcfh.data.casia import read_casia
-from pcfh.data.images import read_image, write_png
+from pcfh.data.casia import LANDMARKS_FILE, read_casia
 from pcfh.data.prepare import PrepareOptions, prepare
-from pcfh.data.prepared import crop_landmarks, crops_folder, read_manifest
-from pcfh.data.records import Record
-from pcfh.data.rendered import HOME, TRUTH, truth_crop
+from pcfh.data.records import Database
+from pcfh.data.rendered import HOME, TRUTH
 from pcfh.errors import UserError
-from pcfh.files import write_atomically
+from pcfh.files import sha256_of, write_atomically
 from pcfh.hallucinate import Hallucinator
-from pcfh.metrics.images import face_mask, mean_absolute_error
-from pcfh.training.loop import GENERATOR, Hooks, Job, train
-from pcfh.training.runtime import start_runtime
+from pcfh.recognition.evaluate import evaluate_material
+from pcfh.recognition.material import EvaluationJob, Material
+from pcfh.recognition.recognizer import open_recognizer
+from pcfh.recognition.report import mistake_pictures, write_report
+from pcfh.recognition.results import Results
+from pcfh.recognition.sheets import face_sheets
+from pcfh.translate import Item, TranslateOptions, translate_items
 
-MARK, SHEET = "demo.json", "sheet.png"
-PREPARED, RUN = "prepared", "run"
+MARK = "demo.json"
+PREPARED, FACES, REPORT = "prepared", "faces", "report"
 SAMPLE = Path(__file__).parents[1] / "samples" / HOME  # of a clone of the repository
 _PROTOCOL = "1"
 _FORMAT = {"format": "pcfh-demo"}  # how the mark begins
-_TITLES = ("NIR", "generated", "true VIS")
-_SHOWN, _ZOOM, _BLOCKS = 8, 2, 2  # of the sheet: people, enlargement, people side by side
-_GAP, _HEADER = 8, 24  # pixels
 
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Probe:
-    """A NIR crop of the test with its landmarks, and the VIS image of the same moment."""
-
-    subject: str
-    nir: UInt8[np.ndarray, "s s 3"]
-    truth: UInt8[np.ndarray, "s s 3"]
-    landmarks: Float[np.ndarray, "68 2"]
-
-
 def run_demo(
-    out: Path, *, faces: Path = SAMPLE, steps: int | None = None, say: Say = lambda line: None
+    out: Path,
+    *,
+    generator: Path,
+    recognizer: Path,
+    faces: Path = SAMPLE,
+    resamples: int = 1000,
+    say: Say = lambda line: None,
 ) -> Path:
-    """Prepares, trains, translates and measures.
+    """Prepares, translates, recognises and reports.
 
     Args:
         out: folder to write to: a new one, an empty one or an earlier demo's.
+        generator: NIR to VIS, e.g. the shipped one.
+        recognizer: e.g. the shipped one.
         faces: a rendered database with landmarks and truth images.
-        steps: of training; None takes the tiny preset's.
+        resamples: draws of people of each interval.
         say: gets each line of what goes on.
 
     Returns:
-        The sheet of pictures: NIR, generated and true VIS faces of people whom training never saw.
+        The report, an HTML page.
 
     Raises:
         UserError: the folder holds something else, or there is no database.
@@ -83,31 +68,50 @@ def run_demo(
             f"{faces}: expected the sample of rendered faces; run this in a clone of the repository, or give "
             "--faces a database made by pcfh render"
         )
-    config = tiny()
-    if steps is not None:
-        config = dataclasses.replace(config, training=dataclasses.replace(config.training, steps=steps))
-    _claim(out, {"faces": str(faces.resolve()), "config": to_dict(config)})
-    _prepare(faces, out, config.training.size, say)
-    _train(out, config, say)
-    probes = _probes(faces, out, config.training.size)
-    hallucinator = Hallucinator.from_file(out / RUN / GENERATOR, device="cpu")
-    generated = hallucinator.crops(
-        np.stack([probe.nir for probe in probes]), np.stack([probe.landmarks for probe in probes])
+    _claim(out, faces, generator, recognizer)
+    hallucinator = Hallucinator.from_file(generator, device="cpu")
+    database = read_casia(faces)
+    size = hallucinator.size
+    say(f"preparing {len(database.records)} rendered captures: faces aligned to {size} x {size} pixels")
+    prepare(database, out / PREPARED, PrepareOptions(sizes=(size,), backend="given", layout="casia"))
+    _translate(database, faces, out / FACES, hallucinator, say)
+    job = EvaluationJob(
+        prepared=out / PREPARED,
+        protocols=(_PROTOCOL,),
+        cache=out / REPORT / "cache",
+        raw=faces,
+        resamples=resamples,
     )
-    write_png(out / SHEET, _sheet(probes, generated), hallucinator.marks())
-    say(_verdict(probes, generated))
-    return out / SHEET
+    network = open_recognizer(recognizer, device="cpu")
+    material = Material(job, {_PROTOCOL: hallucinator}, network.alignment)
+    say("matching each probe with the gallery of VIS photographs: as it is, generated, and both")
+    results = evaluate_material(material, network)
+    say(verdict(results))
+    sheets = face_sheets(results, material)
+    return write_report(results, out / REPORT, mistake_pictures(results, material), sheets).report
 
 
-def _claim(out: Path, demo: Mapping[str, Any]) -> None:
+def verdict(results: Results) -> str:
+    """What a person wants to know first: how many faces are recognised without and with generation."""
+    fold = results.folds[0]
+    rank1 = {figures.method: 100 * figures.cmc[0] for figures in fold.methods}
+    return (
+        f"of {fold.probes} NIR photographs, found first among {fold.gallery} people: "
+        f"{rank1['original']:.1f} % as they are, {rank1['generated']:.1f} % generated, "
+        f"{rank1['fusion']:.1f} % with both scores"
+    )
+
+
+def _claim(out: Path, faces: Path, generator: Path, recognizer: Path) -> None:
     """Takes a folder for this demo, and clears away what another demo left in it."""
+    weights = {"generator": sha256_of(generator), "recognizer": sha256_of(recognizer)}
+    text = json.dumps({**_FORMAT, "version": __version__, "faces": str(faces.resolve()), **weights})
     mark = out / MARK
-    text = json.dumps({**_FORMAT, "version": __version__, **demo})
     found = mark.read_text(errors="replace") if mark.is_file() else ""
     if found == text:
         return
     if found.startswith(json.dumps(_FORMAT).removesuffix("}")):
-        for folder in (out / RUN, out / PREPARED):
+        for folder in (out / FACES, out / PREPARED, out / REPORT):
             if folder.exists():
                 shutil.rmtree(folder)
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -115,76 +119,18 @@ def _claim(out: Path, demo: Mapping[str, Any]) -> None:
     write_atomically(mark, text.encode())
 
 
-def _prepare(faces: Path, out: Path, size: int, say: Say) -> None:
-    database = read_casia(faces)
-    say(f"preparing {len(database.records)} rendered captures: faces aligned to {size} x {size} pixels")
-    prepare(database, out / PREPARED, PrepareOptions(sizes=(size,), backend="given", layout="casia"))
-
-
-def _train(out: Path, config: Config, say: Say) -> None:
-    steps = config.training.steps
-    begin = time.monotonic()
-
-    def report(step: int, values: Mapping[str, float]) -> None:
-        if step % max(1, steps // 10) == 0 or step == steps:
-            say(f"step {step} of {steps}, {time.monotonic() - begin:.0f} s")
-
-    say(f"training on half of the people: {steps} steps")
-    job = Job(prepared=out / PREPARED, protocol=_PROTOCOL, run=out / RUN, config=config)
-    with start_runtime("cpu") as runtime:
-        train(job, runtime, Hooks(on_step=report))
-
-
-def _probes(faces: Path, out: Path, size: int) -> list[_Probe]:
-    """The test's NIR crops beside what they should become."""
-    manifest = read_manifest(out / PREPARED)
-    crops = crops_folder(out / PREPARED, size)
-    return [
-        _probe(faces, record, crops / manifest.crops[record.path], size)
-        for record in manifest.source.protocol(_PROTOCOL).probe
+def _translate(database: Database, faces: Path, out: Path, hallucinator: Hallucinator, say: Say) -> None:
+    """Writes the VIS face of each probe that is not there yet."""
+    items = [
+        Item(
+            source=faces / record.path,
+            target=(out / record.path).with_suffix(".png"),
+            name=record.path,
+        )
+        for record in database.protocol(_PROTOCOL).probe
     ]
-
-
-def _probe(faces: Path, record: Record, crop: Path, size: int) -> _Probe:
-    """One of them; the truth is aligned by the landmarks of the NIR capture."""
-    assert record.landmarks is not None
-    return _Probe(
-        subject=record.subject,
-        nir=read_image(crop),
-        truth=truth_crop(faces, record, size),
-        landmarks=crop_landmarks(record.landmarks, size),
-    )
-
-
-def _verdict(probes: Sequence[_Probe], generated: UInt8[np.ndarray, "b s s 3"]) -> str:
-    """The error of the generated faces beside that of the grey input."""
-    ours = np.mean([_error(probe, image) for probe, image in zip(probes, generated, strict=True)])
-    floor = np.mean([_error(probe, probe.nir) for probe in probes])
-    return (
-        f"{len(probes)} pictures of {len({probe.subject for probe in probes})} unseen people: mean absolute "
-        f"error to the true VIS face {ours:.3f}, that of the grey input {floor:.3f} (0 to 1)"
-    )
-
-
-def _error(probe: _Probe, image: UInt8[np.ndarray, "s s 3"]) -> float:
-    return mean_absolute_error(image / 255, probe.truth / 255, face_mask(probe.landmarks, len(image)))
-
-
-def _sheet(probes: Sequence[_Probe], generated: UInt8[np.ndarray, "b s s 3"]) -> UInt8[np.ndarray, "h w 3"]:
-    """A picture each of some people, NIR | generated | true VIS, in blocks side by side under a header."""
-    people = sorted({probe.subject for probe in probes})[:_SHOWN]
-    chosen = [next(i for i, probe in enumerate(probes) if probe.subject == subject) for subject in people]
-    side = probes[0].nir.shape[0] * _ZOOM
-    width, rows = len(_TITLES) * side + _GAP, -(-len(chosen) // _BLOCKS)
-    sheet = Image.new("RGB", (_BLOCKS * width - _GAP, _HEADER + rows * side), "white")
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
-    for place in range(_BLOCKS * len(_TITLES)):
-        block, column = divmod(place, len(_TITLES))
-        middle = block * width + (column + 0.5) * side
-        pen.text((middle, _HEADER / 2), _TITLES[column], fill="black", font=font, anchor="mm")
-    for place, index in enumerate(chosen):
-        row, block = divmod(place, _BLOCKS)
-        for column, image in enumerate((probes[index].nir, generated[index], probes[index].truth)):
-            enlarged = Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC)
-            sheet.paste(enlarged, (block * width + column * side, _HEADER + row * side))
-    return np.asarray(sheet)
+    missing = [item for item in items if not item.target.exists()]
+    say(f"translating {len(missing)} NIR photographs of people whom the generator has never seen")
+    failures = translate_items(hallucinator, missing, TranslateOptions(landmarks=faces / LANDMARKS_FILE))
+    for failure in failures:
+        say(f"{failure.source}: {failure.reason}")

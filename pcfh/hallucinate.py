@@ -24,9 +24,9 @@ from pcfh.files import sha256_of
 from pcfh.geometry.align import align_image, crop_of, require_inside, similarity, transform_points
 from pcfh.landmarks import LandmarkBackend, open_backend
 from pcfh.marks import TRAINED, xmp
-from pcfh.models.generator import Hallucination
 from pcfh.ranges import from_bytes, to_bytes
 from pcfh.training.checkpoint import load_generator
+from pcfh.training.translators import Translator
 
 
 class NoFaceError(UserError):
@@ -53,7 +53,7 @@ class Hallucinator:
 
     def __init__(
         self,
-        generator: Hallucination,
+        generator: Translator,
         *,
         about: Mapping[str, Any],
         device: str | torch.device = "cpu",
@@ -68,7 +68,7 @@ class Hallucinator:
     def from_file(
         cls, path: str | Path, *, device: str = "auto", backend: LandmarkBackend | None = None
     ) -> "Hallucinator":
-        """Opens the ``generator.safetensors`` of a training run.
+        """Opens the ``generator.safetensors`` of a training run, whatever its method.
 
         Args:
             path: of the file.

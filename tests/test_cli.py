@@ -13,11 +13,13 @@ from PIL import Image
 
 from pcfh import __version__
 from pcfh.cli import main, method
-from pcfh.config import known_fields
+from pcfh.config import PRESETS, known_fields
 from pcfh.data.prepared import open_prepared, read_manifest
 from pcfh.errors import UserError
+from pcfh.files import sha256_of
 from pcfh.landmarks.given import read_landmarks, write_landmarks
 from pcfh.models.generator import Hallucination
+from pcfh.shipped import shipped
 from pcfh.training.checkpoint import save_generator
 from pcfh.training.loop import Job
 
@@ -100,9 +102,9 @@ def test_every_command_explains_itself(run, command):
         (("trian",), 'Did you mean "train"'),
         (("train", "a", "b", "--sett", "x=1"), "Did you mean --set"),
         (("train", "a"), "requires an argument"),
-        (("translate", "m", "a.png"), "--out"),
-        (("translate", "m", "--out", "o"), "requires an argument"),
-        (("translate", "m", "a.png", "--out", "o", "--batch", "x"), "--batch"),
+        (("translate", "a.png"), "--out"),
+        (("translate", "--out", "o"), "requires an argument"),
+        (("translate", "a.png", "--out", "o", "--batch", "x"), "--batch"),
         (("prepare", "out", "--casia", "x", "--sizes", "64", "big"), "big"),
         (("prepare", "out", "--casia", "x", "--backend", "dlib"), "blaze"),
     ],
@@ -126,7 +128,7 @@ def test_settings_lists_every_field_as_set_takes_them(run, job):
 def test_an_unknown_preset_lists_the_known_ones(run, arguments):
     code, out, err = run(*arguments)
     assert (code, out) == (2, "")
-    assert err == "pcfh: no preset 'papr'; known: paper-256, paper-144, cpu, tiny\n"
+    assert err == "pcfh: no preset 'papr'; known: " + ", ".join(PRESETS) + "\n"
 
 
 def test_an_unknown_setting_lists_every_known_one(run):
@@ -159,7 +161,7 @@ def test_a_negative_number_is_a_value_and_no_option(run, drawn_prepared, tmp_pat
 
 
 def test_a_negative_option_is_taken_as_a_number(run, generator, tmp_path):
-    code, _, err = run("translate", generator, "a.png", "--out", tmp_path, "--batch", "-3")
+    code, _, err = run("translate", "a.png", "--out", tmp_path, "--batch", "-3")
     assert (code, err) == (2, "pcfh: --batch -3: expected at least 1\n")
 
 
@@ -286,12 +288,40 @@ def train(run, prepared, folder, *settings):
     )
 
 
+def translate(run, model, sources, out, points):
+    return run("translate", sources, "--model", model, "--out", out, "--landmarks", points)
+
+
+@pytest.mark.parametrize("command", ["train", "settings"])
+def test_help_names_every_preset(run, command):
+    _, out, _ = run(command, "--help")
+    words = out.replace("│", " ").replace(",", " ").replace(".", " ").replace(";", " ").split()
+    assert set(PRESETS) <= set(words)
+
+
+def test_without_a_model_the_one_that_comes_with_the_program_translates(run, nir, points, tmp_path):
+    code, out, _ = run("translate", nir, "--out", tmp_path / "vis", "--landmarks", points)
+    assert (code, out) == (0, f"2 of 2 pictures translated to {tmp_path / 'vis'}\n")
+    with Image.open(tmp_path / "vis" / "1.png") as image:
+        assert image.text["Model"] == sha256_of(shipped("generator"))
+
+
+@pytest.mark.parametrize("kind", ["pix2pix", "cyclegan"])
+def test_a_baseline_is_trained_and_translates_by_the_same_commands(
+    run, drawn_prepared, nir, points, tmp_path, kind
+):
+    settings = (f"training.method={kind}", "baseline.width=4", "baseline.blocks=1", "training.steps=1")
+    assert train(run, drawn_prepared, tmp_path / "run", *settings)[0] == 0
+    code, out, _ = translate(run, tmp_path / "run" / "generator.safetensors", nir, tmp_path / "vis", points)
+    assert (code, out) == (0, f"2 of 2 pictures translated to {tmp_path / 'vis'}\n")
+
+
 def test_three_steps_of_training_and_then_translation(run, drawn_prepared, nir, points, tmp_path):
     generator = tmp_path / "run" / "generator.safetensors"
     code, out, err = train(run, drawn_prepared, tmp_path / "run")
     assert (code, out) == (0, f"Done: {generator}\n")
     assert "3/3" in err and "rec=" in err
-    code, out, _ = run("translate", generator, nir, "--out", tmp_path / "vis", "--landmarks", points)
+    code, out, _ = translate(run, generator, nir, tmp_path / "vis", points)
     assert (code, out) == (0, f"2 of 2 pictures translated to {tmp_path / 'vis'}\n")
     with Image.open(tmp_path / "vis" / "2.png") as image:
         assert (image.size, image.mode, image.text["Synthetic"]) == ((64, 64), "RGB", "true")
@@ -357,7 +387,7 @@ def test_ctrl_c_elsewhere_exits_with_130_and_one_line(run, monkeypatch, generato
         raise KeyboardInterrupt
 
     monkeypatch.setattr(method, "translate_items", interrupted)
-    code, out, err = run("translate", generator, nir, "--out", tmp_path / "vis", "--landmarks", points)
+    code, out, err = translate(run, generator, nir, tmp_path / "vis", points)
     assert (code, out) == (130, "")
     assert err.splitlines()[-1].startswith("pcfh: interrupted;")
 
@@ -365,7 +395,7 @@ def test_ctrl_c_elsewhere_exits_with_130_and_one_line(run, monkeypatch, generato
 def test_bad_pictures_are_listed_on_stderr_and_the_exit_code_is_1(run, generator, nir, points, tmp_path):
     (nir / "text.jpg").write_text("a letter to my aunt")
     (nir / "unknown.png").write_bytes((nir / "1.png").read_bytes())
-    code, out, err = run("translate", generator, nir, "--out", tmp_path / "vis", "--landmarks", points)
+    code, out, err = translate(run, generator, nir, tmp_path / "vis", points)
     assert (code, out) == (1, f"2 of 4 pictures translated to {tmp_path / 'vis'}\n")
     lines = [line for line in err.splitlines() if line.startswith(str(nir))]
     assert [line.partition(": ")[0] for line in lines] == [str(nir / "text.jpg"), str(nir / "unknown.png")]
@@ -375,8 +405,9 @@ def test_bad_pictures_are_listed_on_stderr_and_the_exit_code_is_1(run, generator
 
 
 def test_several_sources_may_be_given(run, generator, nir, points, tmp_path):
+    sources = (nir / "1.png", nir / "2.png")
     code, out, _ = run(
-        "translate", generator, nir / "1.png", nir / "2.png", "--landmarks", points, "--out", tmp_path / "vis"
+        *("translate", *sources, "--landmarks", points, "--out", tmp_path / "vis", "--model", generator)
     )
     assert (code, out.partition(" pictures")[0]) == (0, "2 of 2")
 
@@ -393,7 +424,7 @@ def test_several_sources_may_be_given(run, generator, nir, points, tmp_path):
 def test_a_usage_mistake_is_one_line_and_exits_with_2(run, generator, nir, points, tmp_path, change, text):
     given = {"model": generator, "sources": nir, "landmarks": points, "device": "cpu", **change}
     code, out, err = run(
-        *("translate", given["model"], given["sources"], "--out", tmp_path / "vis"),
+        *("translate", given["sources"], "--model", given["model"], "--out", tmp_path / "vis"),
         *("--landmarks", given["landmarks"], "--device", given["device"]),
     )
     assert (code, out) == (2, "")
@@ -402,7 +433,7 @@ def test_a_usage_mistake_is_one_line_and_exits_with_2(run, generator, nir, point
 
 
 def test_writing_into_the_input_folder_is_refused(run, generator, nir, points):
-    code, _, err = run("translate", generator, nir, "--out", nir, "--landmarks", points)
+    code, _, err = translate(run, generator, nir, nir, points)
     assert (code, err.splitlines()[-1]) == (
         2,
         f"pcfh: {nir} is a folder of inputs; choose another output folder",

@@ -3,9 +3,11 @@
 import pytest
 from blocks import hallucinator
 
+from pcfh.files import sha256_of
 from pcfh.models.lightcnn import build_lightcnn
 from pcfh.recognition.checkpoint import save_recognizer
 from pcfh.recognition.results import read_results
+from pcfh.shipped import shipped
 from pcfh.training.checkpoint import save_generator
 
 
@@ -68,3 +70,47 @@ def test_an_absent_recogniser_is_named(run, drawn_prepared, tmp_path):
 def test_a_folder_that_was_not_prepared_is_refused(run, recognizer, tmp_path):
     code, _, err = run("evaluate", tmp_path, tmp_path / "out", "--recognizer", recognizer)
     assert (code, "run pcfh prepare first" in err) == (2, True)
+
+
+def test_the_shipped_recogniser_is_taken_where_none_is_named(run, drawn_prepared, tmp_path):
+    code, out, _ = run(
+        *("evaluate", drawn_prepared, tmp_path, "--device", "cpu", "--resamples", "9", "--no-pictures")
+    )
+    assert code == 0
+    assert read_results(tmp_path / "results.json").recognizer_key.endswith(sha256_of(shipped("recognizer")))
+    assert f"are kept in {tmp_path / 'cache'}" in out
+
+
+def test_settings_of_an_onnx_model_are_options(run, drawn_prepared, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    given, taken = (
+        onnx.helper.make_tensor_value_info(n, 1, s) for n, s in (("x", ["b", 1, 64, 64]), ("y", None))
+    )
+    flatten = onnx.helper.make_node("Flatten", ["x"], ["y"])
+    graph = onnx.helper.make_graph([flatten], "pixels", [given], [taken])
+    path = tmp_path / "pixels.onnx"
+    onnx.save(
+        onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8), path
+    )
+    code, _, _ = run(
+        *("evaluate", drawn_prepared, tmp_path / "out", "--recognizer", path, "--resamples", "9"),
+        *(
+            "--onnx-size",
+            "64",
+            "--onnx-channels",
+            "grey",
+            "--onnx-alignment",
+            "lightcnn",
+            "--onnx-mean",
+            "99",
+        ),
+    )
+    assert code == 0
+    key = read_results(tmp_path / "out" / "results.json").recognizer_key
+    assert '"channels": "grey", "mean": 99.0, "size": 64, "std": 127.5' in key
+
+
+def test_settings_of_an_onnx_model_do_not_fit_a_light_cnn(run, drawn_prepared, recognizer, tmp_path):
+    code, _, err = run("evaluate", drawn_prepared, tmp_path, "--recognizer", recognizer, "--onnx-size", "64")
+    assert (code, "given for a file that is none (.onnx)" in err) == (2, True)

@@ -8,7 +8,9 @@ import torch
 from pcfh import config as C
 from pcfh.errors import UserError
 from pcfh.objective import reconstruction_loss
-from pcfh.training.loop import new_state, term_weights
+from pcfh.training.loop import new_state
+from pcfh.training.method import term_weights
+from pcfh.training.runtime import Runtime
 
 
 @pytest.mark.parametrize("name", C.PRESETS)
@@ -20,8 +22,32 @@ def test_every_preset_is_valid(name):
 def test_every_preset_builds_networks_of_its_size(name):
     config = C.preset(name)
     with torch.device("meta"):
-        state = new_state(config, torch.device("meta"))
-    assert state.model.G_A.size == state.average.size == config.training.size
+        state = new_state(config, Runtime(rank=0, processes=1, device=torch.device("meta")))
+    assert state.method.translator.size == state.average.size == config.training.size
+
+
+@pytest.mark.parametrize("method", ["pix2pix", "cyclegan"])
+def test_the_presets_of_the_baselines_have_the_published_recipe(method):
+    config = C.preset(method)
+    t, b = config.training, config.baseline
+    assert (t.method, t.size, t.batch, t.learning_rate, t.critic_rate) == (method, 256, 1, 2e-4, 2e-4)
+    assert (t.beta_1, t.beta_2, t.constant, t.ema) == (0.5, 0.999, 0.5, 0.0)
+    assert (b.width, b.blocks, b.lambda_l1, b.lambda_cycle, b.pool) == (64, 9, 100.0, 10.0, 50)
+
+
+@pytest.mark.parametrize(
+    ("name", "like"),
+    [("pix2pix", "paper-256"), ("cyclegan", "paper-256"), ("pix2pix-cpu", "cpu"), ("cyclegan-cpu", "cpu")],
+)
+def test_a_baseline_sees_as_many_images_as_pcfh(name, like):
+    ours, theirs = (C.preset(preset).training for preset in (like, name))
+    assert theirs.steps * theirs.batch == ours.steps * ours.batch
+    assert theirs.size == ours.size
+
+
+@pytest.mark.parametrize("name", ["pix2pix", "cyclegan", "pix2pix-cpu", "cyclegan-cpu"])
+def test_a_baseline_needs_no_recogniser(name):
+    assert C.preset(name).objective.lambda_id == 0
 
 
 @pytest.mark.parametrize("name", ["paper-256", "paper-144"])
@@ -32,7 +58,9 @@ def test_the_papers_presets_have_the_papers_weights(name):
 
 
 def test_an_unknown_preset_lists_the_known_ones():
-    with pytest.raises(UserError, match=r"no preset 'papr'; known: paper-256, paper-144, cpu, tiny"):
+    with pytest.raises(
+        UserError, match=r"no preset 'papr'; known: paper-256, paper-144, cpu, tiny, pix2pix, cyclegan, "
+    ):
         C.preset("papr")
 
 
@@ -44,6 +72,9 @@ def test_an_unknown_preset_lists_the_known_ones():
         ("training.learning_rate=1", 1.0),
         ("training.precision=fp32", "fp32"),
         ("training.precision=BF16", "bf16"),
+        ("training.method=CycleGAN", "cyclegan"),
+        ("baseline.lambda_identity=5", 5.0),
+        ("baseline.pool=0", 0),
         ("training.flip=false", False),
         ("objective.mic=False", False),
         ("objective.awm=TRUE", True),
@@ -91,6 +122,7 @@ def test_a_setting_without_a_value_says_so():
         ("training.flip=1", "true or false"),
         ("objective.awm=no", "true or false"),
         ("training.precision=fp16", "fp32 or bf16"),
+        ("training.method=stargan", "pcfh or pix2pix or cyclegan"),
     ],
 )
 def test_a_value_of_another_type_is_refused(assignment, expected):
@@ -117,6 +149,8 @@ def test_a_value_of_another_type_is_refused(assignment, expected):
         ("objective.lambda_rec=-1e-5", "no negative number"),
         ("objective.reference_size=0", "a positive number"),
         ("networks.attention_width=0", "a positive number"),
+        ("baseline.width=0", "a positive number"),
+        ("baseline.lambda_l1=-1", "no negative number"),
     ],
 )
 def test_a_value_that_cannot_work_is_refused_by_name(assignment, message):
@@ -126,7 +160,15 @@ def test_a_value_that_cannot_work_is_refused_by_name(assignment, message):
 
 @pytest.mark.parametrize(
     "assignment",
-    ["objective.lambda_id=0", "training.seed=0", "networks.generator_blocks=0", "training.ema=0"],
+    [
+        "objective.lambda_id=0",
+        "training.seed=0",
+        "networks.generator_blocks=0",
+        "training.ema=0",
+        "baseline.blocks=0",
+        "baseline.lambda_identity=0",
+        "baseline.pool=0",
+    ],
 )
 def test_zero_is_allowed_where_it_means_something(assignment):
     C.validate(C.overridden(C.cpu(), [assignment]))
@@ -137,6 +179,13 @@ def test_the_batch_must_fit_the_number_of_processes():
     C.validate(config, processes=2)
     with pytest.raises(UserError, match="3 x 8"):
         C.validate(config, processes=3)
+
+
+def test_the_baselines_have_no_groups_so_any_batch_that_can_be_shared_will_do():
+    config = C.overridden(C.preset("pix2pix-cpu"), ["training.batch=6"])
+    C.validate(config, processes=3)
+    with pytest.raises(UserError, match=r"training\.batch=6: expected a multiple of the processes, 4"):
+        C.validate(config, processes=4)
 
 
 def test_the_learning_rates_are_constant_and_then_fall_linearly_to_zero():

@@ -3,17 +3,32 @@ import re
 
 import numpy as np
 import pytest
+import torch
 from drawn import draw_database
 from PIL import Image
 
 from pcfh.data.casia import read_casia
-from pcfh.data.prepared import open_prepared
 from pcfh.data.records import subjects
 from pcfh.demo import SAMPLE, run_demo
 from pcfh.errors import UserError
+from pcfh.models.generator import Hallucination
+from pcfh.models.lightcnn import build_lightcnn
+from pcfh.recognition.checkpoint import save_recognizer
+from pcfh.recognition.results import read_results
 from pcfh.spectral.checksums import changes_since
+from pcfh.training.checkpoint import save_generator
 
-SIDE, HEADER, GAP = 128, 24, 8
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A generator of 64 pixels and a recogniser, both untrained."""
+    folder = tmp_path_factory.mktemp("weights")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        generator = Hallucination(size=64, width=4, blocks=1, local_blocks=1)
+        save_generator(folder / "generator.safetensors", generator, {"step": 0})
+        save_recognizer(folder / "recognizer.safetensors", build_lightcnn("lightcnn9"), {})
+    return {name: folder / f"{name}.safetensors" for name in ("generator", "recognizer")}
 
 
 @pytest.fixture(scope="module")
@@ -24,93 +39,86 @@ def four_people(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def demo(four_people, tmp_path_factory):
-    """A demo of two steps, and the lines it said."""
+def demo(four_people, weights, tmp_path_factory):
+    """The folder of a demo, the report that it gave, and the lines it said."""
     out, lines = tmp_path_factory.mktemp("demo"), list[str]()
-    run_demo(out, faces=four_people, steps=2, say=lines.append)
-    return out, lines
+    report = run_demo(out, faces=four_people, resamples=10, say=lines.append, **weights)
+    return out, report, lines
 
 
-def pixels(path):
-    with Image.open(path) as image:
-        return np.asarray(image).astype(int)
+def test_every_probe_becomes_a_picture_that_says_it_is_synthetic(demo, four_people):
+    pictures = sorted((demo[0] / "faces").rglob("*.png"))
+    assert len(pictures) == len(read_casia(four_people).protocol("1").probe)
+    for path in pictures:
+        with Image.open(path) as image:
+            assert image.size == (64, 64)
+            assert image.text["Synthetic"] == "true"
 
 
-def column(sheet, block, place):
-    left = block * (3 * SIDE + GAP) + place * SIDE
-    return sheet[HEADER:, left : left + SIDE]
-
-
-def test_the_sheet_has_two_people_side_by_side_under_a_header(demo):
-    assert pixels(demo[0] / "sheet.png").shape == (HEADER + SIDE, 2 * 3 * SIDE + GAP, 3)
-
-
-def test_near_infrared_columns_of_the_sheet_are_grey_and_true_ones_in_colour(demo):
-    sheet = pixels(demo[0] / "sheet.png")
-    colour = [[np.ptp(column(sheet, block, place), axis=-1).mean() for place in (0, 2)] for block in (0, 1)]
-    assert np.all(np.array(colour)[:, 0] == 0)
-    assert np.all(np.array(colour)[:, 1] > 20)
-
-
-def test_the_last_line_gives_the_error_of_the_grey_input_beside_that_of_the_output(demo):
-    match = re.search(
-        r"6 pictures of 2 unseen people.* face ([\d.]+), that of the grey input ([\d.]+)", demo[1][-1]
+def test_the_last_line_gives_the_figures_of_the_report(demo):
+    figures = re.search(
+        r"found first among 2 people: ([\d.]+) % as they are, ([\d.]+) % generated", demo[2][-1]
     )
-    assert match
-    assert 0 < float(match[1]) < 1
-    assert 0.2 < float(match[2]) < 0.4
+    fold = read_results(demo[0] / "report" / "results.json").folds[0]
+    rank1 = {row.method: 100 * row.cmc[0] for row in fold.methods}
+    assert figures
+    assert float(figures[1]) == pytest.approx(rank1["original"], abs=0.06)
+    assert float(figures[2]) == pytest.approx(rank1["generated"], abs=0.06)
 
 
-def test_the_people_of_the_sheet_were_not_trained_on(demo):
-    protocol = open_prepared(demo[0] / "prepared", 64).protocol("1")
-    assert not {r.subject for r in protocol.train} & {r.subject for r in protocol.probe}
+def test_the_report_is_one_page_with_the_faces_in_it(demo):
+    text = demo[1].read_text()
+    assert demo[1] == demo[0] / "report" / "report.html"
+    assert text.count("data:image/") > 4
+    assert not re.search(r'(src|href)="(?!data:|#)', text)
 
 
-def test_called_again_it_trains_no_further(demo, four_people):
-    out, _ = demo
-    before, lines = (out / "sheet.png").read_bytes(), list[str]()
-    run_demo(out, faces=four_people, steps=2, say=lines.append)
-    assert not [line for line in lines if line.startswith("step")]
-    assert (out / "sheet.png").read_bytes() == before
+def test_called_again_it_translates_nothing_and_reports_the_same(demo, four_people, weights):
+    before, lines = (demo[0] / "report" / "results.json").read_bytes(), list[str]()
+    run_demo(demo[0], faces=four_people, resamples=10, say=lines.append, **weights)
+    assert any(line.startswith("translating 0 ") for line in lines)
+    assert (demo[0] / "report" / "results.json").read_bytes() == before
 
 
-def test_another_demo_in_the_same_folder_starts_afresh_and_leaves_foreign_files_alone(tmp_path, four_people):
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "checkpoint.pt").write_bytes(b"of another demo")
+def test_another_demo_in_the_same_folder_starts_afresh_and_leaves_foreign_files_alone(
+    tmp_path, four_people, weights
+):
+    (tmp_path / "faces").mkdir()
+    (tmp_path / "faces" / "old.png").write_bytes(b"of another demo")
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "demo.json").write_text('{"format": "pcfh-demo", "version": "0.0.1"}')
-    run_demo(tmp_path, faces=four_people, steps=1)
+    run_demo(tmp_path, faces=four_people, resamples=10, **weights)
     assert (tmp_path / "notes.txt").read_text() == "mine"
-    assert json.loads((tmp_path / "run" / "config.json").read_text())["config"]["training"]["steps"] == 1
+    assert not (tmp_path / "faces" / "old.png").exists()
 
 
-def test_a_folder_with_other_things_is_refused(tmp_path, four_people):
+def test_a_folder_with_other_things_is_refused(tmp_path, four_people, weights):
     (tmp_path / "thesis.txt").write_text("precious")
     with pytest.raises(UserError, match="new or empty folder, or an earlier demo's"):
-        run_demo(tmp_path, faces=four_people, steps=1)
+        run_demo(tmp_path, faces=four_people, **weights)
 
 
-def test_what_is_called_as_the_demos_files_but_is_not_is_refused(tmp_path, four_people):
+def test_what_is_called_as_the_demos_files_but_is_not_is_refused(tmp_path, four_people, weights):
     (tmp_path / "demo.json").write_text('{"slides": 12}')
-    (tmp_path / "run").mkdir()
+    (tmp_path / "faces").mkdir()
     with pytest.raises(UserError, match="new or empty folder, or an earlier demo's"):
-        run_demo(tmp_path, faces=four_people, steps=1)
+        run_demo(tmp_path, faces=four_people, **weights)
 
 
-def test_a_file_in_place_of_the_folder_is_refused(tmp_path, four_people):
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path, four_people, weights):
     (tmp_path / "out").write_text("a file")
     with pytest.raises(UserError, match="new or empty folder, or an earlier demo's"):
-        run_demo(tmp_path / "out", faces=four_people, steps=1)
+        run_demo(tmp_path / "out", faces=four_people, **weights)
 
 
-def test_the_sheet_says_that_its_faces_are_synthetic(demo):
-    with Image.open(demo[0] / "sheet.png") as image:
-        assert image.text["Synthetic"] == "true"
-
-
-def test_without_faces_it_says_where_they_are_had(tmp_path):
+def test_without_faces_it_says_where_they_are_had(tmp_path, weights):
     with pytest.raises(UserError, match="a clone of the repository, or give --faces"):
-        run_demo(tmp_path / "out", faces=tmp_path, steps=1)
+        run_demo(tmp_path / "out", faces=tmp_path, **weights)
+
+
+def test_the_mark_names_the_weights(demo, weights):
+    mark = json.loads((demo[0] / "demo.json").read_text())
+    assert len(mark["generator"]) == len(mark["recognizer"]) == 64
 
 
 def test_the_sample_of_the_repository_is_whole():
@@ -118,3 +126,9 @@ def test_the_sample_of_the_repository_is_whole():
     database = read_casia(SAMPLE)
     assert len(subjects(database.records)) == 48
     assert not database.notes
+
+
+def test_the_sample_is_small_enough_for_a_repository():
+    assert sum(path.stat().st_size for path in SAMPLE.rglob("*") if path.is_file()) < 8e6
+    with Image.open(next((SAMPLE / "truth").rglob("*.jpg"))) as image:
+        assert np.asarray(image).shape == (256, 256, 3)

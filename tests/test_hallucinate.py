@@ -9,6 +9,8 @@ import torch
 from PIL import Image
 
 from pcfh import __version__
+from pcfh.baselines.cyclegan import ResidualGenerator
+from pcfh.baselines.pix2pix import UNetGenerator
 from pcfh.data.images import grey, read_image, write_png
 from pcfh.errors import UserError
 from pcfh.files import sha256_of
@@ -210,6 +212,21 @@ def test_a_generator_file_gives_the_same_faces(hallucinator, generator_file, pho
 def test_a_generator_file_says_what_it_is(generator_file):
     about = Hallucinator.from_file(generator_file, device="cpu").about
     assert about == {"version": __version__, "step": 7, "model": sha256_of(generator_file)}
+
+
+@pytest.mark.parametrize("kind", ["pix2pix", "cyclegan"])
+def test_a_baselines_generator_is_opened_in_the_same_way(kind, photographs, tmp_path):
+    torch.manual_seed(0)
+    made = {
+        "pix2pix": UNetGenerator(size=SIZE, width=4),
+        "cyclegan": ResidualGenerator(size=SIZE, width=4, blocks=1),
+    }[kind].eval()
+    save_generator(tmp_path / "generator.safetensors", made, {})
+    opened = Hallucinator.from_file(tmp_path / "generator.safetensors", device="cpu")
+    face = opened.align(*photographs[0])
+    image = opened.crops(face.crop[None], face.landmarks[None])[0]
+    assert opened.size == SIZE
+    assert grey_distance(image, reference(made, face.crop, face.landmarks)) <= 0.501
 
 
 @pytest.mark.parametrize("device", ["banana", "cuda:99", ""])

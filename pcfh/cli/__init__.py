@@ -5,11 +5,24 @@ from collections.abc import Sequence
 
 from cyclopts import CycloptsError
 
-from pcfh.cli import data, evaluate, method, recognition, render
+from pcfh.cli import data, demo, doctor, evaluate, export, method, recognition, render, reproduce, serve
 from pcfh.cli.app import app
 from pcfh.errors import UserError
 
-__all__ = ["app", "data", "evaluate", "main", "method", "recognition", "render"]
+__all__ = [
+    "app",
+    "data",
+    "demo",
+    "doctor",
+    "evaluate",
+    "export",
+    "main",
+    "method",
+    "recognition",
+    "render",
+    "reproduce",
+    "serve",
+]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -2,8 +2,9 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from tqdm import tqdm
@@ -13,12 +14,48 @@ from pcfh.data.prepared import read_manifest
 from pcfh.errors import UserError
 from pcfh.hallucinate import Hallucinator
 from pcfh.landmarks import open_backend
-from pcfh.recognition.evaluate import evaluate as run_evaluation
+from pcfh.recognition.evaluate import evaluate_material
 from pcfh.recognition.material import EvaluationJob, Material, evaluated_protocols
+from pcfh.recognition.onnx import OnnxSettings, settings_with
 from pcfh.recognition.recognizer import open_recognizer
 from pcfh.recognition.report import mistake_pictures, write_report
+from pcfh.recognition.sheets import face_sheets
+from pcfh.shipped import shipped
 
 _PLACE = "{protocol}"
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class OnnxOptions:
+    """How an ONNX recogniser wants its faces, where MODEL.onnx.json beside it does not say.
+
+    Attributes:
+        onnx_alignment: crop of an ONNX recogniser, arcface (the default) or lightcnn.
+        onnx_size: side of its crops in pixels, 112 if not given.
+        onnx_channels: rgb (the default), bgr or grey.
+        onnx_mean: taken from pixels of 0 to 255, 127.5 if not given.
+        onnx_std: divides the difference, 127.5 if not given.
+    """
+
+    onnx_alignment: Literal["arcface", "lightcnn"] | None = None
+    onnx_size: int | None = None
+    onnx_channels: Literal["rgb", "bgr", "grey"] | None = None
+    onnx_mean: float | None = None
+    onnx_std: float | None = None
+
+    def settings(self, path: Path) -> OnnxSettings | None:
+        """The settings of a model; None where nothing was given, so that its own hold."""
+        if self == OnnxOptions():
+            return None
+        return settings_with(
+            path,
+            alignment=self.onnx_alignment,
+            size=self.onnx_size,
+            channels=self.onnx_channels,
+            mean=self.onnx_mean,
+            std=self.onnx_std,
+        )
 
 
 @app.command
@@ -26,7 +63,8 @@ def evaluate(  # noqa: PLR0913 - one argument per option of the command
     data: Path,
     out: Path,
     *,
-    recognizer: Path,
+    recognizer: Path | None = None,
+    onnx: OnnxOptions | None = None,
     generator: str | None = None,
     protocol: Names = ("1",),
     database: Path | None = None,
@@ -40,22 +78,26 @@ def evaluate(  # noqa: PLR0913 - one argument per option of the command
 ) -> int:
     """Measure recognition on a prepared database, without and with generated faces; write a report.
 
-    Features and generated faces are kept in OUT/cache, so the same command goes on where it was stopped.
+    Features and generated faces are kept in OUT/cache, so the same command goes on where it was stopped. That
+    folder grows with each recogniser and generator tried, and may be deleted at any time.
 
     Args:
         data: folder made by pcfh prepare.
-        out: folder to write to: results.json, table.md, table.tex, roc.png, cmc.png, report.html.
-        recognizer: Light CNN checkpoint, recognizer.safetensors or ONNX model.
+        out: folder to write to: results.json, table.md, table.tex, roc.png, cmc.png, random.jpg, worst.jpg,
+            report.html.
+        recognizer: Light CNN checkpoint, recognizer.safetensors or ONNX model; the shipped Light CNN if not
+            given.
+        onnx: of an ONNX model.
         generator: generator.safetensors of a training run; with {protocol} in its path, one for each fold.
         protocol: folds to evaluate; all takes all that have probes, without View 1 (dev).
         database: the rendered database that was prepared, for true VIS images and groups.
         groups: CSV table of groups: path, and one column for each way to group.
         pose: also find landmarks in generated faces, with the default detector.
-        pictures: show the worst mistakes in the report.
+        pictures: write sheets of faces and show them and the worst mistakes in the report.
         device: auto, cpu, cuda or cuda:1.
         batch: faces computed at once.
         resamples: draws of people of each interval.
-        seed: of the draws.
+        seed: of these draws and of the sheet of random faces.
     """
     for name, value in (("batch", batch), ("resamples", resamples)):
         if value < 1:
@@ -71,20 +113,22 @@ def evaluate(  # noqa: PLR0913 - one argument per option of the command
         seed=seed,
     )
     names = evaluated_protocols(read_manifest(data).source.protocols, protocol)
-    generators = _generators(generator, names, device)
-    network = open_recognizer(recognizer, device=device)
+    path = recognizer or shipped("recognizer")
+    network = open_recognizer(path, settings=(onnx or OnnxOptions()).settings(path), device=device)
+    material = Material(job, _generators(generator, names, device), network.alignment)
     backend = open_backend("blaze") if pose else None
     with progress_bar("done", 1) as bar:
 
         def show(stage: str, done: int, total: int) -> None:
             _show(bar, stage, done, total)
 
-        results = run_evaluation(job, network, generators, backend=backend, on_progress=show)
-    shown = mistake_pictures(results, Material(job, generators, network.alignment)) if pictures else ()
-    written = write_report(results, out, shown)
+        results = evaluate_material(material, network, backend=backend, on_progress=show)
+    shown = mistake_pictures(results, material) if pictures else ()
+    written = write_report(results, out, shown, face_sheets(results, material) if pictures else None)
     for note in results.notes:
         print(note, file=sys.stderr)
     print(written.table.read_text(encoding="utf-8"))
+    print(f"Features and generated faces are kept in {job.cache} ({_megabytes(job.cache):.1f} MB)")
     print(f"Written to {out}; look at {written.report}")
     return 0
 
@@ -96,6 +140,10 @@ def _generators(path: str | None, protocols: tuple[str, ...], device: str) -> Ma
     files = {name: Path(path.replace(_PLACE, name)) for name in protocols}
     opened = {file: Hallucinator.from_file(file, device=device) for file in dict.fromkeys(files.values())}
     return {name: opened[file] for name, file in files.items()}
+
+
+def _megabytes(folder: Path) -> float:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
 
 def _show(bar: "tqdm[None]", stage: str, done: int, total: int) -> None:

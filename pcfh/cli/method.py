@@ -1,4 +1,4 @@
-"""Commands of the method itself: train, translate, settings, demo."""
+"""Commands of the method itself: train, translate, settings."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,10 +11,10 @@ from tqdm import tqdm
 
 from pcfh import config as configuration
 from pcfh.cli.app import app, progress_bar, stop_signals
-from pcfh.demo import SAMPLE, run_demo
 from pcfh.errors import UserError
 from pcfh.hallucinate import Hallucinator
 from pcfh.landmarks import open_backend
+from pcfh.shipped import shipped
 from pcfh.training.loop import GENERATOR, Hooks, Job
 from pcfh.training.loop import train as run_train
 from pcfh.training.runtime import keep_freed_memory, start_runtime
@@ -39,7 +39,8 @@ def train(
     Args:
         data: folder made by pcfh prepare.
         run: folder of this run: checkpoint, generator, pictures, TensorBoard.
-        preset: paper-256, paper-144, cpu or tiny.
+        preset: paper-256, paper-144, cpu or tiny; pix2pix, cyclegan, pix2pix-cpu or cyclegan-cpu train
+            those methods.
         settings: overrides such as training.steps=5000; pcfh settings lists them.
         protocol: whose training list to use, e.g. 1 for the first fold.
         recognizer: Light CNN checkpoint for the identity loss.
@@ -62,10 +63,10 @@ def train(
 
 @app.command
 def translate(
-    model: Path,
     sources: Annotated[list[Path], Parameter(negative="")],
     *,
     out: Path,
+    model: Path | None = None,
     aligned: bool = False,
     landmarks: Path | None = None,
     backend: Literal["blaze", "fan"] = "blaze",
@@ -78,9 +79,9 @@ def translate(
     The PNG files say in their metadata that they are synthetic.
 
     Args:
-        model: generator.safetensors of a training run.
         sources: pictures and folders of pictures.
         out: folder to write to.
+        model: generator.safetensors of a training run; the one that comes with the program if not given.
         aligned: the pictures are aligned crops of the model's size already.
         landmarks: CSV file of 68 landmarks per picture; then nothing is detected.
         backend: what finds faces and landmarks.
@@ -90,7 +91,8 @@ def translate(
     if batch < 1:
         raise UserError(f"--batch {batch}: expected at least 1")
     finder = None if landmarks else open_backend(backend, device="cpu" if device == "auto" else device)
-    hallucinator = Hallucinator.from_file(model, device=device, backend=finder)
+    chosen = model or shipped("generator")
+    hallucinator = Hallucinator.from_file(chosen, device=device, backend=finder)
     items = plan_items(sources, out)
     options = TranslateOptions(aligned=aligned, landmarks=landmarks, batch=batch)
     with progress_bar("pictures", len(items)) as bar:
@@ -104,25 +106,11 @@ def settings(preset: str = "paper-256") -> int:
     """Print every setting of a preset, as --set takes them.
 
     Args:
-        preset: paper-256, paper-144, cpu or tiny.
+        preset: paper-256, paper-144, cpu, tiny, pix2pix, cyclegan, pix2pix-cpu or cyclegan-cpu.
     """
     for group, fields in configuration.to_dict(configuration.preset(preset)).items():
         for name, value in fields.items():
             print(f"{group}.{name}={str(value).lower() if isinstance(value, bool) else value}")
-    return 0
-
-
-@app.command
-def demo(out: Path = Path("demo-out"), *, faces: Path = SAMPLE) -> int:
-    """Train on the sample of rendered faces, translate people it has not seen, and show the result.
-
-    Args:
-        out: folder to write to.
-        faces: a rendered database; the sample of the repository if not given.
-    """
-    keep_freed_memory()
-    sheet = run_demo(out, faces=faces, say=print)
-    print(sheet)
     return 0
 
 

@@ -31,6 +31,7 @@ def train_recognizer(  # noqa: PLR0913 - one argument per option of the command
     precision: Literal["bf16", "fp32"] = "bf16",
     validation: float = _DEFAULT.validation,
     seed: int = _DEFAULT.seed,
+    start: Path | None = None,
     device: str = "auto",
 ) -> int:
     """Train a Light CNN on the VIS faces of a prepared database, for use as a recogniser.
@@ -53,6 +54,7 @@ def train_recognizer(  # noqa: PLR0913 - one argument per option of the command
         precision: bf16 (mixed) or fp32.
         validation: share of the people kept out of training.
         seed: of everything random.
+        start: weights of the same architecture to start from, published ones or our own.
         device: auto, cpu, cuda or cuda:1.
     """
     recipe = RecognizerRecipe(
@@ -67,7 +69,7 @@ def train_recognizer(  # noqa: PLR0913 - one argument per option of the command
         validation=validation,
         seed=seed,
     )
-    job = RecognizerJob(prepared=data, protocol=protocol, run=run, recipe=recipe)
+    job = RecognizerJob(prepared=data, protocol=protocol, run=run, recipe=recipe, start=start)
     chosen = usable_device(device)
     keep_freed_memory()
     with stop_signals() as stopped, progress_bar("steps", steps) as bar:

@@ -37,9 +37,13 @@ def face_mask(landmarks: Float[np.ndarray, "n 2"], size: int) -> Bool[np.ndarray
     inward = along[length > 0][:, ::-1] * (-1, 1) / length[length > 0, None]
     level = (inward * points[np.nonzero(length)[0]]).sum(1) - _TOUCHING
     bounds = (points @ inward.T >= level).all(0)
-    rows, columns = np.mgrid[:size, :size]
+    low, high = np.floor(points.min(0)), np.ceil(points.max(0)) + 1
+    (left, top), (right, bottom) = np.clip([low, high], 0, size).astype(int)
+    rows, columns = np.mgrid[top:bottom, left:right]
     pixels = np.stack([columns, rows], -1)
-    return np.asarray((pixels @ inward[bounds].T >= level[bounds]).all(-1))
+    mask = np.zeros((size, size), dtype=bool)
+    mask[top:bottom, left:right] = (pixels @ inward[bounds].T >= level[bounds]).all(-1)
+    return mask
 
 
 def mean_absolute_error(
@@ -91,7 +95,8 @@ def ssim(
         UserError: the mask is empty.
     """
     _require_pixels(mask)
-    return float(ssim_map(a, b)[mask].mean())
+    box = tuple(_stretch(np.asarray(mask.any(axis))) for axis in (1, 0))  # what lies outside changes nothing
+    return float(ssim_map(a[box], b[box])[mask[box]].mean())
 
 
 def ssim_map(a: Float[np.ndarray, "h w 3"], b: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:
@@ -158,6 +163,12 @@ def _blurred(image: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:
     wide = np.pad(image, ((_RADIUS, _RADIUS), (_RADIUS, _RADIUS), (0, 0)), mode="symmetric")
     down = sum(weight * wide[tap : tap + height] for tap, weight in enumerate(weights))
     return np.asarray(sum(weight * down[:, tap : tap + width] for tap, weight in enumerate(weights)))
+
+
+def _stretch(marked: Bool[np.ndarray, " n"]) -> slice:
+    """From the first to the last that is marked, and as far on as the Gaussian window reaches."""
+    places = np.flatnonzero(marked)
+    return slice(max(0, int(places[0]) - _RADIUS), int(places[-1]) + _RADIUS + 1)
 
 
 def _require_pixels(mask: Bool[np.ndarray, "h w"]) -> None:

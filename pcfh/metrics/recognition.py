@@ -17,11 +17,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Integer, Shaped
 
 from pcfh.errors import UserError
+
+People = Shaped[np.ndarray, " _"] | Sequence[str] | Sequence[int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,19 +33,27 @@ class ScoreMatrix:
 
     Attributes:
         scores: finite, of probes (rows) against gallery images (columns).
-        probes: the person of each probe, as text or number.
-        gallery: the person of each gallery image.
+        probes: the person of each probe, as text or number; any sequence becomes an array.
+        gallery: the person of each gallery image, likewise.
 
     Raises:
-        UserError: there is no probe or no gallery image, or a score is not finite.
+        UserError: there is no probe or no gallery image, there are more or fewer people than rows and
+            columns, or a score is not finite.
     """
 
     scores: Float[np.ndarray, "p g"]
-    probes: Shaped[np.ndarray, " p"]
-    gallery: Shaped[np.ndarray, " g"]
+    probes: Shaped[np.ndarray, " p"] | Any
+    gallery: Shaped[np.ndarray, " g"] | Any
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "probes", np.asarray(self.probes))
+        object.__setattr__(self, "gallery", np.asarray(self.gallery))
         require_people(self.probes, self.gallery)
+        if self.scores.shape != (len(self.probes), len(self.gallery)):
+            raise UserError(
+                f"expected scores of {len(self.probes)} probes x {len(self.gallery)} gallery images, got "
+                f"{' x '.join(map(str, self.scores.shape))}; give one person for each row and each column"
+            )
         if not np.isfinite(self.scores).all():
             row, column = np.argwhere(~np.isfinite(self.scores))[0]
             raise UserError(
@@ -85,7 +96,7 @@ class Curve:
     vr: Float[np.ndarray, " n"]
 
 
-def require_people(probes: Shaped[np.ndarray, " p"], gallery: Shaped[np.ndarray, " g"]) -> None:
+def require_people(probes: People, gallery: People) -> None:
     """Refuses an empty gallery and an empty list of probes.
 
     Raises:

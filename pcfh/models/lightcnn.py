@@ -246,6 +246,8 @@ def initialise(model: LightCNN) -> None:
     thousand; the head too, so that all classes start equal. The first layer sees grey as (grey - 1/2) /
     (1/4), about the mean and spread of faces.
     """
+    if next(model.parameters()).is_meta:
+        return  # its weights will be read; to draw none costs a second of imports inside torch
     for name, weight in model.named_parameters():
         gain = 0.1 if name.endswith(("conv2.filter.weight", "fc2.weight")) else 1.0
         if weight.ndim == 1:

@@ -88,6 +88,8 @@ def realign(
         UserError: the crops have another size, or landmarks are not a face's.
     """
     size = crop_of(crops.shape[1]).size
+    if alignment.convention == "lightcnn" and alignment.size == size:
+        return crops
     cut = [
         align_image(crop, alignment.matrix(points, size), alignment.size)
         for crop, points in zip(crops, landmarks, strict=True)

@@ -1,9 +1,11 @@
 """From a prepared database, a recogniser and perhaps generators to the rows of the paper's tables.
 
 Each probe is compared with the gallery as it is, by the VIS image generated of it, by the average of both
-scores, and by the true VIS image where the database is a rendered one (see ``results``). The recogniser is
-one and the same, not tuned to generated images. Gallery and NIR images are cut out of the prepared crops that
-suit the recogniser, generated and true ones out of crops of the generator's size.
+scores, and by the true VIS image where the database is a rendered one (see ``results``). Further VIS captures
+of the same people, where there are any, are compared with the same gallery: what that gives more is the
+sensing gap. The recogniser is one and the same, not tuned to generated images. Gallery and NIR images are cut
+out of the prepared crops that suit the recogniser, generated and true ones out of crops of the generator's
+size.
 
 Axis letters: d features, n and m crops, s and t side of a crop.
 """
@@ -24,8 +26,15 @@ from pcfh.files import sha256_of
 from pcfh.hallucinate import Hallucinator
 from pcfh.landmarks.base import LandmarkBackend
 from pcfh.metrics.recognition import ScoreMatrix
-from pcfh.recognition.features import extract, realigned, recognizer_crops
-from pcfh.recognition.folds import fold_figures, impostor_count, measurable, outcomes_of, worst_mistakes
+from pcfh.recognition.features import FeatureCache, extract, realigned, recognizer_crops
+from pcfh.recognition.folds import (
+    fold_figures,
+    impostor_count,
+    measurable,
+    outcomes_of,
+    shown_faces,
+    worst_mistakes,
+)
 from pcfh.recognition.groups import Outcomes, group_rows, joined
 from pcfh.recognition.material import (
     EvaluationJob,
@@ -38,11 +47,11 @@ from pcfh.recognition.material import (
 )
 from pcfh.recognition.quality import Face, measure_faces
 from pcfh.recognition.recognizer import Recognizer
-from pcfh.recognition.results import Fold, Mistake, QualityRow, Results
+from pcfh.recognition.results import REFERENCE, Fold, Mistake, QualityRow, Results, ShownFace
 from pcfh.recognition.scores import cosine_scores, fused_scores
 
 _GROUP_FARS = (0.001, 0.01)  # the first that every fold can measure
-_MOST_MISTAKES, _MOST_FACES = 12, 1000
+_MOST_MISTAKES, _MOST_SHOWN, _MOST_FACES = 12, 16, 1000
 
 Progress = Callable[[str, int, int], None]
 Item = TypeVar("Item")
@@ -58,6 +67,23 @@ class FeatureTable:
     def of(self, records: Iterable[Record]) -> Float32[np.ndarray, "m d"]:
         """Features of some of them, in their order."""
         return self.features[[self.place[record.path] for record in records]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scored:
+    """What the scores of all folds say.
+
+    Attributes:
+        folds: the figures of each.
+        outcomes: what became of each probe, by method.
+        mistakes: the worst of any fold.
+        shown: all probes of all folds.
+    """
+
+    folds: tuple[Fold, ...]
+    outcomes: Mapping[str, Outcomes]
+    mistakes: tuple[Mistake, ...]
+    shown: tuple[ShownFace, ...]
 
 
 def evaluate(
@@ -81,14 +107,36 @@ def evaluate(
         UserError: data, protocol, recogniser, generators or groups do not fit.
     """
     material = Material(job, generators or {}, recognizer.alignment)
+    return evaluate_material(material, recognizer, backend=backend, on_progress=on_progress)
+
+
+def evaluate_material(
+    material: Material,
+    recognizer: Recognizer,
+    *,
+    backend: LandmarkBackend | None = None,
+    on_progress: Progress = lambda stage, done, total: None,
+) -> Results:
+    """The same of a material that the caller goes on with, e.g. to show its pictures.
+
+    Args:
+        material: for the alignment of this recogniser.
+        recognizer: one for all methods.
+        backend: see ``evaluate``.
+        on_progress: see ``evaluate``.
+
+    Raises:
+        UserError: data, protocol, recogniser, generators or groups do not fit.
+    """
+    job = material.job
     require_fair(material)
     labels = group_labels(job, material.home)
     tables = feature_tables(material, recognizer, on_progress)
     far = next(
         (f for f in _GROUP_FARS if all(measurable(f, impostor_count(x)) for x in material.folds)), None
     )
-    folds, outcomes, mistakes = _all_folds(material, tables, far, on_progress)
-    groups = group_rows(outcomes, labels, job.draws, thresholded=far is not None) if labels else ()
+    scored = _all_folds(material, tables, far, on_progress)
+    groups = group_rows(scored.outcomes, labels, job.draws, thresholded=far is not None) if labels else ()
     return Results(
         version=__version__,
         database=material.manifest.layout,
@@ -100,19 +148,25 @@ def evaluate(
         rendered=material.truth is not None,
         resamples=job.resamples,
         seed=job.seed,
-        folds=folds,
+        folds=scored.folds,
         group_far=far,
         groups=groups,
         quality=_quality(material, backend, on_progress),
-        mistakes=mistakes,
+        mistakes=scored.mistakes,
         notes=notes_on(material),
+        random=drawn_faces(scored.shown, _MOST_SHOWN, job.seed),
+        worst=lowest_faces(scored.shown, _MOST_SHOWN),
     )
 
 
 def feature_tables(
     material: Material, recognizer: Recognizer, on_progress: Progress
 ) -> dict[str, FeatureTable]:
-    """Features of all crops: "gallery", "original", "truth" if there is one, and "generated-<model>"."""
+    """Features of all crops by name.
+
+    The names are "gallery", "original", "generated-<model>" of each generator, "truth" where it is known, and
+    "reference" where every fold has further VIS captures.
+    """
     probes = different(fold.probe for fold in material.folds)
     gallery = different(fold.gallery for fold in material.folds)
     root = crops_folder(material.job.prepared, material.size)
@@ -129,12 +183,18 @@ def feature_tables(
     if material.truth is not None:
         crops = material.true_crops(probes)
         stages["truth"] = (probes, realigned(crops, material.resized(probes), material.alignment))
-    return {
-        name: _table(
-            material.job, recognizer, records, _told(crops, name.partition("-")[0], len(records), on_progress)
+    if material.has_reference:
+        further = different(material.references.values())
+        stages[REFERENCE] = (further, recognizer_crops(root, further, material.alignment))
+    cache = FeatureCache(material.job.cache / "features", recognizer.key)
+    tables = {}
+    for name, (records, crops) in stages.items():
+        told = _told(crops, name.partition("-")[0], len(records), on_progress)
+        features = extract(recognizer, told, cache=cache, batch=material.job.batch)
+        tables[name] = FeatureTable(
+            place={record.path: i for i, record in enumerate(records)}, features=features
         )
-        for name, (records, crops) in stages.items()
-    }
+    return tables
 
 
 def method_matrices(
@@ -157,28 +217,75 @@ def method_matrices(
         scores["fusion"] = fused_scores(scores["original"], scores["generated"])
     if "truth" in tables:
         scores["truth"] = cosine_scores(tables["truth"].of(fold.probe), gallery)
-    probes, enrolled = (np.array([r.subject for r in part]) for part in (fold.probe, fold.gallery))
-    return {name: ScoreMatrix(scores=s, probes=probes, gallery=enrolled) for name, s in scores.items()}
+    return {name: _matrix(s, fold.probe, fold.gallery) for name, s in scores.items()}
+
+
+def reference_matrix(
+    fold: Protocol, further: Sequence[Record], tables: Mapping[str, FeatureTable]
+) -> ScoreMatrix | None:
+    """Scores of further VIS captures against the gallery of a fold; None without a table of them.
+
+    Args:
+        fold: the protocol.
+        further: VIS captures of people of the gallery.
+        tables: see ``feature_tables``.
+    """
+    if REFERENCE not in tables:
+        return None
+    gallery = tables["gallery"].of(fold.gallery)
+    return _matrix(cosine_scores(tables[REFERENCE].of(further), gallery), further, fold.gallery)
+
+
+def drawn_faces(faces: Sequence[ShownFace], most: int, seed: int) -> tuple[ShownFace, ...]:
+    """Some faces drawn by chance, each probe once."""
+    order = np.random.default_rng(seed).permutation(len(faces))
+    return _each_once(faces[i] for i in order)[:most]
+
+
+def lowest_faces(faces: Iterable[ShownFace], most: int) -> tuple[ShownFace, ...]:
+    """The faces with the lowest margins, lowest first, each probe once."""
+    return _each_once(sorted(faces, key=lambda face: face.margin))[:most]
+
+
+def _each_once(faces: Iterable[ShownFace]) -> tuple[ShownFace, ...]:
+    """The first of each probe."""
+    once: dict[str, ShownFace] = {}
+    for face in faces:
+        once.setdefault(face.probe, face)
+    return tuple(once.values())
+
+
+def _matrix(scores: np.ndarray, probes: Sequence[Record], gallery: Sequence[Record]) -> ScoreMatrix:
+    people, enrolled = (np.array([record.subject for record in part]) for part in (probes, gallery))
+    return ScoreMatrix(scores=scores, probes=people, gallery=enrolled)
 
 
 def _all_folds(
     material: Material, tables: Mapping[str, FeatureTable], far: float | None, on_progress: Progress
-) -> tuple[tuple[Fold, ...], dict[str, Outcomes], tuple[Mistake, ...]]:
-    """Figures of each fold, outcomes of each method over all, and the worst mistakes of any."""
+) -> _Scored:
+    """Scores each fold by each method."""
     folds, outcomes, mistakes = [], dict[str, list[Outcomes]](), list[Mistake]()
+    shown: list[ShownFace] = []
     for number, protocol in enumerate(material.folds):
         on_progress("figures", number, len(material.folds))
         generator = material.generators.get(protocol.name)
         generated = None if generator is None else f"generated-{model_of(generator)}"
         matrices = method_matrices(protocol, tables, generated)
-        folds.append(fold_figures(protocol.name, matrices, material.job.draws))
+        reference = reference_matrix(protocol, material.references[protocol.name], tables)
+        folds.append(fold_figures(protocol.name, matrices, material.job.draws, reference=reference))
         keys = [material.sources[record.path].path for record in protocol.probe]
         for method, matrix in matrices.items():
             outcomes.setdefault(method, []).append(outcomes_of(matrix, protocol.probe, keys, far))
-        shown = "original" if generator is None else "fusion"
-        mistakes += worst_mistakes(shown, matrices[shown], protocol, most=_MOST_MISTAKES)
+        best = "original" if generator is None else "fusion"
+        mistakes += worst_mistakes(best, matrices[best], protocol, most=_MOST_MISTAKES)
+        shown += shown_faces(matrices[best], protocol)
     on_progress("figures", len(material.folds), len(material.folds))
-    return tuple(folds), {name: joined(parts) for name, parts in outcomes.items()}, _worst(mistakes)
+    return _Scored(
+        folds=tuple(folds),
+        outcomes={name: joined(parts) for name, parts in outcomes.items()},
+        mistakes=_worst(mistakes),
+        shown=tuple(shown),
+    )
 
 
 def _worst(mistakes: Iterable[Mistake]) -> tuple[Mistake, ...]:
@@ -227,16 +334,6 @@ def _thinned(probes: Sequence[Record], most: int) -> tuple[Record, ...]:
     """At most some of the probes, evenly spaced."""
     count = min(most, len(probes))
     return tuple(probes[i * len(probes) // count] for i in range(count))
-
-
-def _table(
-    job: EvaluationJob,
-    recognizer: Recognizer,
-    records: Sequence[Record],
-    crops: Iterator[UInt8[np.ndarray, "s s 3"]],
-) -> FeatureTable:
-    features = extract(recognizer, crops, cache=job.cache / "features", batch=job.batch)
-    return FeatureTable(place={record.path: i for i, record in enumerate(records)}, features=features)
 
 
 def _told(items: Iterable[Item], stage: str, total: int, on_progress: Progress) -> Iterator[Item]:

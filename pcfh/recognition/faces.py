@@ -1,6 +1,6 @@
 """The faces that a recogniser learns from, and those it is tried on while it learns.
 
-Faces are VIS captures in grey, aligned crops of 144 pixels; crops of 128 get their edges repeated. A share of
+Faces are VIS captures in RGB, aligned crops of 144 pixels; crops of 128 get their edges repeated. A share of
 the people is kept out of training for validation: the first capture of each is enrolled, the others are
 searched for. The stream of training faces is a function of the seed and the place in it.
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int, Shaped, UInt8
 
-from pcfh.data.images import grey, read_image
+from pcfh.data.images import read_image
 from pcfh.data.prepared import open_prepared, read_manifest
 from pcfh.data.records import Record, require_disjoint, subjects
 from pcfh.errors import UserError
@@ -30,7 +30,7 @@ _LEAST = 3  # people needed to train and validate
 class Faces:
     """Faces and whose they are."""
 
-    images: UInt8[np.ndarray, "n 144 144"]
+    images: UInt8[np.ndarray, "n 144 144 3"]
     people: Shaped[np.ndarray, " n"]
 
 
@@ -44,7 +44,7 @@ class TrainingFaces:
         seed: of the stream.
     """
 
-    images: UInt8[np.ndarray, "n 144 144"]
+    images: UInt8[np.ndarray, "n 144 144 3"]
     labels: Int[np.ndarray, " n"]
     seed: int
 
@@ -131,10 +131,10 @@ def _best_size(sizes: Sequence[int]) -> int:
     return min(enough) if enough else max(sizes)
 
 
-def _read(root: Path, records: Sequence[Record], size: int) -> UInt8[np.ndarray, "n 144 144"]:
-    """Decodes crops, grey and of the pool's size."""
+def _read(root: Path, records: Sequence[Record], size: int) -> UInt8[np.ndarray, "n 144 144 3"]:
+    """Decodes crops of the pool's size."""
     matrix = between_crops(size, POOL)
-    images = np.empty((len(records), POOL, POOL), np.uint8)
+    images = np.empty((len(records), POOL, POOL, 3), np.uint8)
     for image, record in zip(images, records, strict=True):
-        image[:] = align_image(grey(read_image(root / record.path)), matrix, POOL)[..., 0]
+        image[:] = align_image(read_image(root / record.path), matrix, POOL)
     return images

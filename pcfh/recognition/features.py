@@ -67,7 +67,7 @@ def extract(
     recognizer: Recognizer,
     crops: Iterable[UInt8[np.ndarray, "s s 3"]],
     *,
-    cache: Path | None = None,
+    cache: Path | FeatureCache | None = None,
     batch: int = 32,
     on_done: Callable[[int], None] = lambda count: None,
 ) -> Float32[np.ndarray, "n d"]:
@@ -76,14 +76,14 @@ def extract(
     Args:
         recognizer: what computes them.
         crops: cut as the recogniser wants them; may be a generator, few are held at a time.
-        cache: folder of the cache; None keeps nothing.
+        cache: of this recogniser, or the folder of all caches; None keeps nothing.
         batch: crops computed at once.
         on_done: called with how many more are done.
 
     Raises:
         UserError: there are no crops, or the recogniser refuses some.
     """
-    kept = FeatureCache(cache, recognizer.key) if cache is not None else None
+    kept = FeatureCache(cache, recognizer.key) if isinstance(cache, Path) else cache
     rows = []
     for part in stretches(crops, PART):
         rows.append(_part_features(recognizer, part, kept, batch))

@@ -4,10 +4,10 @@ Axis letters: p probes, g gallery images, r draws of people.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from pcfh.data.records import Protocol, Record
 from pcfh.landmarks.given import landmark_key
@@ -29,11 +29,14 @@ from pcfh.recognition.groups import Draws, Outcomes, mean_interval
 from pcfh.recognition.results import (
     DEPTH,
     FARS,
+    REFERENCE,
     Comparison,
     Difference,
     Fold,
     MethodFigures,
     Mistake,
+    OwnProbes,
+    ShownFace,
     Verification,
 )
 
@@ -61,13 +64,17 @@ def impostor_count(protocol: Protocol) -> int:
     return sum(len(gallery) - gallery.count(record.subject) for record in protocol.probe)
 
 
-def fold_figures(name: str, matrices: Mapping[str, ScoreMatrix], draws: Draws) -> Fold:
+def fold_figures(
+    name: str, matrices: Mapping[str, ScoreMatrix], draws: Draws, *, reference: ScoreMatrix | None = None
+) -> Fold:
     """All figures of a fold.
 
     Args:
         name: of the protocol.
         matrices: scores of each method, of the same probes and gallery; the first is the original.
         draws: of people.
+        reference: scores of VIS probes against the same gallery; its figures come last and are compared with
+            nothing.
 
     Raises:
         UserError: a probe's person is not in the gallery, or there are no pairs of one kind.
@@ -75,15 +82,18 @@ def fold_figures(name: str, matrices: Mapping[str, ScoreMatrix], draws: Draws) -
     measured = {method: _measure(method, matrix, draws) for method, matrix in matrices.items()}
     first, *others = measured.values()
     matrix = next(iter(matrices.values()))
-    genuine = int(matrix.genuine.sum())
+    sizes = _sizes(matrix)
+    methods = [one.figures for one in measured.values()]
+    if reference is not None:
+        methods.append(replace(_measure(REFERENCE, reference, draws).figures, own=_sizes(reference)))
     return Fold(
         protocol=name,
-        probes=len(matrix.probes),
+        probes=sizes.probes,
         gallery=len(matrix.gallery),
-        people=len(np.unique(matrix.probes)),
-        genuine=genuine,
-        impostors=matrix.scores.size - genuine,
-        methods=tuple(one.figures for one in measured.values()),
+        people=sizes.people,
+        genuine=sizes.genuine,
+        impostors=sizes.impostors,
+        methods=tuple(methods),
         comparisons=tuple(_compare(first, other) for other in others),
     )
 
@@ -114,11 +124,9 @@ def outcomes_of(
 
 def worst_mistakes(method: str, matrix: ScoreMatrix, protocol: Protocol, *, most: int) -> list[Mistake]:
     """The probes whose best wrong score is furthest above the best right one, worst first."""
-    own = np.where(matrix.genuine, matrix.scores, -np.inf)
-    other = np.where(matrix.genuine, -np.inf, matrix.scores)
-    margin = other.max(1) - own.max(1)
-    worst = [row for row in np.argsort(-margin, kind="stable")[:most] if margin[row] >= 0]
-    right, wrong = own.argmax(1), other.argmax(1)
+    (right, own), (wrong, other) = _best_images(matrix)
+    margin = own - other
+    worst = [row for row in np.argsort(margin, kind="stable")[:most] if margin[row] <= 0]
     return [
         Mistake(
             method=method,
@@ -128,11 +136,44 @@ def worst_mistakes(method: str, matrix: ScoreMatrix, protocol: Protocol, *, most
             right=protocol.gallery[right[row]].path,
             wrong=protocol.gallery[wrong[row]].path,
             wrong_subject=protocol.gallery[wrong[row]].subject,
-            right_score=float(own[row, right[row]]),
-            wrong_score=float(other[row, wrong[row]]),
+            right_score=float(own[row]),
+            wrong_score=float(other[row]),
         )
         for row in worst
     ]
+
+
+def shown_faces(matrix: ScoreMatrix, protocol: Protocol) -> list[ShownFace]:
+    """All probes with their person's best gallery image, in their order."""
+    (right, own), (_, other) = _best_images(matrix)
+    return [
+        ShownFace(
+            protocol=protocol.name,
+            subject=probe.subject,
+            probe=probe.path,
+            gallery=protocol.gallery[right[row]].path,
+            margin=float(own[row] - other[row]),
+        )
+        for row, probe in enumerate(protocol.probe)
+    ]
+
+
+def _best_images(
+    matrix: ScoreMatrix,
+) -> tuple[tuple[Int[np.ndarray, " p"], Float[np.ndarray, " p"]], ...]:
+    """The best gallery image of each probe's own person with its score, and the best of someone else."""
+    of_kind = (np.where(kind, matrix.scores, -np.inf) for kind in (matrix.genuine, ~matrix.genuine))
+    return tuple((scores.argmax(1), scores.max(1)) for scores in of_kind)
+
+
+def _sizes(matrix: ScoreMatrix) -> OwnProbes:
+    genuine = int(matrix.genuine.sum())
+    return OwnProbes(
+        probes=len(matrix.probes),
+        people=len(np.unique(matrix.probes)),
+        genuine=genuine,
+        impostors=matrix.scores.size - genuine,
+    )
 
 
 def _measure(method: str, matrix: ScoreMatrix, draws: Draws) -> _Measured:

@@ -106,6 +106,20 @@ class Material:
         return chosen_protocols(self.databases[self.size], self.job.protocols)
 
     @cached_property
+    def references(self) -> Mapping[str, tuple[Record, ...]]:
+        """Further VIS captures of the people that each fold searches for, beside those of its gallery.
+
+        Layouts with several protocols have them, since who is tested in one trains in another.
+        """
+        records = self.databases[self.size].records
+        return {fold.name: further_captures(records, fold) for fold in self.folds}
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether every fold has such captures, so that VIS against VIS can stand in one table."""
+        return all(self.references.values())
+
+    @cached_property
     def sources(self) -> Mapping[str, Record]:
         """The captures that were prepared, by the paths of their crops."""
         return {self.manifest.crops[record.path]: record for record in self.manifest.source.records}
@@ -142,12 +156,29 @@ class Material:
             yield truth_crop(self.truth, self.sources[record.path], self.generated_size)
 
 
+def further_captures(records: Iterable[Record], fold: Protocol) -> tuple[Record, ...]:
+    """The VIS captures of a fold's probes' people that are not enrolled."""
+    people, enrolled = set(subjects(fold.probe)), {record.path for record in fold.gallery}
+    return tuple(
+        record
+        for record in records
+        if record.modality == "VIS" and record.subject in people and record.path not in enrolled
+    )
+
+
 def chosen_protocols(database: Database, names: Sequence[str]) -> tuple[Protocol, ...]:
     """Looks protocols up, each once.
 
     Raises:
-        UserError: there is none of a name, it has nobody to search for, no gallery, or people that train.
+        UserError: there is none of a name, it has nobody to search for, no gallery, one person only, or
+            people that train; or all captures are of one modality.
     """
+    kinds = {record.modality for record in database.records}
+    if len(kinds) < 2:
+        raise UserError(
+            f"{database.root}: expected NIR and VIS captures, got {' and '.join(kinds) or 'none'} only; "
+            "prepare a database that has both"
+        )
     found = tuple(database.protocol(name) for name in evaluated_protocols(database.protocols, names))
     if not found:
         raise UserError(f"{database.root}: no protocol has probes; prepare the database with its test lists")
@@ -158,6 +189,11 @@ def chosen_protocols(database: Database, names: Sequence[str]) -> tuple[Protocol
                     f"{database.root}: protocol {protocol.name!r} has no {name}; evaluate one that has, or "
                     "prepare the database with its test lists"
                 )
+        if len(subjects(protocol.gallery)) < 2:
+            raise UserError(
+                f"{database.root}: expected two people or more in the gallery of protocol {protocol.name!r}, "
+                "got one; there is nobody to confuse with"
+            )
         require_disjoint(protocol)
     return found
 
@@ -240,6 +276,12 @@ def notes_on(material: Material) -> tuple[str, ...]:
         notes.append(
             f"{dropped} captures could not be prepared (see report.txt of the prepared database) and are "
             "left out of probes and gallery; published figures count them."
+        )
+    without = [name for name, captures in material.references.items() if not captures]
+    if without:
+        notes.append(
+            f"VIS against VIS is not measured: of the people tested in protocol {', '.join(without)}, no VIS "
+            "capture beside the gallery's is prepared."
         )
     if material.truth is not None:
         notes.append("The faces are rendered; the figures say nothing about real people.")

@@ -1,6 +1,7 @@
 """Recognisers in ONNX files: ArcFace, AdaFace and whatever else takes a picture and gives a feature.
 
-What such a file does not say lies in a small JSON file beside it, ``<model>.onnx.json``, or is given:
+What such a file does not say lies in a small JSON file beside it, ``<model>.onnx.json``, or is given (by the
+options --onnx-size and so on of pcfh evaluate):
 
     {"alignment": "arcface", "size": 112, "channels": "bgr", "mean": 127.5, "std": 127.5}
 
@@ -154,6 +155,20 @@ def read_settings(path: Path) -> OnnxSettings:
         raise UserError(f"{beside}: {error}") from error
 
 
+def settings_with(path: Path, **given: str | int | float | None) -> OnnxSettings:
+    """The settings beside a model, or the defaults, with some of them replaced.
+
+    Args:
+        path: of the model.
+        **given: fields of ``OnnxSettings``; None leaves one as it is.
+
+    Raises:
+        UserError: a value is not of its kind, or as in ``read_settings``.
+    """
+    values = asdict(read_settings(path)) | {name: v for name, v in given.items() if v is not None}
+    return OnnxSettings(**values)
+
+
 def network_input(
     crops: UInt8[np.ndarray, "b s s 3"], settings: OnnxSettings
 ) -> Float32[np.ndarray, "b c s s"]:
@@ -211,7 +226,8 @@ def _require_input(path: Path, session: Any, settings: OnnxSettings) -> None:
     if any(want is not None and have != want for have, want in fixed):
         raise UserError(
             f"{path}: takes {shape[1]} x {shape[2]} x {shape[3]} (channels, height, width), but the settings "
-            f"say {settings.channels} of size {settings.size}; correct them in {path.name}.json or by options"
+            f"say {settings.channels} of size {settings.size}; correct --onnx-size and --onnx-channels, or "
+            f"{path.name}.json"
         )
     if isinstance(shape[0], int) and shape[0] != 1:
         raise UserError(

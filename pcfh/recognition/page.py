@@ -4,32 +4,57 @@ It follows the reader's choice of light or dark colours, its tables have caption
 and what a picture shows stands in words beside it.
 """
 
-import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
 from pcfh.metrics.intervals import Interval
-from pcfh.recognition.results import FARS, Comparison, Fold, GroupRow, Mistake, Results, summaries
-from pcfh.recognition.tables import HEAD, LABELS, UNMEASURED, caption, percent, table_rows
+from pcfh.recognition.html import data_url, framed, grouped, head_row, table
+from pcfh.recognition.results import (
+    Comparison,
+    Fold,
+    GroupRow,
+    Mistake,
+    Results,
+    summaries,
+)
+from pcfh.recognition.sheets import FaceSheets
+from pcfh.recognition.tables import (
+    HEAD,
+    INTERVAL_HEAD,
+    LABELS,
+    RATES,
+    UNMEASURED,
+    caption,
+    interval_row,
+    interval_text,
+    measured,
+    percent,
+    reference_note,
+    table_rows,
+)
 
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1b1f24;--back:#fff;--line:#c9ced6;--soft:#f3f5f8;--warn:#fff4d6}
 @media(prefers-color-scheme:dark){:root{--ink:#e6e6e6;
 --back:#161b22;--line:#444c56;--soft:#21262d;--warn:#3a3010}}
 *{box-sizing:border-box}
-body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--back);max-width:64rem;
+body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--back);max-width:76rem;
 margin:0 auto;padding:1.5rem}
 h1{font-size:1.6rem;line-height:1.2}h2{font-size:1.2rem;margin-top:2.2rem}
+p,ul,figcaption{max-width:60rem}
 .scroll{overflow-x:auto}
-table{border-collapse:collapse;margin:.8rem 0;font-variant-numeric:tabular-nums}
-caption{text-align:left;padding:.3rem 0}
-th,td{border-bottom:1px solid var(--line);padding:.3rem .8rem;text-align:right}
-th[scope=row],thead th:first-child,td.text{text-align:left}
+table{border-collapse:collapse;margin:.8rem 0;font-size:.9rem;font-variant-numeric:tabular-nums}
+caption{text-align:left;padding:.3rem 0;font-weight:600}
+th,td{border-bottom:1px solid var(--line);padding:.3rem .7rem;text-align:right;white-space:nowrap}
+th[scope=row],thead th:first-child,.text{text-align:left}
+tbody th[rowspan]{vertical-align:top}
+td.long{white-space:normal;overflow-wrap:anywhere;text-align:left}
 thead th{background:var(--soft)}
 .note{background:var(--warn);padding:.6rem 1rem;border-radius:.4rem}
 figure{display:inline-block;margin:.4rem .6rem .4rem 0;vertical-align:top}
 figcaption{font-size:.9rem}
+figure.wide{display:block;margin:1rem 0}
 img{max-width:100%;height:auto;display:block}
 td img{width:112px}
 """
@@ -72,18 +97,25 @@ class MistakePictures:
     wrong: bytes
 
 
-def page(results: Results, plots: Plots, mistakes: Sequence[MistakePictures] = ()) -> str:
+def page(
+    results: Results,
+    plots: Plots,
+    mistakes: Sequence[MistakePictures] = (),
+    sheets: FaceSheets | None = None,
+) -> str:
     """The whole page.
 
     Args:
         results: what was found.
         plots: curves of it.
         mistakes: pictures of ``results.mistakes``, in their order; none leaves them out.
+        sheets: of faces; None leaves them out.
     """
     title = "Recognition via generation"
     sections = (
         _section("Result", _main_table(results)),
         _section("Against the NIR image as it is", _comparisons(results)),
+        _section("Faces", _faces(results, sheets)),
         _section("Curves", _curves(plots)),
         _section("Each fold", _fold_table(results)),
         _section("Image quality", _quality(results)),
@@ -96,7 +128,7 @@ def page(results: Results, plots: Plots, mistakes: Sequence[MistakePictures] = (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n"
-        f"<p>{escape(caption(results))}</p>\n{_faces_note(results, shown=bool(mistakes))}\n"
+        f"<p>{escape(caption(results))}</p>\n{_faces_note(results, shown=bool(mistakes or sheets))}\n"
         f"{''.join(sections)}</main>\n</body>\n</html>\n"
     )
 
@@ -121,17 +153,17 @@ def _faces_note(results: Results, *, shown: bool) -> str:
 
 def _main_table(results: Results) -> str:
     text = "Recognition in percent, in the paper's form."
-    absent = any(UNMEASURED in row for row in table_rows(results))
-    why = f"<p>{UNMEASURED}: too few impostor pairs for this FAR.</p>" if absent else ""
+    notes = [reference_note(results)]
+    if any(None in row.verification for row in summaries(results)):
+        notes.append(f"Where a FAR is left out or {UNMEASURED}, there are too few impostor pairs for it.")
     more = [
         (LABELS[row.method], *map(percent, (*row.verification, row.eer, row.ranks[4], row.ranks[9])))
         for row in summaries(results)
     ]
-    fars = tuple(f"VR@FAR={_far(far)}" for far in FARS)
     return (
-        _table(text, HEAD, table_rows(results))
-        + why
-        + _table("More of it.", ("Method", *fars, "EER", "Rank-5", "Rank-10"), more)
+        table(text, HEAD, table_rows(results))
+        + table("More FARs and ranks.", *measured(("Method", *RATES, "EER", "Rank-5", "Rank-10"), more))
+        + "".join(f"<p>{escape(note)}</p>" for note in notes if note)
     )
 
 
@@ -139,18 +171,18 @@ def _comparisons(results: Results) -> str:
     rows = [_comparison(fold, compared) for fold in results.folds for compared in fold.comparisons]
     if not rows:
         return ""
-    fars = tuple(f"VR@FAR={_far(far)}, points" for far in FARS)
-    head = ("Method", "Protocol", "probes only it finds", "probes it loses", "McNemar p", *fars)
+    head = ("Method", "Protocol", "only it finds", "it loses", "McNemar p", *RATES)
     text = (
-        "Rank-1 by McNemar's test, which takes captures of one person for independent; VR as the difference "
-        "in percentage points with its interval, the same people drawn for both."
+        "<p>Rank-1: probes that only this method finds, that it loses, and McNemar's test, which takes "
+        "captures of one person for independent. VR: the difference in percentage points with its interval, "
+        "the same people drawn for both.</p>"
     )
-    return _table(text, head, rows)
+    return text + table("Method less the NIR image as it is.", *measured(head, rows))
 
 
 def _comparison(fold: Fold, compared: Comparison) -> tuple[str, ...]:
     test = compared.mcnemar
-    differences = (_interval(difference.interval, signed=True) for difference in compared.verification)
+    differences = (interval_text(difference.interval, signed=True) for difference in compared.verification)
     counts = (str(test.only_b), str(test.only_a), f"{test.p_value:.2g}")
     return (LABELS[compared.method], fold.protocol, *counts, *differences)
 
@@ -164,25 +196,32 @@ def _curves(plots: Plots) -> str:
 
 
 def _plot(text: str, light: bytes, dark: bytes) -> str:
-    source = f'<source media="(prefers-color-scheme: dark)" srcset="{_data("png", dark)}">'
-    picture = f'<picture>{source}<img src="{_data("png", light)}" alt="{escape(text)}" width="600"></picture>'
+    source = f'<source media="(prefers-color-scheme: dark)" srcset="{data_url("png", dark)}">'
+    picture = (
+        f'<picture>{source}<img src="{data_url("png", light)}" alt="{escape(text)}" width="600"></picture>'
+    )
     return f"<figure>{picture}<figcaption>{escape(text)} The tables hold the numbers.</figcaption></figure>"
 
 
 def _fold_table(results: Results) -> str:
-    fars = tuple(f"VR@FAR={_far(far)}" for far in FARS)
-    head = ("Protocol", "Method", "probes", "people", "gallery", "impostor pairs", "Rank-1", *fars, "EER")
-    rows = []
-    for fold in results.folds:
-        sizes = tuple(f"{n:,}" for n in (fold.probes, fold.people, fold.gallery, fold.impostors))
-        for figures in fold.methods:
-            rank1 = (
-                _interval(figures.rank1_interval) if figures.rank1_interval else f"{100 * figures.cmc[0]:.2f}"
-            )
-            rates = (_rate(v.vr, v.interval) for v in figures.verification)
-            row = (fold.protocol, LABELS[figures.method], *sizes, rank1, *rates, f"{100 * figures.eer:.2f}")
-            rows.append(row)
-    return _table("Percent with intervals over people.", head, rows)
+    rows = [(fold.protocol, *interval_row(fold, method)) for fold in results.folds for method in fold.methods]
+    sizes = [row for fold in results.folds for row in _sizes(fold)]
+    head = ("Protocol", "probes are", "probes", "people", "gallery", "genuine pairs", "impostor pairs")
+    figures = grouped(
+        "Percent with intervals over people.", *measured(("Protocol", *INTERVAL_HEAD), rows), text_column=1
+    )
+    return figures + grouped("What was compared.", head, sizes, text_column=1)
+
+
+def _sizes(fold: Fold) -> list[tuple[str, ...]]:
+    """How much a fold compares, by kind of probes."""
+    kinds = [("NIR", fold.probes, fold.people, fold.genuine, fold.impostors)]
+    own = [figures.own for figures in fold.methods if figures.own is not None]
+    kinds += [("VIS", one.probes, one.people, one.genuine, one.impostors) for one in own]
+    return [
+        (fold.protocol, kind, f"{probes:,}", f"{people:,}", f"{fold.gallery:,}", f"{same:,}", f"{other:,}")
+        for kind, probes, people, same, other in kinds
+    ]
 
 
 def _quality(results: Results) -> str:
@@ -191,8 +230,13 @@ def _quality(results: Results) -> str:
     ]
     if not rows:
         return ""
-    return _table(
-        "Means over probes with intervals over people.", ("Measure", "Between", "probes", "Mean"), rows
+    measures = list(dict.fromkeys(row[0] for row in rows))
+    ordered = sorted(rows, key=lambda row: measures.index(row[0]))
+    return grouped(
+        "Means over probes with intervals over people.",
+        ("Measure", "Between", "probes", "Mean"),
+        ordered,
+        text_column=1,
     )
 
 
@@ -201,24 +245,50 @@ def _groups(results: Results) -> str:
         return ""
     far = results.group_far
     shared = (
-        "" if far is None else f" FRR and FAR are at the one threshold of FAR = {_far(far)} over all groups."
+        ""
+        if far is None
+        else f" FRR and FAR are at the one threshold that gives FAR = {_far(far)} over all groups together."
     )
     text = (
-        "Percent, over all folds." + shared + " Small groups have wide intervals; do not read more into a "
-        "difference than they allow."
+        f"<p>Percent, over all folds.{shared} Small groups have wide intervals; do not read more into a "
+        "difference than they allow. No interval: the group is one person.</p>"
     )
-    head = ("Group", "Method", "probes", "people", "Rank-1 error", "FRR", "FAR")
+    head = ("Group", "Method", "Rank-1 error", "FRR", "FAR")
     columns = dict.fromkeys(row.column for row in results.groups)
-    return "".join(
-        _table(f"{column}. {text}", head, [_group(row) for row in results.groups if row.column == column])
+    return text + "".join(
+        grouped(column, head, [_group(row) for row in results.groups if row.column == column], text_column=1)
         for column in columns
     )
 
 
 def _group(row: GroupRow) -> tuple[str, ...]:
-    error = _interval(row.interval) if row.interval else f"{100 * row.rank1_error:.2f}"
+    error = interval_text(row.interval) if row.interval else f"{100 * row.rank1_error:.2f}"
     rates = (UNMEASURED if rate is None else f"{100 * rate:.2f}" for rate in (row.frr, row.far))
-    return (row.value, LABELS[row.method], f"{row.probes:,}", f"{row.people:,}", error, *rates)
+    probes, people = _count(row.probes, "probe", "probes"), _count(row.people, "person", "people")
+    name = f"{row.value.replace('_', ' ')} ({probes}, {people})"
+    return (name, LABELS[row.method], error, *rates)
+
+
+def _count(number: int, one: str, several: str) -> str:
+    return f"{number:,} {one if number == 1 else several}"
+
+
+def _faces(results: Results, sheets: FaceSheets | None) -> str:
+    if sheets is None:
+        return ""
+    rows = ", ".join(sheets.rows)
+    above = (
+        f"Above each: person and margin, the best right score less the best wrong one. From above: {rows}."
+    )
+    names = (
+        (f"{len(results.random)} probes drawn at random (seed {results.seed}), not chosen.", sheets.random),
+        (f"The {len(results.worst)} probes with the lowest margins.", sheets.worst),
+    )
+    return "".join(
+        f'<figure class="wide"><img src="{data_url("jpeg", picture)}" alt="{escape(f"{name} {above}")}">'
+        f"<figcaption>{escape(name)} {escape(above)}</figcaption></figure>"
+        for name, picture in names
+    )
 
 
 def _mistakes(results: Results, pictures: Sequence[MistakePictures]) -> str:
@@ -226,7 +296,7 @@ def _mistakes(results: Results, pictures: Sequence[MistakePictures]) -> str:
         return ""
     body = "".join(_mistake(m, p) for m, p in zip(results.mistakes, pictures, strict=True))
     head = ("Person", "NIR probe", "generated (synthetic)", "right person", "taken for")
-    names = "".join(f'<th scope="col">{name}</th>' for name in head)
+    names = "".join(f'<th scope="col" class="text">{name}</th>' for name in head)
     text = f"By {LABELS[results.mistakes[0].method]}; furthest wrong first, with scores."
     return (
         f'<div class="scroll"><table><caption>{text}</caption><thead><tr>{names}</tr></thead>'
@@ -242,14 +312,14 @@ def _mistake(mistake: Mistake, pictures: MistakePictures) -> str:
         (pictures.right, f"gallery image of {subject}", f"{mistake.right_score:.3f}"),
         (pictures.wrong, f"gallery image of {other}", f"{other}: {mistake.wrong_score:.3f}"),
     )
-    shown = "".join(f"<td>{_image(*cell)}</td>" for cell in cells)
+    shown = "".join(f'<td class="text">{_image(*cell)}</td>' for cell in cells)
     return f'<tr><th scope="row">{escape(subject)}</th>{shown}</tr>'
 
 
 def _image(picture: bytes | None, text: str, below: str) -> str:
     if picture is None:
         return "none"
-    return f'<img src="{_data("jpeg", picture)}" alt="{escape(text)}">{escape(below)}'
+    return f'<img src="{data_url("jpeg", picture)}" alt="{escape(text)}">{escape(below)}'
 
 
 def _provenance(results: Results) -> str:
@@ -262,45 +332,16 @@ def _provenance(results: Results) -> str:
         ("crops", f"{results.size} pixels"),
         ("draws of people", f"{results.resamples}, seed {results.seed}"),
     ]
-    return _table("Where the figures come from.", ("What", "Which"), items)
-
-
-def _table(text: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table whose first column names the rows."""
-    names = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
     lines = "".join(
-        f'<tr><th scope="row">{escape(row[0])}</th>{"".join(f"<td>{escape(c)}</td>" for c in row[1:])}</tr>'
-        for row in rows
+        f'<tr><th scope="row">{escape(name)}</th><td class="long">{escape(value)}</td></tr>'
+        for name, value in items
     )
-    return (
-        f'<div class="scroll"><table><caption>{escape(text)}</caption><thead><tr>{names}</tr></thead>'
-        f"<tbody>{lines}</tbody></table></div>\n"
-    )
+    return framed("Where the figures come from.", head_row(("What", "Which"), text_column=1), lines)
 
 
 def _far(far: float) -> str:
     return f"{100 * far:g} %"
 
 
-def _rate(rate: float | None, interval: Interval | None) -> str:
-    if rate is None:
-        return UNMEASURED
-    return f"{100 * rate:.2f}" if interval is None else _interval(interval)
-
-
-def _interval(interval: Interval | None, *, signed: bool = False) -> str:
-    """In percent: the estimate and, in brackets, the interval."""
-    if interval is None:
-        return UNMEASURED
-    estimate, low, high = (100 * value for value in (interval.estimate, interval.low, interval.high))
-    if signed:
-        return f"{estimate:+.2f} [{low:+.2f}, {high:+.2f}]"
-    return f"{estimate:.2f} [{low:.2f}, {high:.2f}]"
-
-
 def _plain_interval(interval: Interval) -> str:
     return f"{interval.estimate:.4g} [{interval.low:.4g}, {interval.high:.4g}]"
-
-
-def _data(kind: str, content: bytes) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

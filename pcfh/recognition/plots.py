@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from pcfh.recognition.results import DEPTH, Results, summaries
+from pcfh.recognition.results import DEPTH, REFERENCE, Results, summaries
 from pcfh.recognition.tables import LABELS
 
 _SIZE, _DPI = (5.6, 4.0), 130  # inches, and pixels of one
@@ -18,6 +18,7 @@ _STYLES: Mapping[str, tuple[str, str]] = {  # marker and dashes tell methods apa
     "generated": ("s", "--"),
     "fusion": ("D", "-"),
     "truth": ("^", ":"),
+    REFERENCE: ("v", "-."),
 }
 
 
@@ -33,12 +34,24 @@ class Theme:
 LIGHT = Theme(
     background="#ffffff",
     ink="#1b1f24",
-    lines={"original": "#0072b2", "generated": "#d55e00", "fusion": "#007a5a", "truth": "#5b5b5b"},
+    lines={
+        "original": "#0072b2",
+        "generated": "#d55e00",
+        "fusion": "#007a5a",
+        "truth": "#5b5b5b",
+        REFERENCE: "#9c4f7c",
+    },
 )
 DARK = Theme(
     background="#161b22",
     ink="#e6e6e6",
-    lines={"original": "#56b4e9", "generated": "#e69f00", "fusion": "#2fd0a0", "truth": "#b8b8b8"},
+    lines={
+        "original": "#56b4e9",
+        "generated": "#e69f00",
+        "fusion": "#2fd0a0",
+        "truth": "#b8b8b8",
+        REFERENCE: "#e59ac8",
+    },
 )
 
 
@@ -75,7 +88,10 @@ def cmc_png(results: Results, theme: Theme) -> bytes:
 
 def _figure(theme: Theme) -> tuple[Figure, Axes]:
     """An empty picture in the theme's colours."""
-    figure = Figure(figsize=_SIZE, dpi=_DPI, facecolor=theme.background, layout="constrained")
+    figure = Figure(figsize=_SIZE, dpi=_DPI, facecolor=theme.background)
+    figure.subplots_adjust(
+        left=0.12, right=0.97, bottom=0.13, top=0.97
+    )  # a layout engine would draw it twice
     axes = figure.add_subplot(facecolor=theme.background)
     axes.grid(color=theme.ink, alpha=0.15)
     axes.tick_params(which="both", colors=theme.ink)

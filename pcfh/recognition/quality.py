@@ -56,10 +56,15 @@ class Face:
 
 def skin_mask(landmarks: Float[np.ndarray, "68 2"], size: int) -> Bool[np.ndarray, "{size} {size}"]:
     """Marks the face without eyes, brows and mouth."""
-    mask = face_mask(landmarks, size)
-    for part in _NOT_SKIN:
-        mask = mask & ~face_mask(landmarks[part], size)
-    return mask
+    return without_parts(face_mask(landmarks, size), landmarks)
+
+
+def without_parts(
+    face: Bool[np.ndarray, "s s"], landmarks: Float[np.ndarray, "68 2"]
+) -> Bool[np.ndarray, "s s"]:
+    """A mask without eyes, brows and mouth."""
+    parts = [face_mask(landmarks[part], len(face)) for part in _NOT_SKIN]
+    return face & ~np.logical_or.reduce(parts)
 
 
 def measure_faces(
@@ -84,8 +89,8 @@ def image_values(face: Face) -> Values:
     """Errors of input and generated image where there is the truth."""
     if face.truth is None:
         return {}
-    size = len(face.truth)
-    whole, skin = face_mask(face.landmarks, size), skin_mask(face.landmarks, size)
+    whole = face_mask(face.landmarks, len(face.truth))
+    skin = without_parts(whole, face.landmarks)
     images = {_INPUT: face.nir, _GENERATED: face.generated}
     b = face.truth / 255
     values: dict[tuple[str, str], float] = {}

@@ -3,6 +3,8 @@
     <out>/results.json       everything, as plain data
     <out>/table.md, .tex     the rows of the paper's table
     <out>/roc.png, cmc.png   curves
+    <out>/random.jpg         probes drawn by chance: NIR, generated, true and gallery image
+    <out>/worst.jpg          the same of the probes that are recognised worst
     <out>/report.html        all of it with the worst mistakes, on one page that loads nothing
 
 Each file is written whole or not at all; ``results.json`` comes last and says that the others are of the same
@@ -11,24 +13,20 @@ evaluation.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-
-import numpy as np
-from jaxtyping import UInt8
-from PIL import Image
 
 from pcfh.data.images import read_image
 from pcfh.data.prepared import crops_folder
 from pcfh.files import remove_leftovers, write_atomically
-from pcfh.marks import TRAINED, xmp
 from pcfh.recognition.material import Material
 from pcfh.recognition.page import MistakePictures, Plots, page
 from pcfh.recognition.plots import DARK, LIGHT, cmc_png, roc_png
 from pcfh.recognition.results import Mistake, Results, to_json
+from pcfh.recognition.sheets import FaceSheets, to_jpeg
 from pcfh.recognition.tables import latex, markdown
 
 RESULTS, REPORT, TABLE = "results.json", "report.html", "table.md"
+RANDOM, WORST = "random.jpg", "worst.jpg"
 _QUALITY = 88  # of the pictures in the page
 
 
@@ -40,13 +38,16 @@ class Written:
     table: Path
 
 
-def write_report(results: Results, out: Path, mistakes: Sequence[MistakePictures] = ()) -> Written:
+def write_report(
+    results: Results, out: Path, mistakes: Sequence[MistakePictures] = (), sheets: FaceSheets | None = None
+) -> Written:
     """Writes all files of a report.
 
     Args:
         results: what was found.
         out: folder to write to; made if need be.
         mistakes: pictures of the worst mistakes, in their order; none leaves them out of the page.
+        sheets: of faces; without, those of a former evaluation are removed.
     """
     out.mkdir(parents=True, exist_ok=True)
     remove_leftovers(out)
@@ -59,9 +60,12 @@ def write_report(results: Results, out: Path, mistakes: Sequence[MistakePictures
         "table.tex": latex(results).encode(),
         "roc.png": plots.roc[0],
         "cmc.png": plots.cmc[0],
-        REPORT: page(results, plots, mistakes).encode(),
+        **({} if sheets is None else {RANDOM: sheets.random, WORST: sheets.worst}),
+        REPORT: page(results, plots, mistakes, sheets).encode(),
         RESULTS: to_json(results).encode(),
     }
+    for name in {RANDOM, WORST} - files.keys():
+        (out / name).unlink(missing_ok=True)
     for name, content in files.items():
         write_atomically(out / name, content)
     return Written(report=out / REPORT, table=out / TABLE)
@@ -83,14 +87,10 @@ def _pictures(mistake: Mistake, material: Material) -> MistakePictures:
     generated = None
     if generator is not None:
         record = material.at_generated_size[mistake.probe]
-        generated = _jpeg(next(iter(material.generated(generator, [record]))), trained=True)
-    probe, right, wrong = (_jpeg(read_image(root / p)) for p in (mistake.probe, mistake.right, mistake.wrong))
+        made = next(iter(material.generated(generator, [record])))
+        generated = to_jpeg(made, trained=True, quality=_QUALITY)
+    probe, right, wrong = (
+        to_jpeg(read_image(root / path), quality=_QUALITY)
+        for path in (mistake.probe, mistake.right, mistake.wrong)
+    )
     return MistakePictures(probe=probe, generated=generated, right=right, wrong=wrong)
-
-
-def _jpeg(image: UInt8[np.ndarray, "s s 3"], *, trained: bool = False) -> bytes:
-    """A small file; a generated face says that it is one."""
-    buffer = BytesIO()
-    marks = {"comment": b"Synthetic face, no photograph.", "xmp": xmp(TRAINED).encode()} if trained else {}
-    Image.fromarray(image).save(buffer, "JPEG", quality=_QUALITY, **marks)
-    return buffer.getvalue()

@@ -5,22 +5,23 @@ figure that cannot be measured is None, never a number.
 
 Methods are what a probe is compared by: "original", the NIR image as it is; "generated", the VIS image made
 of it, alone; "fusion", the average of both scores (the paper's); "truth", the true VIS image of the moment in
-the place of a generated one, alone, which is what a perfect generator would give.
+the place of a generated one, alone, which is what a perfect generator would give; "reference", VIS against
+VIS: its probes are others, the further VIS captures of the people tested.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, get_args, get_origin
 
 import numpy as np
 
 from pcfh.errors import UserError
 from pcfh.metrics.intervals import Interval, McNemar, mean_and_deviation
+from pcfh.recognition.plain import from_plain
 
-METHODS = ("original", "generated", "fusion", "truth")
+REFERENCE = "reference"
+METHODS = ("original", "generated", "fusion", "truth", REFERENCE)
 FARS = (0.01, 0.001, 0.0001)
 DEPTH = 10  # ranks of the CMC
 _FORMAT, _VERSION = "pcfh-evaluation", 1
@@ -36,6 +37,23 @@ class Verification:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OwnProbes:
+    """What is compared by a method that has other probes than its fold.
+
+    Attributes:
+        probes: captures that are searched for.
+        people: whom they are of.
+        genuine: pairs of one person.
+        impostors: pairs of two.
+    """
+
+    probes: int
+    people: int
+    genuine: int
+    impostors: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class MethodFigures:
     """One method on one fold.
 
@@ -46,6 +64,7 @@ class MethodFigures:
         verification: at 1 %, 0.1 % and 0.01 %.
         eer: the equal error rate.
         roc: points (FAR, VR) at some FARs, rising; no FAR lies below that of a single impostor pair.
+        own: of a method whose probes are not those of the fold.
     """
 
     method: str
@@ -54,6 +73,7 @@ class MethodFigures:
     verification: tuple[Verification, ...]
     eer: float
     roc: tuple[tuple[float, float], ...]
+    own: OwnProbes | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +111,7 @@ class Fold:
         genuine: pairs of one person.
         impostors: pairs of two.
         methods: figures of each method.
-        comparisons: of each other method with the original.
+        comparisons: of each other method of the same probes with the original.
     """
 
     protocol: str
@@ -176,6 +196,25 @@ class Mistake:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ShownFace:
+    """A probe of a sheet of faces.
+
+    Attributes:
+        protocol: the fold.
+        subject: the person.
+        probe: the probe's crop, below the folder of crops.
+        gallery: the crop of the person's best gallery image.
+        margin: score of ``gallery`` less the best score of someone else; below 0 the person is not found.
+    """
+
+    protocol: str
+    subject: str
+    probe: str
+    gallery: str
+    margin: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Results:
     """A whole evaluation.
 
@@ -196,6 +235,8 @@ class Results:
         quality: of the images.
         mistakes: the worst ones, worst first.
         notes: what the reader must know.
+        random: probes for a sheet of faces, drawn by chance.
+        worst: those with the lowest margins, lowest first, by the method of ``mistakes``.
     """
 
     version: str
@@ -214,6 +255,8 @@ class Results:
     quality: tuple[QualityRow, ...]
     mistakes: tuple[Mistake, ...]
     notes: tuple[str, ...]
+    random: tuple[ShownFace, ...] = ()
+    worst: tuple[ShownFace, ...] = ()
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -291,7 +334,7 @@ def from_json(text: str) -> Results:
         content = json.loads(text)
         if (content["format"], content["format_version"]) != (_FORMAT, _VERSION):
             raise UserError(f"of format {content['format']} {content['format_version']}")
-        return _typed(Results, content["results"])
+        return from_plain(Results, content["results"])
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"expected results of pcfh evaluate ({_FORMAT} {_VERSION}), got something else ({error}); "
@@ -311,20 +354,3 @@ def read_results(path: Path) -> Results:
         return from_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"{path}: {error}") from error
-
-
-def _typed(kind: Any, value: Any) -> Any:
-    """Plain data as the annotation says; what JSON does not tell apart is made right."""
-    if is_dataclass(kind):
-        make: Callable[..., Any] = kind  # type: ignore[assignment]
-        return make(**{field.name: _typed(field.type, value[field.name]) for field in fields(kind)})
-    arguments = get_args(kind)
-    if get_origin(kind) is UnionType:
-        other = next(a for a in arguments if a is not NoneType)
-        return None if value is None else _typed(other, value)
-    if get_origin(kind) is tuple:
-        kinds = [arguments[0]] * len(value) if arguments[-1] is ... else arguments
-        return tuple(_typed(a, item) for a, item in zip(kinds, value, strict=True))
-    if kind in (int, float, str, bool) and type(value) is not kind:
-        raise TypeError(f"expected {kind.__name__}, got {value!r}")
-    return value

@@ -24,10 +24,11 @@ from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Int, Shaped
+from jaxtyping import Bool, Float32, Int
 from torch import Tensor
 
-from pcfh.metrics.recognition import allowed_impostors, codes_of, require_enrolled, require_people
+from pcfh.errors import UserError
+from pcfh.metrics.recognition import People, allowed_impostors, codes_of, require_enrolled, require_people
 from pcfh.recognition.keys import HIGHEST, LOWEST, Bracket, KeyCounts, keys_of, score_of
 from pcfh.recognition.scores import Figures, require_unit
 
@@ -106,8 +107,8 @@ class Part:
 def stream_figures(
     probes: Float32[np.ndarray, "p d"],
     gallery: Float32[np.ndarray, "g d"],
-    probe_people: Shaped[np.ndarray, " p"],
-    gallery_people: Shaped[np.ndarray, " g"],
+    probe_people: People,
+    gallery_people: People,
     *,
     fars: Sequence[float],
     threads: int | None = None,
@@ -119,8 +120,8 @@ def stream_figures(
     Args:
         probes: features of norm one.
         gallery: features of norm one.
-        probe_people: the person of each probe.
-        gallery_people: the person of each gallery image.
+        probe_people: the person of each probe, as text or number.
+        gallery_people: the person of each gallery image, likewise.
         fars: targets; more of them cost little.
         threads: blocks at once; as many as torch uses if None.
         block: side of a block of scores.
@@ -130,9 +131,13 @@ def stream_figures(
         UserError: a side is empty, features are not of norm one, a probe's person is not in the gallery, or
             there are too few impostor pairs for a FAR.
     """
-    require_people(probe_people, gallery_people)
-    own, enrolled = codes_of(probe_people, gallery_people)
-    require_enrolled(probe_people, (own, enrolled))
+    people, enrolled_people = np.asarray(probe_people), np.asarray(gallery_people)
+    require_people(people, enrolled_people)
+    for name, side, those in (("probe", probes, people), ("gallery", gallery, enrolled_people)):
+        if len(side) != len(those):
+            raise UserError(f"expected one person for each {name} feature, got {len(those)} for {len(side)}")
+    own, enrolled = codes_of(people, enrolled_people)
+    require_enrolled(people, (own, enrolled))
     require_unit(probes, "probe")
     require_unit(gallery, "gallery")
     features = [torch.from_numpy(np.require(side, requirements=("C", "W"))) for side in (probes, gallery)]

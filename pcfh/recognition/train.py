@@ -36,11 +36,13 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
+from pcfh.data.images import grey
 from pcfh.data.prepared import MANIFEST
 from pcfh.errors import UserError
 from pcfh.files import remove_leftovers, sha256_of, write_atomically
 from pcfh.metrics.recognition import ScoreMatrix, pairs_of, ranks, verification_rate
 from pcfh.models.lightcnn import LightCNN, MFMConv, MFMLinear, build_lightcnn
+from pcfh.models.weights import load_recognizer
 from pcfh.recognition.augment import OUTPUT, POOL
 from pcfh.recognition.checkpoint import RecognizerState, load_state, save_recognizer, save_state
 from pcfh.recognition.faces import Faces, TrainingFaces, gallery_and_probes, open_faces
@@ -118,12 +120,14 @@ class RecognizerJob:
         protocol: whose training people to take; "all" takes everyone.
         run: the run's folder.
         recipe: how to train.
+        start: weights to start from, of the same architecture; None starts from the seed's.
     """
 
     prepared: Path
     protocol: str
     run: Path
     recipe: RecognizerRecipe
+    start: Path | None = None
 
 
 def train_recognizer(job: RecognizerJob, device: torch.device, hooks: Hooks | None = None) -> RecognizerState:
@@ -139,7 +143,7 @@ def train_recognizer(job: RecognizerJob, device: torch.device, hooks: Hooks | No
     hooks, recipe = hooks or Hooks(), job.recipe
     faces, trial = open_faces(job.prepared, job.protocol, share=recipe.validation, seed=recipe.seed)
     identity = _identity(job)
-    state = new_state(recipe, faces, device)
+    state = new_state(recipe, faces, device, start=job.start)
     if (job.run / CHECKPOINT).exists():
         load_state(job.run / CHECKPOINT, state, identity)
     remove_leftovers(job.run)
@@ -159,13 +163,24 @@ def train_recognizer(job: RecognizerJob, device: torch.device, hooks: Hooks | No
     return state
 
 
-def new_state(recipe: RecognizerRecipe, faces: TrainingFaces, device: torch.device) -> RecognizerState:
-    """A network with the seed's weights, calibrated on the first faces, and an optimizer that did no step."""
+def new_state(
+    recipe: RecognizerRecipe, faces: TrainingFaces, device: torch.device, *, start: Path | None = None
+) -> RecognizerState:
+    """A network with the seed's weights, calibrated on the first faces, and an optimizer that did no step.
+
+    With ``start``, all layers but the last, whose people are others, have the weights of that file.
+
+    Raises:
+        UserError: the file to start from is of another architecture, or not readable.
+    """
     torch.manual_seed(recipe.seed)
     model = build_lightcnn(recipe.arch, faces.classes)
     # Twice as fast as channels first on processors.
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    calibrate(model, to_grey(faces.batch(0, _CALIBRATION)[0], torch.device("cpu")))
+    if start is None:
+        calibrate(model, to_grey(faces.batch(0, _CALIBRATION)[0], torch.device("cpu")))
+    else:
+        _start_from(model, start, recipe.arch)
     model.to(device)
     matrices = [p for p in model.parameters() if p.ndim > 1]
     biases = [p for p in model.parameters() if p.ndim == 1]
@@ -176,6 +191,14 @@ def new_state(recipe: RecognizerRecipe, faces: TrainingFaces, device: torch.devi
     optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
     average = deepcopy(model).eval().requires_grad_(False)
     return RecognizerState(model=model.train(), average=average, optimizer=optimizer)
+
+
+def _start_from(model: LightCNN, path: Path, arch: str) -> None:
+    """Copies the weights of a file into all layers but the last."""
+    weights = load_recognizer(path).state_dict()
+    if not set(weights) <= set(model.state_dict()):
+        raise UserError(f"{path}: not the weights of {arch}; name its architecture, or start without a file")
+    model.load_state_dict(weights, strict=False)
 
 
 @torch.no_grad()
@@ -283,7 +306,7 @@ def validate(network: LightCNN, faces: Faces, precision: str) -> dict[str, float
     """VIS against VIS on people that are not trained on: Rank-1, and VR@FAR = 1 % where there are enough."""
     device = next(network.parameters()).device
     edge = (POOL - OUTPUT) // 2
-    crops = faces.images[:, None, edge:-edge, edge:-edge]
+    crops = np.stack([grey(image)[None, edge:-edge, edge:-edge, 0] for image in faces.images])
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
         parts = [
             network_features(network, to_grey(crops[i : i + _TRIAL_BATCH], device), "the network in training")
@@ -335,7 +358,8 @@ def _follow(state: RecognizerState, ema: float) -> None:
 def _identity(job: RecognizerJob) -> dict[str, Any]:
     """What must be the same for a run to go on, as plain data."""
     data = {"manifest": sha256_of(job.prepared / MANIFEST), "protocol": job.protocol}
-    return {"recipe": asdict(job.recipe), "data": data}
+    start = sha256_of(job.start) if job.start else None
+    return {"recipe": asdict(job.recipe), "data": data, "start": start}
 
 
 def _save(

@@ -1,7 +1,7 @@
 """What a training run keeps: a checkpoint to go on from, and the generator to translate with.
 
-A checkpoint holds weights, moving average, optimizer, step and random state. The place in the data is
-the step, because pairs are a function of it. Files are written whole or not at all.
+A checkpoint holds weights, buffers, moving average, optimizer, step and random state. The place in the data
+is the step, because pairs are a function of it. Files are written whole or not at all.
 """
 
 import json
@@ -12,14 +12,14 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from pcfh import __version__
 from pcfh.errors import UserError
-from pcfh.files import atomic_path
-from pcfh.models.generator import Hallucination
-from pcfh.models.pcfh import PCFH
+from pcfh.files import atomic_path, write_atomically
+from pcfh.training.method import Method
+from pcfh.training.translators import KINDS, Translator, kind_of
 
 _FORMAT = 1
 _KEYS = frozenset(("version", "identity", "step", "model", "average", "optimizer", "rng"))
@@ -47,16 +47,21 @@ class State:
     """Everything that a step changes.
 
     Attributes:
-        model: all networks.
-        average: moving average of G_A, which translates.
+        method: with all networks.
+        average: moving average of its translator.
         optimizer: of all networks.
         step: how many steps are done.
     """
 
-    model: PCFH
-    average: Hallucination
+    method: Method
+    average: Translator
     optimizer: torch.optim.Optimizer
     step: int = 0
+
+    @property
+    def model(self) -> nn.Module:
+        """All networks."""
+        return self.method.networks
 
 
 def save_checkpoint(
@@ -136,8 +141,8 @@ def restore(path: Path, content: Mapping[str, Any], state: Resumable, identity: 
     torch.set_rng_state(content["rng"])
 
 
-def save_generator(path: Path, average: Hallucination, about: Mapping[str, Any]) -> None:
-    """Writes the generator alone, in safetensors, with what is needed to build and describe it.
+def save_generator(path: Path, average: Translator, about: Mapping[str, Any]) -> None:
+    """Writes a translator alone, in safetensors, with what is needed to build and describe it.
 
     Args:
         path: to write.
@@ -147,18 +152,19 @@ def save_generator(path: Path, average: Hallucination, about: Mapping[str, Any])
     metadata = {
         "format": _GENERATOR_FORMAT,
         "version": __version__,
+        "kind": kind_of(average),
         "arguments": json.dumps(average.arguments),
         "about": json.dumps(about),
     }
-    with atomic_path(path) as temporary:
-        save_file({k: v.contiguous() for k, v in average.state_dict().items()}, temporary, metadata)
+    # Not safetensors' own writing of files, which lets nobody else read them.
+    write_atomically(path, save({k: v.contiguous() for k, v in average.state_dict().items()}, metadata))
 
 
-def load_generator(path: Path) -> tuple[Hallucination, Mapping[str, Any]]:
+def load_generator(path: Path) -> tuple[Translator, Mapping[str, Any]]:
     """Reads what ``save_generator`` wrote: the network in evaluation mode, and what is known about it.
 
     Raises:
-        UserError: absent, damaged, or not a generator of this program.
+        UserError: absent, damaged, or not a generator of this program or of this version.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such file; expected the generator.safetensors of a training run")
@@ -174,10 +180,16 @@ def load_generator(path: Path) -> tuple[Hallucination, Mapping[str, Any]]:
             f"{path}: expected a generator ({_GENERATOR_FORMAT}), got "
             f"{metadata.get('format', 'no format mark')}; use the generator.safetensors of a training run"
         )
+    kind = metadata.get("kind", "pcfh")  # the first versions knew no other and did not write it
+    if kind not in KINDS:
+        raise UserError(
+            f"{path}: expected a generator of one of the kinds {', '.join(KINDS)}, got {kind!r}; it was "
+            f"written by pcfh {metadata.get('version')}, take that version"
+        )
     try:
         about = {"version": metadata["version"], **json.loads(metadata["about"])}
         with torch.device("meta"):  # a false description may ask for more memory than there is
-            generator = Hallucination(**json.loads(metadata["arguments"]))
+            generator = KINDS[kind](**json.loads(metadata["arguments"]))
         generator.load_state_dict(weights, assign=True)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(

@@ -4,10 +4,11 @@ A run lives in one folder:
 
     config.json            the resolved configuration and what the run belongs to
     checkpoint.pt          to go on from
-    generator.safetensors  the moving average of G_A, to translate with
+    generator.safetensors  the moving average of the translator
     tensorboard/ pictures/ what it shows of itself
 
-The same command goes on with a run that was stopped.
+The same command goes on with a run that was stopped. What is trained is a ``Method``; the loop treats all of
+them alike.
 """
 
 import json
@@ -15,10 +16,12 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -30,15 +33,14 @@ from pcfh.data.prepared import open_prepared
 from pcfh.data.records import require_disjoint
 from pcfh.errors import UserError
 from pcfh.files import remove_leftovers, sha256_of, write_atomically
-from pcfh.models.generator import Hallucination
 from pcfh.models.lightcnn import to_lightcnn_input
-from pcfh.models.pcfh import PCFH
 from pcfh.models.weights import load_recognizer
 from pcfh.ranges import from_bytes
+from pcfh.training.batch import Batch
 from pcfh.training.checkpoint import State, load_checkpoint, save_checkpoint, save_generator
+from pcfh.training.method import build_method
 from pcfh.training.monitor import Monitor, picture_grid
 from pcfh.training.runtime import Runtime
-from pcfh.training.step import Batch, Weights, backward
 
 CHECKPOINT, GENERATOR = "checkpoint.pt", "generator.safetensors"
 _PREVIEW = 6
@@ -95,7 +97,7 @@ def train(job: Job, runtime: Runtime, hooks: Hooks | None = None) -> State:
     pairs = open_pairs(job)
     recognizer = _open_recognizer(job, runtime)
     identity = _identity(job)
-    state = new_state(job.config, runtime.device)
+    state = new_state(job.config, runtime, recognizer)
     if (job.run / CHECKPOINT).exists():
         load_checkpoint(job.run / CHECKPOINT, state, identity)
     runtime.wait()  # before the first process may replace the checkpoint that the others are reading
@@ -104,33 +106,31 @@ def train(job: Job, runtime: Runtime, hooks: Hooks | None = None) -> State:
         write_atomically(job.run / "config.json", json.dumps(identity, indent=2).encode())
     maker = BatchMaker(pairs, job.config, runtime, recognizer)
     with _monitor(job, runtime, state.step) as monitor:
-        _loop(state, maker, recognizer, job, runtime, hooks, monitor, identity)
+        _loop(state, maker, job, runtime, hooks, monitor, identity)
     return state
 
 
-def new_state(config: Config, device: torch.device) -> State:
-    """Networks with the seed's weights, and an optimizer that has not moved."""
-    torch.manual_seed(config.training.seed)
-    n, o, t = config.networks, config.objective, config.training
-    model = PCFH(
-        size=t.size,
-        generator_width=n.generator_width,
-        generator_blocks=n.generator_blocks,
-        local_blocks=n.local_blocks,
-        critic_width=n.critic_width,
-        attention_width=n.attention_width if o.awm else 0,
-        dependence_width=n.dependence_width if o.mic else 0,
-    ).to(device)
-    average = Hallucination(**model.G_A.arguments).to(device).eval().requires_grad_(False)
-    average.load_state_dict(model.G_A.state_dict())
-    critics = [model.D_A, *([model.N_E] if model.N_E is not None else [])]
-    others = [model.G_A, model.G_B, *([model.Att] if model.Att is not None else [])]
+def new_state(config: Config, runtime: Runtime, recognizer: nn.Module | None = None) -> State:
+    """Networks with the seed's weights, and an optimizer that has not moved.
+
+    Args:
+        config: of the run.
+        runtime: this process among the others.
+        recognizer: F, for methods that have an identity loss.
+    """
+    t = config.training
+    torch.manual_seed(t.seed)
+    method = build_method(config, runtime, recognizer)
+    average = deepcopy(method.translator).eval().requires_grad_(False)
+    critics = [p for network in method.critics for p in network.parameters()]
+    apart = set(critics)
+    generators = [p for p in method.networks.parameters() if p not in apart]
     groups = [
-        {"params": [p for network in networks for p in network.parameters()], "lr": rate, "full_rate": rate}
-        for networks, rate in ((others, t.learning_rate), (critics, t.critic_rate))
+        {"params": parameters, "lr": rate, "full_rate": rate}
+        for parameters, rate in ((generators, t.learning_rate), (critics, t.critic_rate))
     ]
     optimizer = torch.optim.Adam(groups, betas=(t.beta_1, t.beta_2), fused=True)
-    return State(model=model, average=average, optimizer=optimizer)
+    return State(method=method, average=average, optimizer=optimizer)
 
 
 def open_pairs(job: Job) -> TrainingPairs:
@@ -193,7 +193,6 @@ class BatchMaker:
 def _loop(
     state: State,
     maker: BatchMaker,
-    recognizer: nn.Module | None,
     job: Job,
     runtime: Runtime,
     hooks: Hooks,
@@ -201,14 +200,14 @@ def _loop(
     identity: Mapping[str, Any],
 ) -> None:
     t = job.config.training
-    weights = term_weights(job.config)
     stop = False
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(maker.fetch, state.step)
         while state.step < t.steps and not stop:
             plan_and_images = coming.result()
             coming = pool.submit(maker.fetch, state.step + 1)
-            tensors, _ = backward(state.model, recognizer, maker.batch(*plan_and_images), weights)
+            seed_step(t.seed, state.step, runtime.rank)
+            tensors = state.method.backward(maker.batch(*plan_and_images))
             values, stop = _agree(tensors, runtime, hooks.should_stop())
             _require_finite(values, state.step, job.run)
             runtime.average_gradients(state.model.parameters())
@@ -221,6 +220,11 @@ def _loop(
                 _save(state, job, runtime, identity)
 
 
+def seed_step(seed: int, step: int, rank: int) -> None:
+    """Seeds what a step draws at random, dropout for one, with a number for each step and process."""
+    torch.manual_seed(int(np.random.SeedSequence((seed, step, rank)).generate_state(1)[0]))
+
+
 def update(state: State, config: Config) -> None:
     """Moves all weights along their gradients, and the average after them."""
     for group in state.optimizer.param_groups:
@@ -229,8 +233,9 @@ def update(state: State, config: Config) -> None:
     state.optimizer.zero_grad(set_to_none=True)
     # A young average follows quickly, so that it forgets the first, random weights.
     decay = min(config.training.ema, (1 + state.step) / (10 + state.step))
+    translator: nn.Module = state.method.translator
     with torch.no_grad():
-        torch._foreach_lerp_(list(state.average.parameters()), list(state.model.G_A.parameters()), 1 - decay)
+        torch._foreach_lerp_(list(state.average.parameters()), list(translator.parameters()), 1 - decay)
     state.step += 1
 
 
@@ -264,7 +269,7 @@ def _log(
         rate = t.learning_rate * configuration.rate_factor(config, state.step - 1)
         monitor.scalars(state.step, {**values, "learning_rate": rate})
     if state.step % t.image_every == 0 or state.step == t.steps:
-        monitor.grid(state.step, picture_grid(state.average, state.model.Att, maker.preview()))
+        monitor.grid(state.step, *picture_grid(state.average, state.method, maker.preview()))
 
 
 def _save(state: State, job: Job, runtime: Runtime, identity: Mapping[str, Any]) -> None:
@@ -284,23 +289,6 @@ def _monitor(job: Job, runtime: Runtime, step: int) -> Iterator[Monitor | None]:
         yield monitor
     finally:
         monitor.close()
-
-
-def term_weights(config: Config) -> Weights:
-    """The weights of the terms at the size of the images."""
-    o, t = config.objective, config.training
-    return Weights(
-        lambda_rec=configuration.pixel_weight(o.lambda_rec, o, t.size),
-        lambda_id=o.lambda_id,
-        lambda_y=o.lambda_y,
-        lambda_awm=configuration.pixel_weight(o.lambda_awm, o, t.size),
-        lambda_mic=o.lambda_mic,
-        alpha=(o.alpha_fit, o.alpha_rank, o.alpha_sparse),
-        symmetric_fit=o.symmetric_fit,
-        penalty=o.penalty,
-        group=t.group,
-        bf16=t.precision == "bf16",
-    )
 
 
 def _open_recognizer(job: Job, runtime: Runtime) -> nn.Module | None:

@@ -1,12 +1,9 @@
 """What a run shows of itself: TensorBoard scalars and picture grids.
 
-Grid rows, from above: NIR, VIS, warped VIS, attention, output. Images are in [-1, 1], the attention map
-in [0, 1].
-
-Axis letters: b batch, s side of the image.
+Grid rows, from above: NIR, VIS, what the method has to show (PCFH: warped VIS and attention), output.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -16,10 +13,10 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from pcfh.files import atomic_path
-from pcfh.models.attention import Attention
-from pcfh.models.generator import Hallucination
 from pcfh.ranges import to_bytes
-from pcfh.training.step import Batch
+from pcfh.training.batch import Batch
+from pcfh.training.method import Method
+from pcfh.training.translators import Translator
 
 
 class Monitor:
@@ -39,9 +36,9 @@ class Monitor:
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
 
-    def grid(self, step: int, grid: UInt8[Tensor, "3 h w"]) -> None:
-        """Writes a picture grid, to TensorBoard and as a PNG file."""
-        self._writer.add_image("NIR | VIS | warped | attention | output", grid, step)
+    def grid(self, step: int, grid: UInt8[Tensor, "3 h w"], titles: Sequence[str]) -> None:
+        """Writes a picture grid, to TensorBoard with the titles of its rows and as a PNG file."""
+        self._writer.add_image(" | ".join(titles), grid, step)
         with atomic_path(self._pictures / f"{step:07d}.png") as temporary:
             Image.fromarray(grid.permute(1, 2, 0).numpy()).save(temporary, format="PNG")
 
@@ -52,13 +49,10 @@ class Monitor:
 
 @torch.no_grad()
 def picture_grid(
-    generator: Hallucination, attention: Attention | None, batch: Batch
-) -> UInt8[Tensor, "3 h w"]:
-    """One column per pair: NIR, VIS, warped VIS, attention (black without AWM) and output."""
-    output = generator(batch.nir, batch.landmarks)
-    map_01 = (
-        attention(batch.nir, batch.warped) if attention is not None else torch.zeros_like(batch.nir[:, :1])
-    )
-    rows = (batch.nir, batch.vis, batch.warped, (2 * map_01 - 1).expand_as(output), output)
-    column = torch.cat([to_bytes(row) for row in rows], 2)
-    return torch.cat(list(column), 2).cpu()
+    translator: Translator, method: Method, batch: Batch
+) -> tuple[UInt8[Tensor, "3 h w"], tuple[str, ...]]:
+    """One column per pair: NIR, VIS, what the method has to show, and output; and the rows' titles."""
+    output = translator(batch.nir, batch.landmarks)
+    rows = {"NIR": batch.nir, "VIS": batch.vis, **method.pictures(batch, output), "output": output}
+    column = torch.cat([to_bytes(row) for row in rows.values()], 2)
+    return torch.cat(list(column), 2).cpu(), tuple(rows)

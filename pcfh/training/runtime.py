@@ -48,6 +48,18 @@ class Runtime:
         dist.all_reduce(total)
         return total / self.processes
 
+    def gather(self, part: Float[Tensor, "b ..."]) -> Float[Tensor, "n ..."]:
+        """Joins the parts of a batch that the processes have, in their order."""
+        if self.processes == 1:
+            return part
+        parts = [torch.empty_like(part) for _ in range(self.processes)]
+        dist.all_gather(parts, part.contiguous())
+        return torch.cat(parts)
+
+    def part(self, batch: Float[Tensor, "n ..."]) -> Float[Tensor, "b ..."]:
+        """This process's part of a whole batch; undoes ``gather``."""
+        return batch.chunk(self.processes)[self.rank]
+
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Replaces every gradient by its mean over the processes."""
         if self.processes == 1:

@@ -1,4 +1,4 @@
-"""One training step: who sees what, and which gradient goes where.
+"""One training step of PCFH: who sees what, and which gradient goes where.
 
 G_A runs forward once and serves every update. Each term is differentiated with respect to G_A's output
 alone, a leaf called ``x`` here, while the network that the term belongs to gets its own gradient in the
@@ -19,8 +19,7 @@ All updates are simultaneous: the gradients on x are those of the critics before
 Axis letters: b batch, s side of the image, d features.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,33 +30,10 @@ from pcfh import objective
 from pcfh.models.attention import Attention
 from pcfh.models.critic import Critic
 from pcfh.models.dependence import Dependence
-from pcfh.models.generator import Reconstruction
+from pcfh.models.generator import Hallucination, Reconstruction
 from pcfh.models.lightcnn import to_lightcnn_input
 from pcfh.models.pcfh import PCFH
-
-Image = Float[Tensor, "b 3 s s"]
-Values = dict[str, Tensor]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    """What one step sees; images in [-1, 1], NIR ones with three equal channels.
-
-    Attributes:
-        nir: I_N.
-        vis: I_V, another capture of the same person.
-        warped: I_Warp, ``vis`` warped onto the landmarks of ``nir``.
-        landmarks: (x, y) in pixels of ``nir``.
-        mix: uniform in [0, 1), where between two images the penalties look.
-        vis_features: F(I_V), if there is a recogniser.
-    """
-
-    nir: Float[Tensor, "b 3 s s"]
-    vis: Float[Tensor, "b 3 s s"]
-    warped: Float[Tensor, "b 3 s s"]
-    landmarks: Float[Tensor, "b 68 2"]
-    mix: Float[Tensor, " b"]
-    vis_features: Float[Tensor, "b d"] | None = None
+from pcfh.training.batch import Batch, Image, Values, mixed_precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +50,42 @@ class Weights:
     group: int
     symmetric_fit: bool = False
     bf16: bool = False
+
+
+class PCFHMethod:
+    """Trains G_A; see ``pcfh.training.method``.
+
+    Args:
+        networks: all that learn.
+        recognizer: F, frozen; None leaves L_ID out.
+        weights: of the terms.
+    """
+
+    def __init__(self, networks: PCFH, recognizer: nn.Module | None, weights: Weights) -> None:
+        self.networks = networks
+        self._recognizer, self._weights = recognizer, weights
+
+    @property
+    def translator(self) -> Hallucination:
+        """G_A."""
+        return self.networks.G_A
+
+    @property
+    def critics(self) -> Sequence[nn.Module]:
+        """D_A and N_E."""
+        N_E = self.networks.N_E
+        return (self.networks.D_A, *([] if N_E is None else [N_E]))
+
+    def backward(self, batch: Batch) -> Values:
+        """Puts the gradient of every network into its parameters' ``grad``; see the function ``backward``."""
+        values, _ = backward(self.networks, self._recognizer, batch, self._weights)
+        return values
+
+    def pictures(self, batch: Batch, output: Image) -> Mapping[str, Image]:
+        """The warped VIS image and the attention map, from -1 for 0 to 1 for 1; black without AWM."""
+        Att = self.networks.Att
+        attention = torch.zeros_like(batch.nir[:, :1]) if Att is None else Att(batch.nir, batch.warped)
+        return {"warped": batch.warped, "attention": (2 * attention - 1).expand_as(output)}
 
 
 def backward(
@@ -97,7 +109,7 @@ def backward(
         Detached numbers by name (``loss/...`` are terms with their weights, ``gradient/...`` the norms
         of their gradients on G_A's output) and the generated images.
     """
-    with mixed_precision(weights, batch.nir):
+    with mixed_precision(weights.bf16, batch.nir):
         generated: Tensor = model.G_A(batch.nir, batch.landmarks)
     on_part("G_A forward")
     generated = generated.float()
@@ -125,18 +137,11 @@ def backward(
     return values, x.detach()
 
 
-def mixed_precision(weights: Weights, like: Tensor) -> AbstractContextManager[None]:
-    """Autocast to bfloat16 where the weights ask for it."""
-    if not weights.bf16:
-        return nullcontext()
-    return torch.autocast(like.device.type, torch.bfloat16)
-
-
 def _critic(D_A: Critic, batch: Batch, x: Image, weights: Weights, values: Values, on_x: Values) -> None:
     """Eq. 1 for G_A, and its counterpart with the penalty for D_A."""
     mix = batch.mix[:, None, None, None]
     between = (mix * batch.vis + (1 - mix) * x.detach()).requires_grad_()
-    with mixed_precision(weights, x):
+    with mixed_precision(weights.bf16, x):
         fake, real, middle = D_A(x), D_A(batch.vis), D_A(between)
     (slope,) = torch.autograd.grad(middle.sum(), between, create_graph=True)
     penalty = weights.penalty * objective.gradient_penalty(slope.float().flatten(1))
@@ -153,7 +158,7 @@ def _reconstruction(
     G_B: Reconstruction, batch: Batch, x: Image, weights: Weights, values: Values, on_x: Values
 ) -> None:
     """Eq. 2, for G_A and G_B."""
-    with mixed_precision(weights, x):
+    with mixed_precision(weights.bf16, x):
         reconstructed = G_B(x).float()
     loss = weights.lambda_rec * objective.reconstruction_loss(reconstructed, batch.nir)
     loss.backward(inputs=[x, *G_B.parameters()])
@@ -171,7 +176,7 @@ def _luminance(batch: Batch, x: Image, weights: Weights, values: Values, on_x: V
 def _identity(F: nn.Module, batch: Batch, x: Image, weights: Weights, values: Values, on_x: Values) -> None:
     """Eq. 3, for G_A; F is fixed and its features of I_V are known."""
     assert batch.vis_features is not None
-    with mixed_precision(weights, x):
+    with mixed_precision(weights.bf16, x):
         features = F(to_lightcnn_input(x).contiguous(memory_format=torch.channels_last)).float()
     loss = weights.lambda_id * objective.identity_loss(batch.vis_features, features)
     (on_x["id"],) = torch.autograd.grad(loss, x)
@@ -183,7 +188,7 @@ def _attention_warping(
 ) -> None:
     """Eq. 7 for the attention network and Eq. 8 for G_A; both take images in [0, 1]."""
     generated, warped = (x + 1) / 2, (batch.warped + 1) / 2
-    with mixed_precision(weights, x):
+    with mixed_precision(weights.bf16, x):
         attention = Att(batch.nir, batch.warped).float()
     masked, target = generated.detach(), warped
     if weights.symmetric_fit:
@@ -204,7 +209,7 @@ def _dependence(
 ) -> None:
     """Eq. 9 for G_A and Eq. 10, twice and with the penalty, for N_E."""
     group = weights.group
-    with mixed_precision(weights, x):
+    with mixed_precision(weights.bf16, x):
         phi = N_E.phi(x)
         psi_V, psi_N = N_E.psi(torch.cat([batch.vis, batch.nir])).chunk(2)
     I_GV = objective.mutual_information(N_E.pair_scores(phi, psi_V, group))
@@ -231,7 +236,7 @@ def _dependence_slope(N_E: Dependence, batch: Batch, x: Image, weights: Weights)
     other = b.unflatten(0, (-1, weights.group)).roll(shift, 1).flatten(0, 1)
     mix = batch.mix[:, None, None, None]
     a, between = x.detach().requires_grad_(), (mix * b + (1 - mix) * other).requires_grad_()
-    with mixed_precision(weights, x):
+    with mixed_precision(weights.bf16, x):
         scores = N_E(a, between)
     slopes = torch.autograd.grad(scores.sum(), (a, between), create_graph=True)
     return torch.cat([slope.float().flatten(1) for slope in slopes], 1)

@@ -133,6 +133,13 @@ class TestMeanAbsoluteError:
 
 
 class TestSsim:
+    @pytest.mark.parametrize("place", [np.s_[:6, :9], np.s_[15:22, 20:31], np.s_[33:, 44:]])
+    def test_is_the_mean_of_its_map_wherever_the_mask_lies(self, place):
+        a, b = picture(), picture(1)
+        mask = np.zeros((40, 50), dtype=bool)
+        mask[place] = True
+        assert ssim(a, b, mask) == pytest.approx(ssim_map(a, b)[mask].mean(), abs=1e-12)
+
     def test_of_equal_images_is_one(self):
         assert ssim(picture(), picture(), half(picture())) == pytest.approx(1, abs=1e-12)
 

@@ -245,3 +245,13 @@ class TestDet:
         inside = (fpr > 0) & (fpr < 1) & (fnr > 0) & (fnr < 1)
         expected = np.stack([fpr, fnr], 1)[inside]
         assert np.allclose(np.sort(det(roc(pairs_of(m))), 0), np.sort(expected, 0), rtol=0, atol=1e-12)
+
+
+def test_people_may_be_lists():
+    scores = np.array([[0.1, 0.9], [0.8, 0.2]])
+    assert ranks(ScoreMatrix(scores=scores, probes=["a", "a"], gallery=["a", "b"])).tolist() == [2, 1]
+
+
+def test_more_people_than_rows_are_refused():
+    with pytest.raises(UserError, match="expected scores of 3 probes x 2 gallery images, got 2 x 2"):
+        ScoreMatrix(scores=np.eye(2), probes=["a", "b", "c"], gallery=["a", "b"])

@@ -127,3 +127,10 @@ def test_an_unknown_convention_lists_the_known_ones():
 def test_the_lightcnn_convention_has_no_crop_of_112_pixels():
     with pytest.raises(UserError, match="no alignment for crops of 112 pixels"):
         Alignment(convention="lightcnn", size=112)
+
+
+def test_crops_that_a_recogniser_takes_as_they_are_stay_what_they_are():
+    crops = np.random.default_rng(0).integers(0, 256, (2, 128, 128, 3), np.uint8)
+    matrix = LIGHTCNN.matrix(np.zeros((68, 2)), 128)
+    cut = np.stack([align_image(crop, matrix, 128) for crop in crops])
+    np.testing.assert_array_equal(realign(crops, np.zeros((2, 68, 2)), LIGHTCNN), cut)

@@ -16,7 +16,7 @@ def records(people, captures=3):
 
 
 def faces(count=5):
-    images = np.broadcast_to(np.arange(count, dtype=np.uint8)[:, None, None], (count, 144, 144))
+    images = np.broadcast_to(np.arange(count, dtype=np.uint8)[:, None, None, None], (count, 144, 144, 3))
     return TrainingFaces(images=images, labels=np.arange(count), seed=0)
 
 

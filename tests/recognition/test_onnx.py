@@ -10,7 +10,7 @@ pytest.importorskip("onnxruntime")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from pcfh.errors import UserError  # noqa: E402
-from pcfh.recognition.onnx import OnnxSettings, network_input, read_settings  # noqa: E402
+from pcfh.recognition.onnx import OnnxSettings, network_input, read_settings, settings_with  # noqa: E402
 from pcfh.recognition.recognizer import Recognizer, open_recognizer  # noqa: E402
 
 SMALL = OnnxSettings(size=16)
@@ -178,3 +178,15 @@ def test_settings_beside_the_file_that_mean_nothing_are_refused(tmp_path, conten
     with pytest.raises(UserError, match=text) as caught:
         read_settings(tmp_path / "net.onnx")
     assert "net.onnx.json" in str(caught.value)
+
+
+def test_what_is_given_goes_before_what_lies_beside_the_file(tmp_path):
+    (tmp_path / "net.onnx.json").write_text('{"size": 16, "channels": "bgr", "mean": 0}')
+    found = settings_with(tmp_path / "net.onnx", size=32, channels=None)
+    assert found == OnnxSettings(size=32, channels="bgr", mean=0.0)
+
+
+def test_a_wrong_size_names_the_option_that_mends_it(tmp_path):
+    path = write_model(tmp_path / "net.onnx", side=32)
+    with pytest.raises(UserError, match=r"takes 3 x 32 x 32 .*correct --onnx-size and --onnx-channels"):
+        open_recognizer(path, settings=SMALL)

@@ -127,3 +127,15 @@ class TestStreamFigures:
     def test_of_too_few_impostors_are_refused(self):
         with pytest.raises(UserError, match="at least 1000 impostor pairs, got 6"):
             stream_figures(features(3, 0), features(3, 0), np.arange(3), np.arange(3), fars=[0.001])
+
+
+def test_people_may_be_lists():
+    gallery = np.eye(4, dtype=np.float32)
+    found = stream_figures(gallery, gallery, [*"abcd"], [*"abcd"], fars=[0.1])
+    assert found.figures.rank1 == 1
+
+
+def test_more_people_than_features_are_refused():
+    gallery = np.eye(4, dtype=np.float32)
+    with pytest.raises(UserError, match="one person for each probe feature, got 5 for 4"):
+        stream_figures(gallery, gallery, [*"abcde"], [*"abcd"], fars=[0.1])

@@ -5,21 +5,25 @@ from pathlib import Path
 
 import pytest
 import torch
+from runs import CPU
 from safetensors import safe_open
 from safetensors.torch import save_file
 
 from pcfh import __version__
+from pcfh.baselines.cyclegan import ResidualGenerator
+from pcfh.baselines.pix2pix import UNetGenerator
 from pcfh.config import overridden, tiny
 from pcfh.errors import UserError
 from pcfh.models.generator import Hallucination
 from pcfh.training.checkpoint import State, load_checkpoint, load_generator, save_checkpoint, save_generator
 from pcfh.training.loop import new_state
+from pcfh.training.translators import KINDS, Translator, kind_of
 
 IDENTITY = {"config": {"training": {"steps": 3, "seed": 0}}, "data": {"protocol": "1"}, "recognizer": None}
 
 
 def state_of(seed: int, *settings: str) -> State:
-    return new_state(overridden(tiny(), [f"training.seed={seed}", *settings]), torch.device("cpu"))
+    return new_state(overridden(tiny(), [f"training.seed={seed}", *settings]), CPU)
 
 
 def moved(seed: int) -> State:
@@ -253,6 +257,53 @@ def test_a_description_that_the_weights_do_not_fit_is_refused(generator_file, ar
     rewritten(generator_file, arguments=arguments)
     with pytest.raises(UserError, match="its weights do not fit its own description"):
         load_generator(generator_file)
+
+
+SMALL = {
+    "pcfh": Hallucination(size=64, width=4, blocks=1, local_blocks=1),
+    "pix2pix": UNetGenerator(size=64, width=4),
+    "cyclegan": ResidualGenerator(size=64, width=4, blocks=1),
+}
+
+
+def test_every_kind_of_translator_is_tried():
+    assert SMALL.keys() == KINDS.keys()
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_a_file_names_its_kind_and_comes_back_as_that(kind, tmp_path):
+    network: Translator = SMALL[kind]
+    save_generator(tmp_path / "g.safetensors", network, ABOUT)
+    with safe_open(tmp_path / "g.safetensors", framework="pt") as file:
+        assert file.metadata()["kind"] == kind == kind_of(network)
+    loaded, _ = load_generator(tmp_path / "g.safetensors")
+    assert (type(loaded), loaded.arguments) == (type(network), network.arguments)
+    assert all(torch.equal(x, loaded.state_dict()[key]) for key, x in network.state_dict().items())
+
+
+def test_a_file_of_an_earlier_version_names_no_kind_and_is_pcfhs(generator, generator_file):
+    with safe_open(generator_file, framework="pt") as file:
+        marks = {key: value for key, value in file.metadata().items() if key != "kind"}
+    save_file(generator.state_dict(), generator_file, marks)
+    loaded, _ = load_generator(generator_file)
+    assert all(torch.equal(x, loaded.state_dict()[key]) for key, x in generator.state_dict().items())
+
+
+def test_an_unknown_kind_is_refused_and_named(generator_file):
+    rewritten(generator_file, kind="stargan")
+    with pytest.raises(UserError, match=r"kinds pcfh, pix2pix, cyclegan, got 'stargan'; it was written by"):
+        load_generator(generator_file)
+
+
+def test_a_false_kind_is_refused(generator_file):
+    rewritten(generator_file, kind="cyclegan")
+    with pytest.raises(UserError, match="its weights do not fit its own description"):
+        load_generator(generator_file)
+
+
+def test_others_may_read_a_generator_as_any_file(generator_file, tmp_path):
+    (tmp_path / "plain").touch()
+    assert generator_file.stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 def test_a_generator_without_some_of_its_weights_is_refused(generator_file):

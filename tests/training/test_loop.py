@@ -1,48 +1,25 @@
 """Runs that are stopped in every way, and what they give when they go on."""
 
-import os
 import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-
-from pcfh import config as C
-from pcfh.errors import UserError
-from pcfh.training.loop import CHECKPOINT, GENERATOR, Hooks, Job, TrainingStoppedError, new_state, train
-from pcfh.training.runtime import Runtime
-
-CPU = Runtime(rank=0, processes=1, device=torch.device("cpu"))
-SETTINGS = (
-    "training.steps=6",
-    "training.checkpoint_every=2",
-    "training.image_every=3",
-    "training.log_every=1",
+from runs import (
+    CPU,
+    assert_same_bits,
+    command,
+    finish,
+    job,
+    start_and_wait_for_checkpoint,
+    stop_after,
+    torchrun,
+    weights,
 )
 
-
-def job(prepared: Path, run: Path, *settings: str) -> Job:
-    config = C.overridden(C.preset("tiny"), (*SETTINGS, *settings))
-    return Job(prepared=prepared, protocol="1", run=run, config=config)
-
-
-def weights(run: Path) -> dict[str, torch.Tensor]:
-    content = torch.load(run / CHECKPOINT, weights_only=True)
-    average = {f"average.{k}": v for k, v in content["average"].items()}
-    moments = {
-        f"moment.{i}.{k}": v for i, state in content["optimizer"]["state"].items() for k, v in state.items()
-    }
-    return {**content["model"], **average, **moments}
-
-
-def assert_same_bits(a: Path, b: Path) -> None:
-    first, second = weights(a), weights(b)
-    assert first.keys() == second.keys()
-    assert all(torch.equal(first[key], second[key]) for key in first)
+from pcfh.errors import UserError
+from pcfh.training.loop import CHECKPOINT, GENERATOR, Hooks, TrainingStoppedError, new_state, train
 
 
 @pytest.fixture(scope="module")
@@ -118,25 +95,6 @@ def test_resumed_after_a_crash_between_checkpoints_it_gives_the_same_bits(whole,
     assert_same_bits(whole, tmp_path)
 
 
-def command(prepared: Path, run: Path, *more: str) -> list[str]:
-    return [
-        *(sys.executable, "-m", "pcfh", "train", str(prepared), str(run), "--preset", "tiny"),
-        *("--device", "cpu", "--set", *SETTINGS, *more),
-    ]
-
-
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
-
-
-def start_and_wait_for_checkpoint(arguments: list[str], run: Path) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen(arguments, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not (run / CHECKPOINT).exists():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.01)
-    return process
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143)])
 def test_killed_from_outside_and_started_again_it_gives_the_same_bits(drawn_prepared, tmp_path, how, code):
@@ -150,15 +108,6 @@ def test_killed_from_outside_and_started_again_it_gives_the_same_bits(drawn_prep
     assert torch.load(tmp_path / "run" / CHECKPOINT, weights_only=True)["step"] < 25
     finish(command(drawn_prepared, tmp_path / "run", *more))
     assert_same_bits(tmp_path / "whole", tmp_path / "run")
-
-
-def finish(arguments: list[str]) -> None:
-    subprocess.run(arguments, env=ENVIRONMENT, check=True, capture_output=True, timeout=240)
-
-
-def torchrun(prepared: Path, run: Path, *more: str) -> list[str]:
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    return [*launcher, *command(prepared, run, *more)[1:]]
 
 
 @pytest.mark.slow
@@ -205,11 +154,6 @@ def test_a_value_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkp
     assert (tmp_path / CHECKPOINT).read_bytes() == before
 
 
-def stop_after(steps: int):
-    asked = iter(range(1, 1000))
-    return lambda: next(asked) >= steps
-
-
 def test_other_settings_in_the_same_folder_are_refused_and_named(whole, drawn_prepared):
     with pytest.raises(UserError, match=r"config\.training\.learning_rate: the run has 0\.0005, now 0\.001"):
         train(job(drawn_prepared, whole, "training.learning_rate=0.001"), CPU)
@@ -251,7 +195,7 @@ def test_an_unknown_protocol_lists_the_known_ones(drawn_prepared, tmp_path):
 
 
 def test_the_average_starts_as_the_generator_and_follows_it(drawn_prepared, tmp_path):
-    start = new_state(job(drawn_prepared, tmp_path).config, torch.device("cpu"))
+    start = new_state(job(drawn_prepared, tmp_path).config, CPU)
     assert all(
         torch.equal(a, b)
         for a, b in zip(

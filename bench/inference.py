@@ -1,0 +1,241 @@
+"""Measures images per second of a generator, and of CycleGAN's at the same size, run in several ways.
+
+    python -m bench inference [--model FILE | --preset NAME] [--rounds 5] [--threads 1]
+
+The ways are PyTorch as it is (eager), ``torch.compile``, and ONNX Runtime with the exported file, in 32 bits
+and in bfloat16 where there is such a thing: weights and images of that type, no autocast. Each round runs
+every way once, so that another load on the machine slows all of them; the median over rounds is printed, with
+the slowest and the fastest. With one thread, seconds are processor time, which another load changes least;
+with several they are wall time. Preparing (exporting, compiling) does not count; compiling takes minutes.
+
+Axis letters: b batch, s side of an image.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from bench.step import rival_blocks
+from pcfh import config
+from pcfh.baselines.cyclegan import ResidualGenerator
+from pcfh.errors import UserError
+from pcfh.export import OPSET, GreyInput, Network, generator_batches, onnx_bytes, onnx_runner
+from pcfh.files import write_atomically
+from pcfh.models.generator import Hallucination
+from pcfh.shipped import shipped
+from pcfh.training.checkpoint import load_generator
+from pcfh.training.runtime import keep_freed_memory
+from pcfh.training.translators import Translator
+
+PRECISIONS: Mapping[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
+WAYS = ("eager", "compiled", "ONNX Runtime")
+
+Inputs = tuple[Tensor, ...]
+Run = Callable[[Inputs], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One network in one way on one batch.
+
+    Attributes:
+        network: its name.
+        size: side of its images.
+        way: one of ``WAYS``.
+        precision: "fp32" or "bf16".
+        batch: images at once.
+    """
+
+    network: str
+    size: int
+    way: str
+    precision: str
+    batch: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate:
+    """What a candidate reached.
+
+    Attributes:
+        candidate: which one.
+        images_per_second: of each round; empty where it does not run.
+        note: why it does not run.
+    """
+
+    candidate: Candidate
+    images_per_second: tuple[float, ...] = ()
+    note: str = ""
+
+    def __str__(self) -> str:
+        if not self.images_per_second:
+            return self.note
+        rates = self.images_per_second
+        return f"{statistics.median(rates):.2f} ({min(rates):.2f} to {max(rates):.2f})"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures, prints and writes; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    keep_freed_memory()
+    try:
+        generator, title = opened(options.model, options.preset)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    size = generator.size
+    rival = ResidualGenerator(size=size, blocks=rival_blocks(size)).eval().requires_grad_(False)
+    load = os.getloadavg()[0]
+    ready = dict(candidates({title: generator, "CycleGAN": rival}, options.ways, options.batches))
+    clock = time.process_time if options.threads == 1 else time.perf_counter
+    rates = measure(ready, options.rounds, clock)
+    if options.json is not None:
+        write_atomically(options.json, json.dumps([asdict(rate) for rate in rates], indent=2).encode())
+    print(f"{_heading(options, size)}, load {load:.1f} at the start.\n\n{markdown(rates)}")
+    return 0
+
+
+def opened(model: Path | None, preset: str | None) -> tuple[Translator, str]:
+    """The generator to measure, and its name: of a file, of a preset with random weights, or the shipped one.
+
+    Raises:
+        UserError: there is no such file or preset.
+    """
+    if preset is None:
+        network, _ = load_generator(model or shipped("generator"))
+        return network, "shipped" if model is None else model.name
+    settings = config.preset(preset)
+    generator = Hallucination(
+        size=settings.training.size,
+        width=settings.networks.generator_width,
+        blocks=settings.networks.generator_blocks,
+        local_blocks=settings.networks.local_blocks,
+    )
+    return generator.eval().requires_grad_(False), preset
+
+
+@torch.inference_mode()
+def measure(ready: Mapping[Candidate, Run | str], rounds: int, clock: Callable[[], float]) -> list[Rate]:
+    """Measures candidates in turn.
+
+    Args:
+        ready: what runs each candidate, or why it does not run.
+        rounds: in each of which every candidate runs once.
+        clock: gives seconds.
+    """
+    reached: dict[Candidate, list[float]] = {candidate: [] for candidate in ready}
+    for _ in range(rounds):
+        for candidate, run in ready.items():
+            if not isinstance(run, str):
+                inputs = random_inputs(candidate)
+                start = clock()
+                run(inputs)
+                reached[candidate].append(candidate.batch / (clock() - start))
+    return [
+        Rate(
+            candidate=candidate,
+            images_per_second=tuple(reached[candidate]),
+            note=run if isinstance(run, str) else "",
+        )
+        for candidate, run in ready.items()
+    ]
+
+
+@torch.inference_mode()
+def candidates(
+    networks: Mapping[str, Translator], ways: Sequence[str], batches: Sequence[int]
+) -> Iterator[tuple[Candidate, Run | str]]:
+    """Every candidate with what runs it, run once already, or why it does not run."""
+    for (name, network), way, precision in product(networks.items(), ways, PRECISIONS):
+        run = prepared(network, way, precision)
+        for batch in batches:
+            candidate = Candidate(network=name, size=network.size, way=way, precision=precision, batch=batch)
+            yield candidate, run if isinstance(run, str) else _warmed(run, candidate)
+
+
+def prepared(network: Translator, way: str, precision: str) -> Run | str:
+    """What runs a network in one way, or why it does not run."""
+    module = GreyInput(deepcopy(network)).eval().to(PRECISIONS[precision])
+    if way == "eager":
+        return lambda inputs: module(*inputs)
+    if way == "compiled":
+        compiled = torch.compile(module, dynamic=False)
+        return lambda inputs: compiled(*inputs)
+    if precision != "fp32":
+        return "none"
+    names = ("nir", "landmarks")
+    exported = Network(
+        module=module,
+        inputs=dict.fromkeys(names, ""),
+        output=("vis", ""),
+        facts={},
+        batches=generator_batches(network.size),
+    )
+    with torch.inference_mode(False):
+        data = onnx_bytes(exported, OPSET, {})
+    return onnx_runner(data, names)
+
+
+def random_inputs(candidate: Candidate) -> Inputs:
+    """Noise with landmarks anywhere; these stay in 32 bits."""
+    size = candidate.size
+    nir = 2 * torch.rand(candidate.batch, 1, size, size) - 1
+    return nir.to(PRECISIONS[candidate.precision]), size * torch.rand(candidate.batch, 68, 2)
+
+
+def markdown(rates: Sequence[Rate]) -> str:
+    """One row for each way and precision, one column for each network and batch."""
+    columns = list(dict.fromkeys((rate.candidate.network, rate.candidate.batch) for rate in rates))
+    rows = dict.fromkeys((rate.candidate.way, rate.candidate.precision) for rate in rates)
+    cells = {(c.way, c.precision, c.network, c.batch): str(rate) for rate in rates for c in [rate.candidate]}
+    lines = [
+        ["", *(f"{network}, batch {batch}" for network, batch in columns)],
+        ["---", *("---:" for _ in columns)],
+        *([", ".join(row), *(cells[*row, *column] for column in columns)] for row in rows),
+    ]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _warmed(run: Run, candidate: Candidate) -> Run | str:
+    """Runs once, which compiles what is compiled; gives the reason where that fails."""
+    try:
+        run(random_inputs(candidate))
+    except Exception as error:  # compilers fail in many ways
+        missing = "compiler" in str(error).lower()
+        return "no C++ compiler" if missing else f"fails: {str(error).strip().splitlines()[0][:60]}"
+    return run
+
+
+def _heading(options: argparse.Namespace, size: int) -> str:
+    seconds = "processor second" if options.threads == 1 else "second"
+    return (
+        f"Images per {seconds} at {size} x {size} pixels, median of {options.rounds} rounds (slowest to "
+        f"fastest), {options.threads} thread(s), torch {torch.__version__}"
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    result = argparse.ArgumentParser(
+        prog="python -m bench inference", description=(__doc__ or "").split("\n")[0]
+    )
+    which = result.add_mutually_exclusive_group()
+    which.add_argument("--model", type=Path, help="generator.safetensors; the shipped one if not given")
+    which.add_argument("--preset", help="random weights of a preset, e.g. paper-256")
+    result.add_argument("--rounds", type=int, default=5, help="that medians are taken over")
+    result.add_argument("--threads", type=int, default=1)
+    result.add_argument("--batches", type=int, nargs="+", default=[1, 8], help="images at once")
+    result.add_argument("--ways", nargs="+", default=WAYS, choices=WAYS)
+    result.add_argument("--json", type=Path, help="file to write every round to")
+    return result

@@ -1,0 +1,36 @@
+"""The command that shows the main job on built-in data."""
+
+from pathlib import Path
+
+from pcfh.cli.app import app
+from pcfh.demo import SAMPLE, run_demo
+from pcfh.shipped import shipped
+from pcfh.training.runtime import keep_freed_memory
+
+
+@app.command
+def demo(
+    out: Path = Path("demo-out"),
+    *,
+    faces: Path = SAMPLE,
+    model: Path | None = None,
+    recognizer: Path | None = None,
+) -> int:
+    """Translate the sample's NIR faces, match them with their gallery without and with that, and report.
+
+    Args:
+        out: folder to write to.
+        faces: a rendered database; the sample of the repository if not given.
+        model: generator.safetensors of a training run; the shipped one if not given.
+        recognizer: weights of a Light CNN; the shipped ones if not given.
+    """
+    keep_freed_memory()
+    report = run_demo(
+        out,
+        generator=model or shipped("generator"),
+        recognizer=recognizer or shipped("recognizer"),
+        faces=faces,
+        say=print,
+    )
+    print(report)
+    return 0

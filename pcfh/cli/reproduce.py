@@ -1,0 +1,144 @@
+"""The command that makes the paper's tables from raw database folders."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from tqdm import tqdm
+
+from pcfh.cli.app import Names, Several, app, progress_bar, stop_signals
+from pcfh.errors import UserError
+from pcfh.reproduce.order import Order, Until, Watch
+from pcfh.reproduce.report import write_table
+from pcfh.reproduce.rows import Scale
+from pcfh.reproduce.run import reproduce as run_reproduction
+from pcfh.reproduce.texts import hours, markdown
+from pcfh.shipped import shipped
+from pcfh.training.runtime import keep_freed_memory, start_runtime
+
+
+@app.command
+def reproduce(  # noqa: PLR0913 - one argument per option of the command
+    table: Literal["table1", "table2", "table3", "table4"],
+    out: Path,
+    *,
+    casia: Path | None = None,
+    oulu: Path | None = None,
+    buaa: Path | None = None,
+    protocol: Names = (),
+    preset: str = "cpu",
+    steps: int | None = None,
+    settings: Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=True, negative="")] = (),
+    seeds: Several = (),
+    rows: Names = (),
+    recognizer: Path | None = None,
+    landmarks: Literal["blaze", "fan", "given"] = "blaze",
+    pose: bool = True,
+    draw_seed: int = 0,
+    work: Path | None = None,
+    until: Until = "table",
+    workers: int = 0,
+    device: str = "auto",
+    batch: int = 32,
+    resamples: int = 1000,
+) -> int:
+    """Make one of the paper's tables, our numbers beside the paper's, from raw database folders.
+
+    Prepares, trains each row with each seed, evaluates, and writes OUT/table.md, table.tex, results.json and
+    table.html. Called again, it goes on where it was stopped; what is done is not done again, and the table
+    holds all rows and seeds that are done. On several GPUs: one command per row or seed, or torchrun with
+    --until trained.
+
+    Args:
+        table: table1 (CASIA, one fold), table2 (CASIA, all folds), table3 (BUAA) or table4 (Oulu-CASIA).
+        out: folder to write to.
+        casia: CASIA NIR-VIS 2.0, or a rendered database; models are always trained on it.
+        oulu: Oulu-CASIA NIR-VIS, of table4.
+        buaa: BUAA-VisNir, of table3.
+        protocol: fold of CASIA to train on, 1 if not given; table2 takes several, all if not given.
+        preset: of PCFH: cpu, paper-144, paper-256 or another. Pix2Pix and CycleGAN take their narrow presets
+            up to 128 pixels, else their published ones, and see as many images.
+        steps: of PCFH's training, in the place of the preset's; the others see as many images.
+        settings: overrides as of pcfh train. Size, precision, flip, warp cache, logs and checkpoints of
+            training apply to all rows, baseline.* to Pix2Pix and CycleGAN, all others, such as
+            objective.lambda_id=0.001, to the rows of PCFH only; the identity loss uses --recognizer.
+        seeds: of training; 0 1 2 if not given, 0 for table2.
+        rows: what to train and evaluate, joined by commas or blanks: light-cnn, pix2pix, cyclegan,
+            pcfh-no-awm, pcfh-no-mic, pcfh.
+        recognizer: Light CNN checkpoint, recognizer.safetensors or ONNX model; the shipped one if not
+            given.
+        landmarks: what finds faces and landmarks to prepare; given takes those that lie with the database.
+        pose: also find landmarks in generated faces, with the default detector.
+        draw_seed: of the people of Oulu-CASIA and BUAA who are tested.
+        work: folder of prepared databases and trained rows, if not OUT; tables that share it share their
+            models.
+        until: prepared or trained to stop before the table.
+        workers: processes that prepare; 0 takes one per processor core.
+        device: auto, cpu, cuda or cuda:1.
+        batch: faces computed at once in evaluation.
+        resamples: draws of people of each interval.
+    """
+    databases = {"casia": casia, "oulu": oulu, "buaa": buaa}
+    order = Order(
+        table=table,
+        out=out,
+        work=work or out,
+        databases={name: root for name, root in databases.items() if root is not None},
+        protocols=protocol or (("all",) if table == "table2" else ("1",)),
+        scale=Scale(preset=preset, steps=steps, settings=settings),
+        recognizer=recognizer or shipped("recognizer"),
+        rows=rows,
+        seeds=seeds,
+        landmarks=landmarks,
+        pose=pose,
+        draw_seed=draw_seed,
+        workers=workers or os.cpu_count() or 1,
+        device=device,
+        batch=batch,
+        resamples=resamples,
+        until=until,
+    )
+    return _carry_out(order)
+
+
+def _carry_out(order: Order) -> int:
+    """Runs an order with a progress bar and says what came of it."""
+    keep_freed_memory()
+    with start_runtime(order.device) as runtime, stop_signals() as stopped:
+        if runtime.processes > 1 and order.until != "trained":
+            raise UserError(
+                "several processes can only train: first the plain command with --until prepared, then "
+                "torchrun with --until trained, then the plain command for the table"
+            )
+        with progress_bar("", 1, shown=runtime.is_first) as bar:
+
+            def show(stage: str, done: int, total: int) -> None:
+                _show(bar, stage, done, total)
+
+            def say(line: str) -> None:
+                if runtime.is_first:
+                    bar.write(line, file=sys.stderr)
+
+            watch = Watch(say=say, on_progress=show, should_stop=lambda: bool(stopped))
+            table = run_reproduction(order, runtime, watch)
+    if table is not None:
+        written = write_table(order, table)
+        print(markdown(table))
+        print(f"Training took {hours(table.processor_seconds)} of processor time in all.")
+        print(f"Written to {order.out}; look at {written}")
+    elif stopped:
+        print("Stopped; the same command goes on.", file=sys.stderr)
+        return 128 + stopped[0]
+    elif runtime.is_first:
+        print(f"Done until {order.until}: {order.work}")
+    return 0
+
+
+def _show(bar: "tqdm[None]", stage: str, done: int, total: int) -> None:
+    """Brings the bar to where a stage is; each stage begins anew."""
+    if bar.desc != f"{stage}: ":
+        bar.set_description(stage, refresh=False)
+        bar.reset(total=total)
+    bar.update(done - bar.n)

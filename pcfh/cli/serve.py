@@ -1,0 +1,76 @@
+"""The command that serves the web page."""
+
+import ipaddress
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from pcfh.cli.app import Names, app
+from pcfh.errors import UserError
+from pcfh.hallucinate import Hallucinator
+from pcfh.landmarks import open_backend
+from pcfh.recognition.recognizer import open_recognizer
+from pcfh.shipped import shipped
+from pcfh.web.engine import Engine
+from pcfh.web.limits import Limits
+
+_DEFAULT = Limits()
+
+
+@app.command
+def serve(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8765,
+    hosts: Names = (),
+    model: Path | None = None,
+    recognizer: Path | None = None,
+    device: str = "auto",
+    limits: Annotated[Limits, Parameter(name="*")] = _DEFAULT,
+) -> int:
+    """Serve a web page that translates photographs and compares faces, until Ctrl-C.
+
+    Photographs stay in memory, each visitor's apart from the others', and are forgotten when the visitor says
+    so, after a time without requests, and when the command ends.
+
+    Args:
+        host: address to listen at; others than this machine reach the page only if it is not the default.
+        port: to listen at; 0 takes a free one.
+        hosts: further names under which the page may be asked for, e.g. behind a reverse proxy.
+        model: generator.safetensors of a training run; the shipped one if not given.
+        recognizer: a Light CNN or an ONNX model; the shipped one if not given.
+        device: auto, cpu, cuda or cuda:1.
+        limits: how much visitors may upload and keep.
+    """
+    try:
+        from pcfh.web.serving import bound_socket, run_server  # noqa: PLC0415 (an optional extra)
+    except ImportError as error:
+        raise UserError("the web page needs an extra; run: pip install 'pcfh[web]'") from error
+    finder = open_backend("blaze")
+    hallucinator = Hallucinator.from_file(model or shipped("generator"), device=device, backend=finder)
+    compares = open_recognizer(recognizer or shipped("recognizer"), device=device)
+    if not _is_loopback(host):
+        print(
+            f"pcfh: warning: at {host} others can reach this page. It asks for no password, and without TLS "
+            "photographs cross the network readable; docs/web.md says how to put it behind a proxy.",
+            file=sys.stderr,
+        )
+    with bound_socket(host, port) as listening, suppress(KeyboardInterrupt):
+        run_server(Engine(hallucinator, compares), limits, listening, hosts=hosts, on_address=_announce)
+    print("Ended; all photographs are forgotten.", file=sys.stderr)
+    return 0
+
+
+def _announce(address: str) -> None:
+    print(f"{address} (Ctrl-C ends it)", flush=True)
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether an address is reached from this machine only; other names than localhost may be anything."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,365 @@
+"""Networks as files that run without this package: ONNX, and PyTorch's own .pt2 (``torch.export``).
+
+A file is written only when its output has been compared with the network's own on several batches. All
+tensors are float32, and b, the batch, is free:
+
+    generator    nir        b 1 s s      aligned NIR crops, grey, in [-1, 1]: pixel / 127.5 - 1
+                 landmarks  b 68 2       (x, y) in pixels of the crop, whole numbers at pixel centres
+                 vis        b 3 s s      RGB in [-1, 1]: pixel = round((value + 1) * 127.5)
+    recogniser   faces      b 1 128 128  aligned crops, grey, in [0, 1]: pixel / 255
+                 features   b 256        of norm 1, so that their product is the cosine
+
+Beside a recogniser's ONNX file lies the JSON file by which ``open_recognizer`` takes it.
+
+Axis letters: b batch, d features, s side of an image.
+"""
+
+import json
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from pcfh import __version__
+from pcfh.errors import UserError
+from pcfh.files import sha256_of, write_atomically
+from pcfh.geometry.align import crop_of
+from pcfh.hallucinate import Hallucinator
+from pcfh.models.weights import load_recognizer
+from pcfh.recognition.alignment import LIGHTCNN
+from pcfh.recognition.onnx import OnnxSettings
+from pcfh.training.checkpoint import load_generator
+
+OPSET = 18
+OPSETS = range(18, 24)
+TOLERANCE = 1e-4
+RECOGNIZER_SETTINGS = OnnxSettings(
+    alignment=LIGHTCNN.convention, size=LIGHTCNN.size, channels="grey", mean=0.0, std=255.0
+)
+
+Inputs = tuple[Tensor, ...]
+Run = Callable[[Inputs], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """What is exported.
+
+    Attributes:
+        module: takes the inputs by position.
+        inputs: their names and what they are.
+        output: its name and what it is.
+        facts: what the file says about itself.
+        batches: inputs of several batch sizes, to trace with (the first) and to compare on.
+        beside: settings that go into a JSON file beside an ONNX file, if any.
+    """
+
+    module: nn.Module
+    inputs: Mapping[str, str]
+    output: tuple[str, str]
+    facts: Mapping[str, str]
+    batches: tuple[Inputs, ...]
+    beside: OnnxSettings | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        path: of the file.
+        facts: what it says about itself.
+        difference: the largest one from PyTorch's output.
+        batches: sizes of the batches that were compared.
+    """
+
+    path: Path
+    facts: Mapping[str, str]
+    difference: float
+    batches: tuple[int, ...]
+
+
+class GreyInput(nn.Module):
+    """A generator that takes one channel of NIR in place of three equal ones.
+
+    Args:
+        generator: takes NIR images and landmarks.
+    """
+
+    def __init__(self, generator: nn.Module) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(
+        self, nir: Float[Tensor, "b 1 s s"], landmarks: Float[Tensor, "b 68 2"]
+    ) -> Float[Tensor, "b 3 s s"]:
+        """Generates VIS faces."""
+        vis: Tensor = self.generator(nir.expand(-1, 3, -1, -1), landmarks)
+        return vis
+
+
+class UnitFeatures(nn.Module):
+    """A recogniser whose features have norm 1.
+
+    Args:
+        network: gives features of any norm.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, faces: Float[Tensor, "b 1 s s"]) -> Float[Tensor, "b d"]:
+        """Unit features of aligned faces."""
+        return F.normalize(self.network(faces))
+
+
+def export(model: Path, out: Path, *, opset: int = OPSET) -> Exported:
+    """Writes a trained network in another format, if its output stays the same to 1e-4.
+
+    Args:
+        model: generator.safetensors, recognizer.safetensors or a Light CNN checkpoint; which one shows in it.
+        out: to write; its ending, .onnx or .pt2, says which format.
+        opset: version of ONNX's operators.
+
+    Raises:
+        UserError: the ending or the opset is none of these, the model cannot be read, a package is missing,
+            or the output differs by more.
+    """
+    if out.suffix not in (".onnx", ".pt2"):
+        raise UserError(f"{out}: expected a name that ends in .onnx or .pt2, which says the format")
+    if opset not in OPSETS:
+        raise UserError(f"no export with opset {opset}; expected {OPSETS.start} to {OPSETS.stop - 1}")
+    network = open_network(model)
+    data, facts, difference = converted(network, out.suffix, opset)
+    if not difference < TOLERANCE:
+        raise UserError(
+            f"{out}: not written, because its output differs from PyTorch's by {difference:.1e} (allowed: "
+            f"{TOLERANCE:.0e}); try another opset, or the other of the formats .onnx and .pt2"
+        )
+    write_atomically(out, data)
+    if out.suffix == ".onnx" and network.beside is not None:
+        settings = json.dumps(asdict(network.beside), indent=2)
+        write_atomically(out.with_name(f"{out.name}.json"), settings.encode())
+    sizes = tuple(len(batch[0]) for batch in network.batches)
+    return Exported(path=out, facts=facts, difference=difference, batches=sizes)
+
+
+def converted(network: Network, suffix: str, opset: int = OPSET) -> tuple[bytes, Mapping[str, str], float]:
+    """Converts a network and runs the result.
+
+    Args:
+        network: see there.
+        suffix: ".onnx" or ".pt2".
+        opset: version of ONNX's operators.
+
+    Returns:
+        The file's content, what it says about itself, and the largest difference from PyTorch's output.
+
+    Raises:
+        UserError: a package is missing, or PyTorch cannot write this opset.
+    """
+    if suffix == ".onnx":
+        facts = {**network.facts, "pcfh.opset": str(opset)}
+        data = onnx_bytes(network, opset, facts)
+        run = onnx_runner(data, tuple(network.inputs))
+    else:
+        facts = {**network.facts, "pcfh.torch": torch.__version__}
+        data = pt2_bytes(network, facts)
+        run = _pt2_runner(data)
+    return data, facts, largest_difference(network, run)
+
+
+def open_network(model: Path) -> Network:
+    """Opens a file of weights, of a generator or of a recogniser, for export.
+
+    Raises:
+        UserError: the file is absent, damaged or something else.
+    """
+    if not model.is_file():
+        raise UserError(f"{model}: no such file; give generator.safetensors or recognizer.safetensors")
+    return recognizer_network(model) if _is_recognizer(model) else generator_network(model)
+
+
+def generator_network(model: Path) -> Network:
+    """Opens a generator of any method; see ``open_network``."""
+    generator, about = load_generator(model)
+    size = generator.size
+    crop = crop_of(size)
+    marks = Hallucinator(generator, about={**about, "model": sha256_of(model)}).marks()
+    facts = {
+        "pcfh.kind": "generator",
+        "pcfh.size": str(size),
+        "pcfh.crop": (
+            f"{size} x {size} pixels, eye line horizontal; from the left and top edges, the middle between "
+            f"the eyes lies at ({size / 2:g}, {crop.eyes_y:g}), that of the mouth's corners "
+            f"{crop.eyes_to_mouth:g} below it"
+        ),
+    }
+    return Network(
+        module=GreyInput(generator).eval(),
+        inputs={
+            "nir": "aligned NIR crops, grey, pixel / 127.5 - 1, in [-1, 1]",
+            "landmarks": "68 points (x, y) in pixels of the crop, whole numbers at pixel centres",
+        },
+        output=("vis", "RGB in [-1, 1], pixel = round((value + 1) * 127.5)"),
+        facts={**marks, "pcfh.version": __version__, **facts},
+        batches=generator_batches(size),
+    )
+
+
+def recognizer_network(model: Path) -> Network:
+    """Opens a Light CNN; see ``open_network``."""
+    facts = {
+        "Software": f"pcfh {__version__}",
+        "Model": sha256_of(model),
+        "pcfh.version": __version__,
+        "pcfh.kind": "recognizer",
+        "pcfh.size": str(LIGHTCNN.size),
+    }
+    draws = torch.Generator().manual_seed(0)
+    return Network(
+        module=UnitFeatures(load_recognizer(model)).eval(),
+        inputs={"faces": "aligned crops, grey, pixel / 255, in [0, 1]"},
+        output=("features", "of norm 1; their product is the cosine"),
+        facts=facts,
+        batches=tuple((torch.rand(b, 1, LIGHTCNN.size, LIGHTCNN.size, generator=draws),) for b in (2, 1, 3)),
+        beside=RECOGNIZER_SETTINGS,
+    )
+
+
+def generator_batches(size: int) -> tuple[Inputs, ...]:
+    """Noise with landmarks at arbitrary places, in the middle, and at and beyond the image's corners.
+
+    In the last two batches all landmarks of a face are one whole pixel, so every part's corner is a tie of
+    rounding.
+    """
+    draws = torch.Generator().manual_seed(0)
+    anywhere = size * torch.rand(2, 68, 2, generator=draws)
+    middle = torch.full((1, 68, 2), float(size // 2))
+    corners = torch.tensor([(0, 0), (size - 1, 0), (size - 1, size - 1), (-size, 2 * size)]).float()
+    points = (anywhere, middle, corners[:, None].repeat(1, 68, 1))
+    return tuple((2 * torch.rand(len(p), 1, size, size, generator=draws) - 1, p) for p in points)
+
+
+def onnx_bytes(network: Network, opset: int, facts: Mapping[str, str]) -> bytes:
+    """The network as an ONNX file that says what it takes and gives.
+
+    Raises:
+        UserError: a package is missing, or PyTorch cannot write this opset.
+    """
+    try:
+        import onnxscript  # noqa: F401, PLC0415 - an optional extra that torch.onnx needs
+    except ImportError as error:
+        raise _missing("onnxscript") from error
+    with _quiet():
+        program = torch.onnx.export(
+            _traced(network),
+            network.batches[0],
+            dynamo=True,
+            verbose=False,
+            opset_version=opset,
+            input_names=list(network.inputs),
+            output_names=[network.output[0]],
+            dynamic_shapes={name: {0: "batch"} for name in network.inputs},
+        )
+        assert program is not None
+        model = program.model_proto
+    written = next(entry.version for entry in model.opset_import if not entry.domain)
+    if written != opset:
+        raise UserError(f"PyTorch {torch.__version__} writes opset {written} here; leave --opset {opset} out")
+    told = (*network.inputs.items(), network.output)
+    for value, (_, meaning) in zip((*model.graph.input, *model.graph.output), told, strict=True):
+        value.doc_string = meaning
+    for key, text in facts.items():
+        model.metadata_props.add(key=key, value=text)
+    data: bytes = model.SerializeToString()
+    return data
+
+
+def pt2_bytes(network: Network, facts: Mapping[str, str]) -> bytes:
+    """The network as a file for ``torch.export.load``, with what it says about itself in ``pcfh.json``."""
+    told = {**facts, "inputs": dict(network.inputs), "output": dict([network.output])}
+    buffer = BytesIO()
+    with _quiet():
+        torch.export.save(_traced(network), buffer, extra_files={"pcfh.json": json.dumps(told)})
+    return buffer.getvalue()
+
+
+def onnx_runner(data: bytes, names: tuple[str, ...]) -> Run:
+    """What runs an ONNX file on the processor, with as many threads as PyTorch.
+
+    Raises:
+        UserError: onnxruntime is not installed.
+    """
+    try:
+        import onnxruntime  # noqa: PLC0415 - an optional extra
+    except ImportError as error:
+        raise _missing("onnxruntime") from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+    def run(inputs: Inputs) -> Tensor:
+        feed = {name: tensor.numpy() for name, tensor in zip(names, inputs, strict=True)}
+        return torch.from_numpy(session.run(None, feed)[0])
+
+    return run
+
+
+@torch.inference_mode()
+def largest_difference(network: Network, run: Run) -> float:
+    """The largest absolute difference from PyTorch's output, over all batches; NaN stays NaN."""
+    differences = [(run(batch) - network.module(*batch)).abs().max() for batch in network.batches]
+    return float(torch.stack(differences).max())
+
+
+def _is_recognizer(model: Path) -> bool:
+    """Whether a file holds a Light CNN: by its mark, or because only those come in other formats."""
+    if model.suffix != ".safetensors":
+        return True
+    try:
+        with safe_open(model, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError):
+        return False
+    return str(metadata.get("format")).startswith("pcfh-recognizer")
+
+
+def _traced(network: Network) -> torch.export.ExportedProgram:
+    batch = torch.export.Dim("batch", min=1, max=4096)
+    shapes = tuple({0: batch} for _ in network.inputs)
+    return torch.export.export(network.module, network.batches[0], dynamic_shapes=shapes)
+
+
+def _pt2_runner(data: bytes) -> Run:
+    """Runs a file of ``torch.export``."""
+    with _quiet():
+        module = torch.export.load(BytesIO(data)).module()
+    return lambda inputs: module(*inputs)
+
+
+def _missing(package: str) -> UserError:
+    return UserError(f"export to ONNX needs {package}; install it with: pip install 'pcfh[export]'")
+
+
+@contextmanager
+def _quiet() -> Iterator[Any]:
+    """Silences what the exporters log and warn about: packages they do without, and their own old code."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        logging.disable(before)

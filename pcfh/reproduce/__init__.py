@@ -1,0 +1,1 @@
+"""From raw database folders to the paper's tables with our numbers beside the paper's."""

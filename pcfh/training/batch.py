@@ -1,0 +1,42 @@
+"""What a step of any method sees and says.
+
+Axis letters: b batch, s side of the image, d features.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+Image = Float[Tensor, "b 3 s s"]
+Values = dict[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """What one step sees; images in [-1, 1], NIR ones with three equal channels.
+
+    Attributes:
+        nir: I_N.
+        vis: I_V, another capture of the same person.
+        warped: I_Warp, ``vis`` warped onto the landmarks of ``nir``.
+        landmarks: (x, y) in pixels of ``nir``.
+        mix: uniform in [0, 1), where between two images the penalties look.
+        vis_features: F(I_V), if there is a recogniser.
+    """
+
+    nir: Float[Tensor, "b 3 s s"]
+    vis: Float[Tensor, "b 3 s s"]
+    warped: Float[Tensor, "b 3 s s"]
+    landmarks: Float[Tensor, "b 68 2"]
+    mix: Float[Tensor, " b"]
+    vis_features: Float[Tensor, "b d"] | None = None
+
+
+def mixed_precision(bf16: bool, like: Tensor) -> AbstractContextManager[None]:
+    """Autocast to bfloat16 on the device of a tensor, where that is asked for."""
+    if not bf16:
+        return nullcontext()
+    return torch.autocast(like.device.type, torch.bfloat16)

@@ -1,0 +1,17 @@
+"""The web page behind ``pcfh serve``: a face translated, compared with a gallery, and whole batches.
+
+    page/        HTML, style, script and rendered sample faces; it loads nothing from elsewhere
+    app.py       routes: requests in, JSON and pictures out
+    guard.py     who may ask: Host and Origin checks, security headers
+    uploads.py   bodies and names from outside, bounded
+    photos.py    bytes to pixels and back
+    answers.py   what is kept and shown of a photograph
+    engine.py    landmarks, generator and recogniser together
+    worker.py    one thread computes, a bounded number of requests wait
+    sessions.py  what a visitor left, in memory, until it expires
+    archive.py   a batch as a zip file
+    limits.py    how much of everything
+    serving.py   the process
+
+Everything but ``app``, ``guard``, ``uploads`` and ``serving`` does without the extra ``web``.
+"""

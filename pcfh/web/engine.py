@@ -1,0 +1,160 @@
+"""Landmarks, generator and recogniser together: what is computed from one photograph.
+
+Photographs are 8-bit RGB arrays; points and boxes are (x, y) in pixels of the picture they belong to, whole
+numbers at pixel centres. Features have norm one. Axis letters: s side of a crop, d features.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, UInt8
+
+from pcfh.geometry.align import align_image, crop_of, require_inside, similarity, transform_points
+from pcfh.geometry.parts import part_corner, parts_of
+from pcfh.hallucinate import Hallucinator, NoFaceError
+from pcfh.recognition.alignment import realign
+from pcfh.recognition.recognizer import Recognizer
+from pcfh.recognition.scores import cosine_scores, fused_scores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Box:
+    """A facial part as PCFH's local paths see it: top left pixel and size, in pixels of the crop."""
+
+    name: str
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """What a near-infrared face is recognised by: its own features and those of the generated face."""
+
+    original: Float32[np.ndarray, " d"]
+    generated: Float32[np.ndarray, " d"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Translation:
+    """What became of a near-infrared photograph.
+
+    Attributes:
+        landmarks: in pixels of the photograph.
+        crop: the aligned near-infrared face.
+        crop_landmarks: in its pixels.
+        generated: the visible-light face.
+        boxes: of the four parts, in pixels of the crop.
+        probe: to be searched for.
+    """
+
+    landmarks: Float[np.ndarray, "68 2"]
+    crop: UInt8[np.ndarray, "s s 3"]
+    crop_landmarks: Float[np.ndarray, "68 2"]
+    generated: UInt8[np.ndarray, "s s 3"]
+    boxes: tuple[Box, ...]
+    probe: Probe
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnrolledFace:
+    """The aligned face of a visible-light photograph, and its features."""
+
+    crop: UInt8[np.ndarray, "s s 3"]
+    feature: Float32[np.ndarray, " d"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """How alike a near-infrared face is to each enrolled one: cosines, higher is more alike."""
+
+    original: Float[np.ndarray, " g"]
+    generated: Float[np.ndarray, " g"]
+    fused: Float[np.ndarray, " g"]
+
+
+class Engine:
+    """A generator with its landmark backend, and a recogniser; one thread at a time.
+
+    Args:
+        hallucinator: the generator.
+        recognizer: compares faces.
+    """
+
+    def __init__(self, hallucinator: Hallucinator, recognizer: Recognizer) -> None:
+        self.hallucinator, self.recognizer = hallucinator, recognizer
+
+    def translate(self, image: UInt8[np.ndarray, "h w 3"]) -> Translation:
+        """Translates the largest face of a near-infrared photograph.
+
+        Raises:
+            NoFaceError: there is none.
+            UserError: it cannot be aligned.
+        """
+        landmarks = self._locate(image)
+        face = self.hallucinator.align(image, landmarks)
+        generated = self.hallucinator.crops(face.crop[None], face.landmarks[None])[0]
+        features = self._features(np.stack([face.crop, generated]), face.landmarks)
+        return Translation(
+            landmarks=landmarks,
+            crop=face.crop,
+            crop_landmarks=face.landmarks,
+            generated=generated,
+            boxes=boxes(face.landmarks, self.hallucinator.size),
+            probe=Probe(original=features[0], generated=features[1]),
+        )
+
+    def generate(self, image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "s s 3"]:
+        """The visible-light face alone; see ``translate``."""
+        return self.hallucinator(image, self._locate(image))
+
+    def enrol(self, image: UInt8[np.ndarray, "h w 3"]) -> EnrolledFace:
+        """Aligns the largest face of a visible-light photograph, in colour, and computes its features.
+
+        Raises:
+            NoFaceError: there is none.
+            UserError: it cannot be aligned.
+        """
+        size = self.hallucinator.size
+        landmarks = self._locate(image)
+        require_inside(landmarks, *image.shape[:2])
+        matrix = similarity(landmarks, crop_of(size))
+        crop = align_image(image, matrix, size)
+        points = transform_points(matrix, landmarks)
+        return EnrolledFace(crop=crop, feature=self._features(crop[None], points)[0])
+
+    def _locate(self, image: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "68 2"]:
+        """Landmarks of the largest face; the text of the error is for somebody who has the page alone."""
+        try:
+            return self.hallucinator.locate(image)
+        except NoFaceError as error:
+            raise NoFaceError(
+                "no face was found; choose a picture with a larger, upright face that looks into the camera"
+            ) from error
+
+    def _features(
+        self, crops: UInt8[np.ndarray, "b s s 3"], landmarks: Float[np.ndarray, "68 2"]
+    ) -> Float32[np.ndarray, "b d"]:
+        """Features of crops of one face, which share its landmarks."""
+        points = np.repeat(landmarks[None], len(crops), axis=0)
+        return self.recognizer.features(realign(crops, points, self.recognizer.alignment))
+
+
+def boxes(landmarks: Float[np.ndarray, "68 2"], size: int) -> tuple[Box, ...]:
+    """The boxes of the four facial parts on an aligned face."""
+    points = torch.from_numpy(landmarks[None].astype(np.float32))
+    corners = {part: part_corner(points, part, size)[0].tolist() for part in parts_of(size)}
+    return tuple(
+        Box(name=part.name, x=x, y=y, width=part.width, height=part.height)
+        for part, (x, y) in corners.items()
+    )
+
+
+def compare(probe: Probe, gallery: Float32[np.ndarray, "g d"]) -> Scores:
+    """Scores of a near-infrared face against enrolled ones, in their order."""
+    original = cosine_scores(probe.original[None], gallery)
+    generated = cosine_scores(probe.generated[None], gallery)
+    fused = fused_scores(original, generated)
+    return Scores(original=original[0], generated=generated[0], fused=fused[0])

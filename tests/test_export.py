@@ -1,0 +1,196 @@
+"""Exported files against the networks that they were made of."""
+
+import io
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
+
+from pcfh import export as export_module  # noqa: E402
+from pcfh.errors import UserError  # noqa: E402
+from pcfh.export import export  # noqa: E402
+from pcfh.files import sha256_of  # noqa: E402
+from pcfh.hallucinate import Hallucinator  # noqa: E402
+from pcfh.recognition.recognizer import open_recognizer  # noqa: E402
+from pcfh.shipped import shipped  # noqa: E402
+from pcfh.training.checkpoint import save_generator  # noqa: E402
+from pcfh.training.translators import KINDS  # noqa: E402
+
+SIZE = 64
+SMALL = {
+    "pcfh": {"width": 4, "blocks": 1, "local_blocks": 1},
+    "pix2pix": {"width": 4},
+    "cyclegan": {"width": 4, "blocks": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def generators(tmp_path_factory):
+    """A small generator of each kind with random weights."""
+    folder = tmp_path_factory.mktemp("generators")
+    torch.manual_seed(0)
+    for kind, arguments in SMALL.items():
+        network = KINDS[kind](size=SIZE, **arguments).eval()
+        save_generator(folder / f"{kind}.safetensors", network, {"step": 7})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def generator(generators):
+    return generators / "pcfh.safetensors"
+
+
+@pytest.fixture(scope="module")
+def onnx_file(generator, tmp_path_factory):
+    return export(generator, tmp_path_factory.mktemp("onnx") / "generator.onnx").path
+
+
+def crops(count):
+    draws = np.random.default_rng(0)
+    grey = draws.integers(0, 256, (count, SIZE, SIZE, 1), np.uint8)
+    return np.repeat(grey, 3, 3), draws.uniform(-SIZE / 4, SIZE * 1.25, (count, 68, 2))
+
+
+def translated(path, images, landmarks):
+    """Through onnxruntime, as bytes."""
+    nir = images[..., :1].transpose(0, 3, 1, 2).astype(np.float32) / np.float32(127.5) - 1
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (vis,) = session.run(None, {"nir": nir, "landmarks": landmarks.astype(np.float32)})
+    return ((vis + 1) * 127.5).round().clip(0, 255).transpose(0, 2, 3, 1)
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_an_onnx_file_gives_what_the_hallucinator_gives_for_batches_never_traced(generator, onnx_file, count):
+    images, landmarks = crops(count)
+    expected = Hallucinator.from_file(generator, device="cpu").crops(images, landmarks)
+    found = translated(onnx_file, images, landmarks)
+    assert np.abs(found - expected).max() <= 1  # a value may lie between two bytes
+
+
+def test_parts_are_cut_at_each_faces_own_landmarks(onnx_file):
+    images, landmarks = crops(1)
+    pair = np.concatenate([landmarks, landmarks[:, ::-1]])
+    one, other = translated(onnx_file, np.repeat(images, 2, 0), pair)
+    assert np.abs(one - other).max() > 1
+
+
+def test_the_batch_is_free_and_the_size_is_not(onnx_file):
+    session = onnxruntime.InferenceSession(onnx_file, providers=["CPUExecutionProvider"])
+    shapes = {value.name: value.shape for value in (*session.get_inputs(), *session.get_outputs())}
+    assert shapes == {
+        "nir": ["batch", 1, SIZE, SIZE],
+        "landmarks": ["batch", 68, 2],
+        "vis": ["batch", 3, SIZE, SIZE],
+    }
+
+
+def test_an_onnx_file_says_that_its_faces_are_synthetic_and_of_which_model(generator, onnx_file):
+    session = onnxruntime.InferenceSession(onnx_file, providers=["CPUExecutionProvider"])
+    told = session.get_modelmeta().custom_metadata_map
+    assert (told["Synthetic"], told["Model"]) == ("true", sha256_of(generator))
+    assert (told["pcfh.kind"], told["pcfh.size"], told["pcfh.opset"]) == ("generator", "64", "18")
+
+
+def test_an_onnx_file_has_the_opset_that_it_names_and_explains_its_inputs(onnx_file):
+    model = onnx.load(onnx_file)
+    assert [entry.version for entry in model.opset_import] == [18]
+    assert "in [-1, 1]" in model.graph.input[0].doc_string
+    onnx.checker.check_model(model)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["pix2pix", "cyclegan"])
+def test_translators_of_other_methods_export_too(generators, tmp_path, kind):
+    written = export(generators / f"{kind}.safetensors", tmp_path / "generator.onnx")
+    images, landmarks = crops(3)
+    hallucinator = Hallucinator.from_file(generators / f"{kind}.safetensors", device="cpu")
+    found = translated(written.path, images, landmarks)
+    assert np.abs(found - hallucinator.crops(images, landmarks)).max() <= 1
+
+
+def test_every_kind_of_translator_is_tested_here():
+    assert SMALL.keys() == KINDS.keys()
+
+
+def test_a_pt2_file_gives_the_same_and_says_what_it_is(generator, tmp_path):
+    written = export(generator, tmp_path / "generator.pt2")
+    told = {"pcfh.json": ""}
+    program = torch.export.load(io.BytesIO(written.path.read_bytes()), extra_files=told)
+    images, landmarks = crops(3)
+    nir = torch.from_numpy(images[..., :1]).permute(0, 3, 1, 2) / 127.5 - 1
+    vis = program.module()(nir, torch.from_numpy(landmarks).float())
+    expected = Hallucinator.from_file(generator, device="cpu").crops(images, landmarks)
+    bytes_of = ((vis + 1) * 127.5).round().clamp(0, 255).permute(0, 2, 3, 1).numpy()
+    assert np.abs(bytes_of - expected).max() <= 1
+    assert json.loads(told["pcfh.json"])["Synthetic"] == "true"
+
+
+@pytest.mark.slow
+def test_an_exported_recogniser_is_taken_as_a_recogniser_and_agrees(tmp_path):
+    export(shipped("recognizer"), tmp_path / "net.onnx")
+    faces = np.repeat(np.random.default_rng(0).integers(0, 256, (3, 128, 128, 1), np.uint8), 3, 3)
+    ours = open_recognizer(shipped("recognizer"), device="cpu").features(faces)
+    theirs = open_recognizer(tmp_path / "net.onnx").features(faces)
+    np.testing.assert_allclose((ours * theirs).sum(1), 1, atol=1e-4)
+
+
+@pytest.mark.parametrize("difference", [2e-4, float("nan")])
+def test_a_file_that_differs_is_not_written(generator, tmp_path, monkeypatch, difference):
+    monkeypatch.setattr(export_module, "converted", lambda *arguments: (b"network", {}, difference))
+    with pytest.raises(UserError, match="not written"):
+        export(generator, tmp_path / "generator.pt2")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_difference_in_one_batch_alone_is_seen(generator):
+    network = export_module.open_network(generator)
+
+    def wrong_for_one_face(inputs):
+        return network.module(*inputs) + (0.25 if len(inputs[0]) == 1 else 0)
+
+    assert export_module.largest_difference(network, wrong_for_one_face) == pytest.approx(0.25, abs=1e-6)
+
+
+def test_batches_of_one_and_of_several_are_compared_with_landmarks_at_the_corners():
+    batches = export_module.generator_batches(SIZE)
+    assert sorted(len(nir) for nir, _ in batches) == [1, 2, 4]
+    corners = {tuple(point) for _, points in batches for point in points[:, 0].tolist()}
+    assert {(0.0, 0.0), (SIZE - 1.0, SIZE - 1.0)} <= corners
+
+
+def test_an_unknown_ending_is_refused(generator, tmp_path):
+    with pytest.raises(UserError, match=r"\.onnx or \.pt2"):
+        export(generator, tmp_path / "generator.pb")
+
+
+def test_an_unknown_opset_is_refused(generator, tmp_path):
+    with pytest.raises(UserError, match="expected 18 to 23"):
+        export(generator, tmp_path / "generator.onnx", opset=7)
+
+
+def test_an_absent_model_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"none\.safetensors: no such file"):
+        export(tmp_path / "none.safetensors", tmp_path / "generator.onnx")
+
+
+def test_a_text_file_is_no_model(tmp_path):
+    (tmp_path / "notes.safetensors").write_text("no weights")
+    with pytest.raises(UserError, match="not a readable safetensors file"):
+        export(tmp_path / "notes.safetensors", tmp_path / "generator.onnx")
+
+
+@pytest.mark.parametrize("package", ["onnxscript", "onnxruntime"])
+def test_a_missing_package_is_named_with_the_command_that_installs_it(
+    generator, tmp_path, monkeypatch, package
+):
+    if package == "onnxruntime":
+        monkeypatch.setattr(export_module, "onnx_bytes", lambda *arguments: b"")
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(UserError, match=rf"needs {package}.*pip install 'pcfh\[export\]'"):
+        export(generator, tmp_path / "generator.onnx")

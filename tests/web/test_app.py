@@ -1,0 +1,332 @@
+"""The routes: what a visitor uploads, sees, enrols, takes away and forgets."""
+
+import base64
+import zipfile
+from io import BytesIO
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pcfh.data.images import grey
+from pcfh.web.photos import decode
+
+
+def opened(data_url):
+    return Image.open(BytesIO(base64.b64decode(data_url.split(",", 1)[1])))
+
+
+def translate(page, data, name="face.png"):
+    return page.post("/api/faces", content=data, headers={"X-File-Name": quote(name)})
+
+
+def enrol(page, data, person):
+    return page.post("/api/gallery", content=data, headers={"X-Person": quote(person)})
+
+
+def batch(page, data, name):
+    return page.post("/api/batch", content=data, headers={"X-File-Name": quote(name)})
+
+
+def archive(page):
+    return zipfile.ZipFile(BytesIO(page.get("/api/batch.zip").content))
+
+
+def test_the_page_links_only_files_of_its_own_server(page):
+    html = page.get("/").text
+    linked = [part.split('"', 1)[0] for key in ('src="', 'href="') for part in html.split(key)[1:]]
+    assert all(link.startswith(("/page/", "/api/", "#")) for link in linked)
+
+
+def test_every_file_that_the_page_links_is_there(page):
+    html = page.get("/").text
+    files = {part.split('"', 1)[0] for key in ('src="/', 'href="/') for part in html.split(key)[1:]}
+    assert {page.get(f"/{file}").status_code for file in files if not file.startswith("api/")} == {200}
+
+
+def test_folders_of_the_page_are_not_listed(page):
+    assert page.get("/page/").status_code == 404
+
+
+def test_nothing_beside_the_folder_of_the_page_is_served(page):
+    assert page.get("/page/%2e%2e/app.py").status_code == 404
+
+
+def test_the_generated_face_is_what_the_generator_makes(page, picture, engine):
+    answer = translate(page, picture()).json()
+    expected = engine.hallucinator(decode(picture(), megapixels=1))
+    np.testing.assert_array_equal(np.asarray(opened(answer["generated"])), expected)
+
+
+def test_the_generated_face_carries_the_marks(page, picture, engine):
+    answer = translate(page, picture()).json()
+    assert opened(answer["generated"]).text == engine.hallucinator.marks()
+
+
+def test_the_download_is_named_synthetic(page, picture):
+    assert translate(page, picture(), "Zoë 1.png").json()["file"] == "Zoë 1-synthetic.png"
+
+
+def test_landmarks_are_in_pixels_of_the_shown_photograph(page, picture, engine):
+    answer = translate(page, picture(size=(1440, 1440), mode="L")).json()
+    expected = (engine.hallucinator._backend.points * 1440 / 256 + 0.5) / 2 - 0.5
+    np.testing.assert_allclose(answer["photo"]["landmarks"], expected, atol=0.01)
+
+
+def test_the_shown_photograph_is_at_most_720_pixels_long(page, picture):
+    photo = translate(page, picture(size=(1440, 720), mode="L")).json()["photo"]
+    assert (photo["width"], photo["height"]) == opened(photo["image"]).size == (720, 360)
+
+
+def test_there_are_boxes_of_four_parts(page, picture):
+    parts = translate(page, picture()).json()["parts"]
+    assert [part["name"] for part in parts] == ["left_eye", "right_eye", "nose", "mouth"]
+
+
+def test_a_photograph_turned_by_exif_is_shown_upright(page, picture):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photo = translate(page, picture(size=(120, 80), kind="JPEG", exif=exif)).json()["photo"]
+    assert (photo["width"], photo["height"]) == (80, 120)
+
+
+def test_a_turned_photograph_of_twelve_megapixels_is_translated(page):
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    large = BytesIO()
+    Image.linear_gradient("L").resize((4000, 3000)).save(large, "JPEG", exif=exif)
+    photo = translate(page, large.getvalue()).json()["photo"]
+    assert (photo["width"], photo["height"]) == (540, 720)
+
+
+def test_transparency_is_dropped(page, picture):
+    assert translate(page, picture(mode="RGBA")).status_code == 200
+
+
+@pytest.mark.parametrize("route", ["/api/faces", "/api/gallery", "/api/batch"])
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "the file is empty"),
+        (b"some text\n", "not a whole image (of no known format)"),
+        (b"\xff\xd8\xff\xe0" + bytes(50), "not a whole image"),
+    ],
+    ids=["empty", "text", "only a header"],
+)
+def test_what_is_no_picture_gets_a_clear_line(page, route, content, reason):
+    answer = page.post(route, content=content, headers={"X-File-Name": "a.jpg", "X-Person": "A"})
+    assert answer.status_code == 422 and answer.json()["error"].startswith(reason)
+
+
+def test_a_truncated_picture_gets_a_clear_line(page, picture):
+    answer = translate(page, picture(kind="JPEG")[:-800])
+    assert (
+        answer.status_code == 422 and "not a whole image (image file is truncated" in answer.json()["error"]
+    )
+
+
+def test_a_picture_without_a_face_gets_a_clear_line(page):
+    buffer = BytesIO()
+    Image.new("RGB", (80, 80), "grey").save(buffer, "PNG")
+    answer = translate(page, buffer.getvalue())
+    assert answer.status_code == 422 and answer.json()["error"].startswith("no face was found; choose")
+
+
+def test_an_animation_gets_a_clear_line(page):
+    frames = [Image.new("L", (40, 40), shade) for shade in (0, 90, 180)]
+    buffer = BytesIO()
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
+    answer = translate(page, buffer.getvalue())
+    assert answer.status_code == 422 and "holds several frames" in answer.json()["error"]
+
+
+def test_errors_never_name_a_file_of_the_server(page):
+    assert "/dev/" not in translate(page, b"text").text
+
+
+def test_enrolled_faces_are_kept_in_colour(page, picture):
+    entry = enrol(page, picture(), "A").json()
+    crop = np.asarray(Image.open(BytesIO(page.get(entry["picture"]).content)))
+    assert not np.array_equal(crop, np.repeat(grey(crop), 3, axis=2))
+
+
+def test_names_in_any_script_come_back_as_they_were(page, picture):
+    assert enrol(page, picture(), "李 Žofie").json()["name"] == "李 Žofie"
+
+
+def test_control_characters_are_taken_out_of_names(page, picture):
+    assert enrol(page, picture(), "A\n\x07B\u202e").json()["name"] == "A B"
+
+
+def test_enrolling_without_a_name_is_refused(page, picture):
+    answer = enrol(page, picture(), "  ")
+    assert answer.status_code == 400 and answer.json()["error"].startswith("give the person a name")
+
+
+def test_the_photograph_itself_is_the_best_match_by_the_original(page, picture):
+    """A grey photograph looks the same in the gallery and as a probe, so its original score is one."""
+    for seed, person in enumerate("ABC"):
+        enrol(page, picture(seed, mode="L"), person)
+    face = translate(page, picture(1, mode="L")).json()["face"]
+    matches = page.get(f"/api/faces/{face}/matches").json()["matches"]
+    best = max(matches, key=lambda match: match["original"])
+    assert best["name"] == "B" and best["original"] == pytest.approx(1, abs=1e-5)
+
+
+def test_the_fused_score_is_the_mean_of_the_two(page, picture):
+    enrol(page, picture(1), "A")
+    face = translate(page, picture(2)).json()["face"]
+    [match] = page.get(f"/api/faces/{face}/matches").json()["matches"]
+    assert match["fused"] == pytest.approx((match["original"] + match["generated"]) / 2, abs=1e-6)
+
+
+def test_matches_are_ranked_by_the_fused_score(page, picture):
+    for seed in range(5):
+        enrol(page, picture(seed), f"{seed}")
+    face = translate(page, picture(9)).json()["face"]
+    fused = [match["fused"] for match in page.get(f"/api/faces/{face}/matches").json()["matches"]]
+    assert fused == sorted(fused, reverse=True) and len(fused) == 5
+
+
+def test_an_empty_gallery_gives_no_matches(page, picture):
+    face = translate(page, picture()).json()["face"]
+    assert page.get(f"/api/faces/{face}/matches").json() == {"matches": []}
+
+
+def test_the_ninth_face_takes_the_place_of_the_first(page, picture):
+    faces = [translate(page, picture(seed)).json()["face"] for seed in range(9)]
+    assert [page.get(f"/api/faces/{face}/matches").status_code for face in faces] == [404] + 8 * [200]
+
+
+def test_the_gallery_is_still_there_after_the_page_is_loaded_again(page, picture):
+    entry = enrol(page, picture(), "A").json()
+    assert page.get("/api/session").json()["gallery"] == [entry]
+
+
+def test_a_removed_entry_is_gone(page, picture):
+    entry = enrol(page, picture(), "A").json()
+    page.delete(f"/api/gallery/{entry['id']}")
+    assert page.get(entry["picture"]).status_code == 404
+
+
+def test_the_zip_holds_each_face_once_by_its_own_name(page, picture):
+    for name in ("a.png", "b.jpg", "a.jpg", "A.bmp"):
+        batch(page, picture(), name)
+    faces = [name for name in archive(page).namelist() if name.startswith("faces/")]
+    assert faces == [f"faces/{name}-synthetic.png" for name in ("a", "b", "a-2", "A-3")]
+
+
+def test_every_face_in_the_zip_carries_the_marks(page, picture, engine):
+    batch(page, picture(), "a.png")
+    batch(page, picture(1), "b.png")
+    zipped = archive(page)
+    faces = [zipped.read(name) for name in zipped.namelist() if name.startswith("faces/")]
+    assert [Image.open(BytesIO(face)).text for face in faces] == 2 * [engine.hallucinator.marks()]
+
+
+def test_a_bad_file_of_a_batch_is_listed_and_the_rest_goes_on(page, picture):
+    for content, name in ((picture(), "a.png"), (b"text", "bad.jpg"), (picture(1), "b.png")):
+        batch(page, content, name)
+    zipped = archive(page)
+    listed = zipped.read("failures.txt").decode()
+    assert listed.startswith("bad.jpg: not a whole image") and len(listed.splitlines()) == 1
+    assert sum(name.startswith("faces/") for name in zipped.namelist()) == 2
+
+
+def test_a_batch_that_begins_with_a_bad_file_lists_it_too(page, picture):
+    batch(page, b"text", "bad.jpg")
+    batch(page, picture(), "a.png")
+    assert archive(page).read("failures.txt").startswith(b"bad.jpg: ")
+
+
+@pytest.mark.parametrize("name", ["../../evil.png", "..\\..\\evil.png", "/etc/evil.png", "C:\\evil.png"])
+def test_names_with_folders_stay_inside_the_zip(page, picture, name):
+    batch(page, picture(), name)
+    assert "faces/evil-synthetic.png" in archive(page).namelist()
+
+
+@pytest.mark.parametrize("name", ["", "..", "...png", "/", "\x00"])
+def test_names_without_a_name_get_one(page, picture, name):
+    batch(page, picture(), name)
+    assert "faces/photograph-synthetic.png" in archive(page).namelist()
+
+
+def test_a_new_batch_begins_empty(page, picture):
+    batch(page, picture(), "a.png")
+    page.delete("/api/batch")
+    assert page.get("/api/batch.zip").status_code == 404
+
+
+def test_another_visitor_sees_nothing_of_mine(page, picture, another_browser):
+    entry = enrol(page, picture(), "A").json()
+    face = translate(page, picture()).json()["face"]
+    batch(page, picture(), "a.png")
+    other = another_browser(page)
+    other.post("/api/faces", content=picture(3))  # so that the other has a session too
+    asked = (entry["picture"], f"/api/faces/{face}/matches", "/api/batch.zip")
+    assert [other.get(path).status_code for path in asked] == [404, 404, 404]
+
+
+def test_another_visitor_cannot_remove_what_is_mine(page, picture, another_browser):
+    entry = enrol(page, picture(), "A").json()
+    other = another_browser(page)
+    enrol(other, picture(1), "B")
+    other.delete(f"/api/gallery/{entry['id']}")
+    assert page.get(entry["picture"]).status_code == 200
+
+
+def test_what_is_forgotten_cannot_be_asked_for_with_the_old_cookie(page, picture):
+    entry = enrol(page, picture(), "A").json()
+    cookie = page.cookies["pcfh_session"]
+    page.delete("/api/session")
+    page.cookies.set("pcfh_session", cookie)
+    assert page.get(entry["picture"]).status_code == 404
+
+
+def test_uploads_after_the_beginning_share_one_session(page, picture):
+    page.post("/api/session")
+    cookie = page.cookies["pcfh_session"]
+    enrol(page, picture(), "A")
+    assert page.cookies["pcfh_session"] == cookie
+
+
+def test_looking_at_the_page_makes_no_session(page):
+    page.get("/")
+    assert "set-cookie" not in page.get("/api/session").headers
+
+
+def test_a_made_up_key_is_not_taken_over(page, picture):
+    page.cookies.set("pcfh_session", "chosen-by-somebody-else")
+    assert "chosen" not in translate(page, picture()).headers["set-cookie"]
+
+
+def test_scripts_and_other_sites_do_not_get_the_cookie(page, picture):
+    cookie = translate(page, picture()).headers["set-cookie"].lower()
+    assert "httponly" in cookie and "samesite=strict" in cookie
+
+
+def test_behind_tls_the_cookie_is_never_sent_in_clear(open_page, picture):
+    page = open_page()
+    page.base_url = "https://127.0.0.1"
+    assert "; secure" in translate(page, picture()).headers["set-cookie"].lower()
+
+
+def test_an_unknown_address_is_an_error_in_json(page):
+    answer = page.get("/api/unknown")
+    assert (answer.status_code, answer.json()) == (404, {"error": "Not Found"})
+
+
+def test_a_fault_of_the_program_shows_nothing_of_it(page, picture, engine, monkeypatch):
+    monkeypatch.setattr(engine, "translate", lambda image: 1 / 0)
+    page._transport.raise_server_exceptions = False
+    answer = translate(page, picture())
+    assert (answer.status_code, answer.json()) == (500, {"error": "the program failed; its log says more"})
+
+
+def test_after_a_fault_the_next_photograph_is_translated(page, picture, engine, monkeypatch):
+    page._transport.raise_server_exceptions = False
+    with monkeypatch.context() as patched:
+        patched.setattr(engine, "translate", lambda image: 1 / 0)
+        translate(page, picture())
+    assert translate(page, picture()).status_code == 200

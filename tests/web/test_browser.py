@@ -1,0 +1,328 @@
+"""Real clicks in headless Chromium, on the real networks behind pcfh serve with small limits.
+
+Screenshots go to the folder that PCFH_SCREENSHOTS names, or to pytest's own.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pcfh.web.app import PAGE
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)")
+expect = sync_api.expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+SWITCHES = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
+)
+LIMITS = {"batch": 6, "gallery": 7, "queue": 1}
+SCREENS = (
+    (1280, "light", "1280"),
+    (1280, "dark", "1280-dark"),
+    (390, "light", "390"),
+    (390, "dark", "390-dark"),
+)
+PATIENCE = 60_000  # milliseconds, because the machine may be busy
+SAMPLES = PAGE / "samples"
+
+
+@pytest.fixture(scope="module")
+def address(blaze):
+    """Where pcfh serve runs meanwhile."""
+    limits = [part for name, most in LIMITS.items() for part in (f"--max-{name}", str(most))]
+    command = [sys.executable, "-m", "pcfh", "serve", "--port", "0", "--device", "cpu", *limits]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        yield server.stdout.readline().split()[0]
+        server.terminate()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip(f"needs a browser: one of {', '.join(BROWSERS)}")
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, args=list(SWITCHES))
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def open_at(address, browser):
+    """Opens the page in a fresh profile; it must not raise an error or break its own policy."""
+    contexts, faults = [], []
+
+    def start():
+        context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
+        context.set_default_timeout(PATIENCE)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda line: faults.append(line.text) if "Policy" in line.text else None)
+        page.goto(address)
+        expect(page.locator("#samples button")).to_have_count(6)
+        expect(page.locator("#facts dt")).to_have_count(3)
+        return page
+
+    yield start
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+@pytest.fixture
+def page(open_at):
+    return open_at()
+
+
+@pytest.fixture
+def screenshots(tmp_path):
+    folder = Path(os.environ.get("PCFH_SCREENSHOTS") or tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def translate_sample(page, number=5):
+    page.locator("#samples button").nth(number - 1).click()
+    expect(page.locator("#result-shown")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("#result")).to_have_attribute("aria-busy", "false", timeout=PATIENCE)
+
+
+def enrol_samples(page):
+    page.get_by_role("button", name="Enrol the six samples").click()
+    expect(page.locator("#gallery li")).to_have_count(6, timeout=PATIENCE)
+    expect(page.locator("#enrol-samples")).to_be_enabled(timeout=PATIENCE)
+
+
+def file(name, content, kind="image/png"):
+    return {"name": name, "mimeType": kind, "buffer": content}
+
+
+def sample(name):
+    return file(name, (SAMPLES / name).read_bytes(), "image/jpeg")
+
+
+def plain(width, height):
+    buffer = BytesIO()
+    Image.new("L", (width, height), 90).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def shown(page, selector):
+    return np.asarray(Image.open(BytesIO(page.locator(selector).screenshot())).convert("RGB")).astype(int)
+
+
+def test_a_sample_is_translated_and_labelled_as_synthetic(page):
+    translate_sample(page)
+    expect(page.locator("#compare .tag.right")).to_have_text("Synthetic")
+    expect(page.locator("#photo-frame circle")).to_have_count(68)
+    expect(page.locator("#crop-frame rect")).to_have_count(4)
+    expect(page.locator("#parts canvas")).to_have_count(8)
+
+
+def test_the_downloaded_face_carries_its_marks(page):
+    translate_sample(page)
+    with page.expect_download() as caught:
+        page.get_by_role("link", name="Download the generated face").click()
+    assert caught.value.suggested_filename == "nir-00046-synthetic.png"
+    assert Image.open(caught.value.path()).text["Synthetic"] == "true"
+
+
+def test_the_slider_moves_with_the_mouse(page):
+    translate_sample(page)
+    place = page.locator("#slider").bounding_box()
+    page.mouse.click(place["x"] + 0.9 * place["width"], place["y"] + place["height"] / 2)
+    assert 88 <= int(page.locator("#slider").input_value()) <= 92
+
+
+def test_the_slider_moves_with_the_keyboard_and_says_so(page):
+    translate_sample(page)
+    page.locator("#slider").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#slider")).to_have_attribute("aria-valuetext", "51 % near-infrared, 49 % generated")
+
+
+def test_the_slider_shows_grey_before_and_colour_after(page):
+    translate_sample(page)
+    page.locator("#slider").press("End")
+    before = shown(page, "#compare")[20:80, 20:-20]
+    page.locator("#slider").press("Home")
+    after = shown(page, "#compare")[20:80, 20:-20]
+    assert np.ptp(before, axis=2).max() == 0 < np.ptp(after, axis=2).max()
+
+
+def test_landmarks_and_boxes_can_be_hidden(page):
+    translate_sample(page)
+    page.get_by_label("Draw landmarks and parts").uncheck()
+    expect(page.locator("#photo-frame svg")).to_be_hidden()
+
+
+def test_a_chosen_file_is_translated(page):
+    page.locator("#photo").set_input_files(sample("nir-00001.jpg"))
+    expect(page.locator("#result-shown")).to_be_visible()
+
+
+def test_a_pasted_picture_is_translated(page):
+    page.evaluate(
+        """async () => {
+            const data = new DataTransfer();
+            const blob = await (await fetch("/page/samples/nir-00001.jpg")).blob();
+            data.items.add(new File([blob], "pasted.jpg", { type: "image/jpeg" }));
+            document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data }));
+        }"""
+    )
+    expect(page.locator("#result-shown")).to_be_visible()
+
+
+def test_a_dropped_picture_is_translated(page):
+    page.evaluate(
+        """async () => {
+            const data = new DataTransfer();
+            const blob = await (await fetch("/page/samples/nir-00001.jpg")).blob();
+            data.items.add(new File([blob], "dropped.jpg", { type: "image/jpeg" }));
+            const event = new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true });
+            document.getElementById("drop").dispatchEvent(event);
+        }"""
+    )
+    expect(page.locator("#result-shown")).to_be_visible()
+
+
+def test_a_camera_frame_is_taken_and_its_lack_of_a_face_is_said(page):
+    page.get_by_role("button", name="Use the camera").click()
+    page.get_by_role("button", name="Take the picture").click()
+    expect(page.locator("#translate-error")).to_contain_text(
+        "camera.png: No face was found", timeout=PATIENCE
+    )
+
+
+def test_the_camera_closes_with_escape(page):
+    page.get_by_role("button", name="Use the camera").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+
+
+def test_enrolled_faces_are_ranked_with_three_scores(page):
+    translate_sample(page)
+    enrol_samples(page)
+    expect(page.locator("#matches tr")).to_have_count(6, timeout=PATIENCE)
+    rows = [
+        [float(cell) for cell in row.split()[-3:]] for row in page.locator("#matches tr").all_inner_texts()
+    ]
+    assert all(fused == pytest.approx((a + b) / 2, abs=0.0011) for a, b, fused in rows)
+    assert [row[2] for row in rows] == sorted((row[2] for row in rows), reverse=True)
+
+
+def test_a_face_is_enrolled_under_the_typed_name(page):
+    page.get_by_label("Name of the person").fill("Ada <b>")
+    page.locator("#enrol-files").set_input_files(sample("vis-00001.jpg"))
+    expect(page.locator("#gallery li")).to_contain_text("Ada <b>", timeout=PATIENCE)
+
+
+def test_a_removed_face_leaves_the_matches_too(page):
+    translate_sample(page)
+    enrol_samples(page)
+    page.get_by_role("button", name="Remove Sample 3").click()
+    expect(page.locator("#matches tr")).to_have_count(5)
+    expect(page.get_by_role("button", name="Remove Sample 4")).to_be_focused()
+
+
+def test_the_gallery_outlives_a_reload_and_not_the_button(page):
+    page.locator("#enrol-files").set_input_files(sample("vis-00001.jpg"))
+    expect(page.locator("#gallery li")).to_have_count(1, timeout=PATIENCE)
+    page.reload()
+    expect(page.locator("#gallery li")).to_have_count(1)
+    page.get_by_role("button", name="Forget everything of mine").click()
+    expect(page.locator("#gallery li")).to_have_count(0)
+
+
+def test_a_batch_is_translated_and_downloaded(page):
+    files = [sample("nir-00001.jpg"), file("notes.jpg", b"some text"), sample("nir-00007.jpg")]
+    page.locator("#batch-files").set_input_files(files)
+    expect(page.locator("#batch-count")).to_have_text("Done: 3 of 3 photographs, 1 failed", timeout=PATIENCE)
+    expect(page.locator("#batch-failed li")).to_contain_text("notes.jpg: Not a whole image")
+    with page.expect_download() as caught:
+        page.get_by_role("link", name="Download the zip").click()
+    with zipfile.ZipFile(caught.value.path()) as zipped:
+        faces = [name for name in zipped.namelist() if name.startswith("faces/")]
+        assert faces == ["faces/nir-00001-synthetic.png", "faces/nir-00007-synthetic.png"]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (plain(5001, 5000), "has 5001 x 5000 pixels; the limit is 25 million"),
+        (plain(200, 200), "no face was found"),
+        (b"some text", "not a whole image"),
+    ],
+    ids=["pixels", "no face", "text"],
+)
+def test_a_photograph_that_cannot_be_translated_says_why(page, content, reason):
+    page.locator("#photo").set_input_files(file("a.png", content))
+    expect(page.locator("#translate-error")).to_contain_text(re.compile(reason, re.I), timeout=PATIENCE)
+
+
+def test_a_file_that_is_too_large_says_so(page, tmp_path):
+    with (tmp_path / "large.png").open("wb") as large:
+        large.truncate((15 << 20) + 1)
+    page.locator("#photo").set_input_files(tmp_path / "large.png")
+    expect(page.locator("#translate-error")).to_have_text(
+        "large.png: The file is larger than 15 MiB; send a smaller one."
+    )
+
+
+def test_a_full_gallery_says_so(page):
+    enrol_samples(page)
+    page.locator("#enrol-files").set_input_files([sample("vis-00001.jpg"), sample("vis-00007.jpg")])
+    expect(page.locator("#enrol-error")).to_contain_text(
+        "vis-00007.jpg: The gallery is full (7 faces)", timeout=PATIENCE
+    )
+
+
+def test_a_batch_over_the_limit_says_what_is_left_out(page):
+    page.locator("#batch-files").set_input_files(8 * [file("plain.png", plain(40, 40))])
+    expect(page.locator("#batch-error")).to_contain_text("A batch holds 6 photographs; 2 were left out")
+    expect(page.locator("#batch-failed li")).to_have_count(6, timeout=PATIENCE)
+
+
+def test_visitors_that_meet_a_full_queue_are_all_served_in_the_end(open_at):
+    pages = [open_at() for _ in range(2)]
+    for page in pages:
+        page.locator("#samples button").first.click()
+    for page in pages:
+        expect(page.locator("#result-shown")).to_be_visible(timeout=PATIENCE)
+
+
+def test_the_first_tab_stops_lead_to_the_photograph(page):
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="To the photograph")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.locator("#photo")).to_be_focused()
+
+
+def test_the_filled_page_fits_wide_and_narrow_screens(page, screenshots):
+    translate_sample(page)
+    enrol_samples(page)
+    page.locator("#batch-files").set_input_files([sample("nir-00001.jpg"), file("notes.jpg", b"text")])
+    expect(page.locator("#batch-count")).to_contain_text("Done", timeout=PATIENCE)
+    for width, scheme, name in SCREENS:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=scheme)
+        page.evaluate("scrollTo({ top: 0, behavior: 'instant' })")
+        page.screenshot(path=screenshots / f"web-{name}.png", full_page=True)
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert page.locator("#matches-shown").evaluate("box => box.scrollWidth <= box.clientWidth")
