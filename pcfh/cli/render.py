@@ -25,6 +25,7 @@ def render(  # noqa: PLR0913 - one argument per option of the command
     recipe: str | None = None,
     identities: int | None = None,
     seed: int | None = None,
+    first: int | None = None,
     difficulty: Literal["easy", "casia", "hard"] | None = None,
     nir: int | None = None,
     vis: int | None = None,
@@ -45,6 +46,7 @@ def render(  # noqa: PLR0913 - one argument per option of the command
         recipe: sf (the benchmark), sf-mini, sample or recogniser; the other options change it.
         identities: how many people; needed without --recipe.
         seed: other seeds give other people; 0 without --recipe.
+        first: number of the first person, 1 without --recipe; other numbers are other people of the seed.
         difficulty: how far poses, expressions, light and cameras vary.
         nir: near-infrared captures of each person, about.
         vis: visible-light captures of each person, about.
@@ -61,6 +63,7 @@ def render(  # noqa: PLR0913 - one argument per option of the command
     options = {
         "identities": identities,
         "seed": seed,
+        "first": first,
         "difficulty": difficulty,
         "nir": nir,
         "vis": vis,

@@ -365,6 +365,7 @@ def _identity(job: RecognizerJob) -> dict[str, Any]:
 def _save(
     state: RecognizerState, job: RecognizerJob, identity: Mapping[str, Any], faces: TrainingFaces
 ) -> None:
-    save_state(job.run / CHECKPOINT, state, identity)
     about = {**identity, "step": state.step, "people": faces.classes, "images": len(faces.labels)}
+    # The checkpoint comes last: a run that says it is finished has its weights.
     save_recognizer(job.run / RECOGNIZER, state.average, about)
+    save_state(job.run / CHECKPOINT, state, identity)

@@ -42,7 +42,7 @@ from pcfh.spectral.shots import draw_shots
 from pcfh.spectral.tables import capture_row, person_row, written
 
 RECIPE = "recipe.json"
-VERSION = 1  # of what a recipe gives; raise it when the same recipe gives other files
+VERSION = 2  # of what a recipe gives; raise it when the same recipe gives other files
 _PEOPLE = ".people"
 _LOCK = ".lock"
 _DESCRIPTION = f"Synthetic face, rendered by pcfh (renderer {VERSION}); no photograph."

@@ -20,6 +20,8 @@ class Recipe:
     Attributes:
         identities: how many people.
         seed: of everything; databases of different seeds have no person in common.
+        first: number of the first person. People of one seed and number are the same in every database, so
+            those of another range of numbers are others.
         nir: NIR captures of a person, on average.
         vis: VIS captures of a person, on average.
         difficulty: "easy", "casia" or "hard".
@@ -32,6 +34,7 @@ class Recipe:
 
     identities: int
     seed: int
+    first: int = 1
     nir: int = 17
     vis: int = 7
     difficulty: str = "casia"
@@ -44,7 +47,7 @@ class Recipe:
     @property
     def subjects(self) -> range:
         """The numbers of the people."""
-        return range(1, self.identities + 1)
+        return range(self.first, self.first + self.identities)
 
     def check(self) -> None:
         """Refuses what cannot be rendered.
@@ -69,6 +72,7 @@ class Recipe:
 
 _LIMITS: tuple[tuple[str, float, float], ...] = (
     ("identities", 1, 99_999),
+    ("first", 1, 99_999),
     ("seed", 0, 2**32 - 1),
     ("nir", 0, 999),
     ("vis", 1, 999),
@@ -83,7 +87,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "sf": Recipe(identities=715, seed=2019),
         "sf-mini": Recipe(identities=160, seed=2019),
-        "sample": Recipe(identities=48, seed=2019, nir=3, vis=2, folds=2, quality=85),
+        "sample": Recipe(identities=48, seed=2019, first=161, nir=3, vis=2, folds=2, quality=85),
         "recogniser": Recipe(identities=2000, seed=715, nir=0, vis=8, returning=0.5, folds=0),
     }
 )
@@ -135,7 +139,7 @@ def training_people(recipe: Recipe) -> dict[str, frozenset[int]]:
     names = [str(fold) for fold in range(1, recipe.folds + 1)] + [_DEV] * bool(recipe.folds)
     halves: dict[frozenset[int], None] = {}
     while len(halves) < len(names):
-        drawn = 1 + rng.permutation(recipe.identities)[: recipe.identities // 2]
+        drawn = recipe.first + rng.permutation(recipe.identities)[: recipe.identities // 2]
         halves[frozenset(drawn.tolist())] = None
     return dict(zip(names, halves, strict=True))
 

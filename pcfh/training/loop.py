@@ -274,9 +274,10 @@ def _log(
 
 def _save(state: State, job: Job, runtime: Runtime, identity: Mapping[str, Any]) -> None:
     if runtime.is_first:
-        save_checkpoint(job.run / CHECKPOINT, state, identity)
         about = {"step": state.step, "protocol": job.protocol, "training_data": identity["data"]["manifest"]}
+        # The checkpoint comes last: a run that says it is finished has its generator.
         save_generator(job.run / GENERATOR, state.average, about)
+        save_checkpoint(job.run / CHECKPOINT, state, identity)
 
 
 @contextmanager

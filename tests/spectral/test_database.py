@@ -281,6 +281,16 @@ def test_the_benchmark_has_the_counts_of_casia():
     assert 8 <= sum(len(plan) == 2 for plan in plans) <= 22
 
 
+def test_people_are_numbered_from_the_first():
+    recipe = replace(recipe_of("sample"), first=500, identities=4)
+    assert list(recipe.subjects) == [500, 501, 502, 503]
+    assert all(half < set(recipe.subjects) for half in training_people(recipe).values())
+
+
+def test_the_sample_shows_people_whom_the_mini_benchmark_has_not():
+    assert not set(recipe_of("sample").subjects) & set(recipe_of("sf-mini").subjects)
+
+
 def test_an_unknown_recipe_is_refused_with_those_there_are():
     with pytest.raises(UserError, match="expected a recipe of sf, sf-mini, sample, recogniser, got 'sfx'"):
         recipe_of("sfx")

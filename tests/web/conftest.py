@@ -20,10 +20,6 @@ ADDRESS = "http://127.0.0.1:8765"
 _SIDE = 256  # of the pictures that the landmarks below belong to
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "browser: clicks through the page in a headless browser")
-
-
 class Finder:
     """Finds the same face in every picture, in proportion to its size, but none in a plain one."""
 
