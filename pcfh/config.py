@@ -58,6 +58,9 @@ class Objective:
         alpha_fit: alpha_1 of Eq. 7, a mean.
         alpha_rank: alpha_2 of Eq. 7, a sum of singular values.
         alpha_sparse: alpha_3 of Eq. 7, a sum over pixels.
+        rec_noise: standard deviation of Gaussian noise on what G_B sees, in [-1, 1] images; 0 in the paper.
+            Noise drowns the faint marks in which G_A would otherwise hide the NIR image from D_A and show
+            it to G_B.
         symmetric_fit: the map of Eq. 7 dims whichever of the two images is lighter, not the generated one
             alone.
         reference_size: side of the images for which lambda_1 and lambda_4 are meant. At another size
@@ -76,6 +79,7 @@ class Objective:
     alpha_fit: float = 3.0
     alpha_rank: float = 0.003
     alpha_sparse: float = 1e-6
+    rec_noise: float = 0.0
     symmetric_fit: bool = False
     reference_size: int = 256
     awm: bool = True

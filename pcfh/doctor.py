@@ -36,7 +36,7 @@ from pcfh.shipped import shipped
 from pcfh.spectral.facemodel import SOURCE as FACE_MODEL_SOURCE
 from pcfh.spectral.trace import Scene
 
-SAMPLE_FACE = Path(__file__).parents[1] / "samples" / "NIR-VIS-2.0" / "s2" / "NIR" / "00001" / "001.jpg"
+SAMPLE_FACE = Path(__file__).parents[1] / "samples" / "NIR-VIS-2.0" / "s2" / "NIR" / "00185" / "001.jpg"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "firefox")
 _ENOUGH_GB = 1.0
 _REINSTALL = "git checkout -- pcfh/weights, or install the program again"

@@ -79,7 +79,7 @@ def test_an_unknown_name_is_an_attribute_error():
 def test_the_python_of_a_document_runs(document, tmp_path, blaze):
     """In an empty folder that holds the sample, a photograph and a trained generator."""
     (tmp_path / "samples").symlink_to(ROOT / "samples")
-    Image.open(SAMPLE / "s2/NIR/00001/001.jpg").save(tmp_path / "nir.png")
+    Image.open(SAMPLE / "s2/NIR/00185/001.jpg").save(tmp_path / "nir.png")
     (tmp_path / "runs" / "a").mkdir(parents=True)
     shutil.copy(shipped("generator"), tmp_path / "runs" / "a")
     python("\n".join(blocks(document)), cwd=tmp_path)
@@ -99,12 +99,12 @@ def database():
 @pytest.fixture(scope="module")
 def face(database):
     """A VIS capture of the sample and its landmarks."""
-    path = "s2/VIS/00001/001.jpg"
+    path = "s2/VIS/00185/001.jpg"
     return pcfh.load_image(str(SAMPLE / path)), pcfh.landmarks_of(database, path)
 
 
 def test_landmarks_are_found_whatever_the_case_and_extension(database):
-    found = pcfh.landmarks_of(database, "S2/NIR/00001/001.PNG")
+    found = pcfh.landmarks_of(database, "S2/NIR/00185/001.PNG")
     np.testing.assert_allclose(found[0], (71.437, 118.829))
 
 

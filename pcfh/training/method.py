@@ -111,6 +111,7 @@ def term_weights(config: Config) -> Weights:
         lambda_awm=configuration.pixel_weight(o.lambda_awm, o, t.size),
         lambda_mic=o.lambda_mic,
         alpha=(o.alpha_fit, o.alpha_rank, o.alpha_sparse),
+        rec_noise=o.rec_noise,
         symmetric_fit=o.symmetric_fit,
         penalty=o.penalty,
         group=t.group,

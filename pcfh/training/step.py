@@ -48,6 +48,7 @@ class Weights:
     alpha: tuple[float, float, float]
     penalty: float
     group: int
+    rec_noise: float = 0.0
     symmetric_fit: bool = False
     bf16: bool = False
 
@@ -158,8 +159,9 @@ def _reconstruction(
     G_B: Reconstruction, batch: Batch, x: Image, weights: Weights, values: Values, on_x: Values
 ) -> None:
     """Eq. 2, for G_A and G_B."""
+    seen = x + weights.rec_noise * torch.randn_like(x) if weights.rec_noise else x
     with mixed_precision(weights.bf16, x):
-        reconstructed = G_B(x).float()
+        reconstructed = G_B(seen).float()
     loss = weights.lambda_rec * objective.reconstruction_loss(reconstructed, batch.nir)
     loss.backward(inputs=[x, *G_B.parameters()])
     on_x["rec"] = _take_gradient(x)

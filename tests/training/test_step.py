@@ -204,6 +204,24 @@ def test_a_symmetric_fit_masks_the_lighter_of_both_images():
         torch.testing.assert_close(ours[name], expected, atol=1e-6, rtol=1e-3)
 
 
+def test_noise_is_put_on_what_g_b_sees_and_nowhere_else():
+    net, b, noisy = model(), batch(), Weights(**{**vars(WEIGHTS), "rec_noise": 0.2})
+    torch.manual_seed(7)
+    values, x = backward(net, None, b, noisy)
+    ours = gradients(net.G_B)
+    net.zero_grad()
+    torch.manual_seed(7)
+    seen = x + 0.2 * torch.randn_like(x)
+    loss = WEIGHTS.lambda_rec * objective.reconstruction_loss(net.G_B(seen), b.nir)
+    loss.backward()
+    for name, expected in gradients(net.G_B).items():
+        torch.testing.assert_close(ours[name], expected, atol=1e-6, rtol=1e-3)
+    net.zero_grad()
+    plain, _ = backward(net, None, b, WEIGHTS)
+    assert values["loss/rec"] != plain["loss/rec"]
+    assert all(values[name] == plain[name] for name in ("loss/ad", "loss/y", "loss/awm", "critic/loss"))
+
+
 def test_every_part_of_the_step_is_announced_in_order():
     parts: list[str] = []
     backward(model(), Recognizer(), batch(), WEIGHTS, on_part=parts.append)

@@ -137,7 +137,7 @@ def test_the_downloaded_face_carries_its_marks(page):
     translate_sample(page)
     with page.expect_download() as caught:
         page.get_by_role("link", name="Download the generated face").click()
-    assert caught.value.suggested_filename == "nir-00046-synthetic.png"
+    assert caught.value.suggested_filename == "nir-00198-synthetic.png"
     assert Image.open(caught.value.path()).text["Synthetic"] == "true"
 
 
@@ -171,7 +171,7 @@ def test_landmarks_and_boxes_can_be_hidden(page):
 
 
 def test_a_chosen_file_is_translated(page):
-    page.locator("#photo").set_input_files(sample("nir-00001.jpg"))
+    page.locator("#photo").set_input_files(sample("nir-00176.jpg"))
     expect(page.locator("#result-shown")).to_be_visible()
 
 
@@ -179,7 +179,7 @@ def test_a_pasted_picture_is_translated(page):
     page.evaluate(
         """async () => {
             const data = new DataTransfer();
-            const blob = await (await fetch("/page/samples/nir-00001.jpg")).blob();
+            const blob = await (await fetch("/page/samples/nir-00176.jpg")).blob();
             data.items.add(new File([blob], "pasted.jpg", { type: "image/jpeg" }));
             document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data }));
         }"""
@@ -191,7 +191,7 @@ def test_a_dropped_picture_is_translated(page):
     page.evaluate(
         """async () => {
             const data = new DataTransfer();
-            const blob = await (await fetch("/page/samples/nir-00001.jpg")).blob();
+            const blob = await (await fetch("/page/samples/nir-00176.jpg")).blob();
             data.items.add(new File([blob], "dropped.jpg", { type: "image/jpeg" }));
             const event = new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true });
             document.getElementById("drop").dispatchEvent(event);
@@ -228,7 +228,7 @@ def test_enrolled_faces_are_ranked_with_three_scores(page):
 
 def test_a_face_is_enrolled_under_the_typed_name(page):
     page.get_by_label("Name of the person").fill("Ada <b>")
-    page.locator("#enrol-files").set_input_files(sample("vis-00001.jpg"))
+    page.locator("#enrol-files").set_input_files(sample("vis-00176.jpg"))
     expect(page.locator("#gallery li")).to_contain_text("Ada <b>", timeout=PATIENCE)
 
 
@@ -241,7 +241,7 @@ def test_a_removed_face_leaves_the_matches_too(page):
 
 
 def test_the_gallery_outlives_a_reload_and_not_the_button(page):
-    page.locator("#enrol-files").set_input_files(sample("vis-00001.jpg"))
+    page.locator("#enrol-files").set_input_files(sample("vis-00176.jpg"))
     expect(page.locator("#gallery li")).to_have_count(1, timeout=PATIENCE)
     page.reload()
     expect(page.locator("#gallery li")).to_have_count(1)
@@ -250,7 +250,7 @@ def test_the_gallery_outlives_a_reload_and_not_the_button(page):
 
 
 def test_a_batch_is_translated_and_downloaded(page):
-    files = [sample("nir-00001.jpg"), file("notes.jpg", b"some text"), sample("nir-00007.jpg")]
+    files = [sample("nir-00176.jpg"), file("notes.jpg", b"some text"), sample("nir-00185.jpg")]
     page.locator("#batch-files").set_input_files(files)
     expect(page.locator("#batch-count")).to_have_text("Done: 3 of 3 photographs, 1 failed", timeout=PATIENCE)
     expect(page.locator("#batch-failed li")).to_contain_text("notes.jpg: Not a whole image")
@@ -258,7 +258,7 @@ def test_a_batch_is_translated_and_downloaded(page):
         page.get_by_role("link", name="Download the zip").click()
     with zipfile.ZipFile(caught.value.path()) as zipped:
         faces = [name for name in zipped.namelist() if name.startswith("faces/")]
-        assert faces == ["faces/nir-00001-synthetic.png", "faces/nir-00007-synthetic.png"]
+        assert faces == ["faces/nir-00176-synthetic.png", "faces/nir-00185-synthetic.png"]
 
 
 @pytest.mark.parametrize(
@@ -286,9 +286,9 @@ def test_a_file_that_is_too_large_says_so(page, tmp_path):
 
 def test_a_full_gallery_says_so(page):
     enrol_samples(page)
-    page.locator("#enrol-files").set_input_files([sample("vis-00001.jpg"), sample("vis-00007.jpg")])
+    page.locator("#enrol-files").set_input_files([sample("vis-00176.jpg"), sample("vis-00185.jpg")])
     expect(page.locator("#enrol-error")).to_contain_text(
-        "vis-00007.jpg: The gallery is full (7 faces)", timeout=PATIENCE
+        "vis-00185.jpg: The gallery is full (7 faces)", timeout=PATIENCE
     )
 
 
@@ -317,7 +317,7 @@ def test_the_first_tab_stops_lead_to_the_photograph(page):
 def test_the_filled_page_fits_wide_and_narrow_screens(page, screenshots):
     translate_sample(page)
     enrol_samples(page)
-    page.locator("#batch-files").set_input_files([sample("nir-00001.jpg"), file("notes.jpg", b"text")])
+    page.locator("#batch-files").set_input_files([sample("nir-00176.jpg"), file("notes.jpg", b"text")])
     expect(page.locator("#batch-count")).to_contain_text("Done", timeout=PATIENCE)
     for width, scheme, name in SCREENS:
         page.set_viewport_size({"width": width, "height": 900})

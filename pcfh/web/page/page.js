@@ -1,6 +1,6 @@
 // The page's behaviour. Photographs go to this page's own server and nowhere else.
 
-const SAMPLES = ["00001", "00007", "00028", "00041", "00046", "00048"];
+const SAMPLES = ["00176", "00185", "00169", "00178", "00198", "00192"];
 const PART_NAMES = { left_eye: "Left eye", right_eye: "Right eye", nose: "Nose", mouth: "Mouth" };
 const SVG = "http://www.w3.org/2000/svg";
 const PATIENCE = 6; // how often a busy server is asked again
