@@ -5,7 +5,7 @@ BIN := .venv/bin
 export OMP_WAIT_POLICY = PASSIVE
 export GOMP_SPINCOUNT = 0
 
-.PHONY: setup models demo test check bench clean
+.PHONY: setup models demo test check docs bench clean
 
 setup: .venv/.ready
 
@@ -13,7 +13,7 @@ setup: .venv/.ready
 	$(PYTHON) -m venv .venv
 	PIP_CONSTRAINT= $(BIN)/python -m pip install --quiet --upgrade "pip==26.3"
 	$(BIN)/python -m pip install --quiet "torch==2.13.0" --constraint constraints.txt
-	$(BIN)/python -m pip install --quiet --editable ".[landmarks,render,export,web,bench,dev]" --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet --editable ".[landmarks,render,export,web,docs,bench,dev]" --constraint constraints.txt
 	touch $@
 
 models: setup
@@ -29,6 +29,9 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: setup
+	$(BIN)/properdocs build --strict
 
 bench: setup
 	$(BIN)/python -m bench

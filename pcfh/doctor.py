@@ -328,9 +328,9 @@ def _face_model(folder: Path | None) -> str:
 
 
 def _web_imported() -> str:
-    for name in ("fastapi", "uvicorn", "python_multipart"):
+    for name in ("starlette", "uvicorn"):
         import_module(name)
-    return f"fastapi {metadata.version('fastapi')}, uvicorn {metadata.version('uvicorn')}"
+    return f"starlette {metadata.version('starlette')}, uvicorn {metadata.version('uvicorn')}"
 
 
 def _browser() -> str:

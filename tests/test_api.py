@@ -18,7 +18,7 @@ from pcfh.shipped import shipped
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "samples" / "NIR-VIS-2.0"
-DOCUMENTS = ("README.md", "docs/api.md")
+DOCUMENTS = ("README.md", "docs/index.md", "docs/api.md")
 
 
 def python(code, *, cwd=ROOT):

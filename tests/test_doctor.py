@@ -94,7 +94,7 @@ def test_the_processor_is_measured_in_both_precisions():
     [
         ("onnxruntime", "ONNX recognisers", "onnx"),
         ("onnxscript", "export to ONNX", "export"),
-        ("fastapi", "web page", "web"),
+        ("starlette", "web page", "web"),
     ],
 )
 def test_a_missing_extra_is_named_and_the_rest_works(monkeypatch, module, name, extra):
