@@ -23,7 +23,7 @@ demo: setup
 	$(BIN)/pcfh demo demo-out
 
 test: models
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: setup
 	$(BIN)/ruff check .
