@@ -39,7 +39,7 @@ def train(
     Args:
         data: folder made by pcfh prepare.
         run: folder of this run: checkpoint, generator, pictures, TensorBoard.
-        preset: paper-256, paper-144, cpu or tiny; pix2pix, cyclegan, pix2pix-cpu or cyclegan-cpu train
+        preset: paper-256, paper-144, cpu, best or tiny; pix2pix, cyclegan, pix2pix-cpu or cyclegan-cpu train
             those methods.
         settings: overrides such as training.steps=5000; pcfh settings lists them.
         protocol: whose training list to use, e.g. 1 for the first fold.
@@ -106,7 +106,7 @@ def settings(preset: str = "paper-256") -> int:
     """Print every setting of a preset, as --set takes them.
 
     Args:
-        preset: paper-256, paper-144, cpu, tiny, pix2pix, cyclegan, pix2pix-cpu or cyclegan-cpu.
+        preset: paper-256, paper-144, cpu, best, tiny, pix2pix, cyclegan, pix2pix-cpu or cyclegan-cpu.
     """
     for group, fields in configuration.to_dict(configuration.preset(preset)).items():
         for name, value in fields.items():

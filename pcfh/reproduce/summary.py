@@ -26,7 +26,7 @@ from pcfh.reproduce.paper import LIGHT_CNN, PCFH
 from pcfh.reproduce.scoring import Evaluated, Outcome
 
 _LEVEL = 0.95
-RATIO = "the same over the detector's noise (NIR, truth)"
+RATIO = "landmark distance over the detector's noise"
 # What is reported of images: what it is called in the report of an evaluation, and between which images.
 _DISTANCE = "landmark distance, of the eyes' distance"
 MEASURES: Mapping[str, tuple[str, str]] = {
