@@ -33,6 +33,7 @@ from pcfh.errors import UserError
 from pcfh.export import OPSET, GreyInput, Network, generator_batches, onnx_bytes, onnx_runner
 from pcfh.files import write_atomically
 from pcfh.models.generator import Hallucination
+from pcfh.recognition.tables import markdown_table
 from pcfh.shipped import shipped
 from pcfh.training.checkpoint import load_generator
 from pcfh.training.runtime import keep_freed_memory
@@ -200,12 +201,10 @@ def markdown(rates: Sequence[Rate]) -> str:
     columns = list(dict.fromkeys((rate.candidate.network, rate.candidate.batch) for rate in rates))
     rows = dict.fromkeys((rate.candidate.way, rate.candidate.precision) for rate in rates)
     cells = {(c.way, c.precision, c.network, c.batch): str(rate) for rate in rates for c in [rate.candidate]}
-    lines = [
-        ["", *(f"{network}, batch {batch}" for network, batch in columns)],
-        ["---", *("---:" for _ in columns)],
-        *([", ".join(row), *(cells[*row, *column] for column in columns)] for row in rows),
-    ]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    head = ["", *(f"{network}, batch {batch}" for network, batch in columns)]
+    return markdown_table(
+        head, [[", ".join(row), *(cells[*row, *column] for column in columns)] for row in rows]
+    )
 
 
 def _warmed(run: Run, candidate: Candidate) -> Run | str:

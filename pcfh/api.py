@@ -21,7 +21,7 @@ from pcfh.data.prepare import prepare as run_preparation
 from pcfh.data.records import Database
 from pcfh.data.report import PrepareReport
 from pcfh.errors import UserError
-from pcfh.geometry.align import align_image, crop_of, require_inside, similarity, transform_points
+from pcfh.geometry.align import align_face
 from pcfh.hallucinate import AlignedFace, Hallucinator
 from pcfh.landmarks import Face, LandmarkBackend, open_backend
 from pcfh.landmarks.given import landmark_key
@@ -119,10 +119,8 @@ def align(
     Raises:
         UserError: there is no such crop, or the landmarks are not a face's, or not of this picture.
     """
-    require_inside(landmarks, *image.shape[:2])
-    matrix = similarity(landmarks, crop_of(size))
-    crop = align_image(image, matrix, size)
-    return AlignedFace(crop=crop, landmarks=transform_points(matrix, landmarks))
+    crop, points = align_face(image, landmarks, size)
+    return AlignedFace(crop=crop, landmarks=points)
 
 
 def features(recognizer: Recognizer, faces: Sequence[AlignedFace]) -> Float32[np.ndarray, "n d"]:

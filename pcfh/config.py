@@ -220,7 +220,7 @@ def best() -> Config:
 
 
 def tiny() -> Config:
-    """64 x 64 and a handful of channels, for tests and the demo."""
+    """64 x 64 and a handful of channels, for tests."""
     return Config(
         networks=Networks(
             generator_width=8,

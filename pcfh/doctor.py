@@ -25,6 +25,7 @@ from torch import nn
 
 from pcfh import __version__
 from pcfh.data.images import read_image
+from pcfh.demo import SAMPLE
 from pcfh.devices import usable_device
 from pcfh.errors import UserError
 from pcfh.export import Network, converted
@@ -36,7 +37,7 @@ from pcfh.shipped import shipped
 from pcfh.spectral.facemodel import SOURCE as FACE_MODEL_SOURCE
 from pcfh.spectral.trace import Scene
 
-SAMPLE_FACE = Path(__file__).parents[1] / "samples" / "NIR-VIS-2.0" / "s2" / "NIR" / "00185" / "001.jpg"
+SAMPLE_FACE = SAMPLE / "s2" / "NIR" / "00185" / "001.jpg"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "firefox")
 _ENOUGH_GB = 1.0
 _REINSTALL = "git checkout -- pcfh/weights, or install the program again"

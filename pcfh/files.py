@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from pcfh.errors import UserError
 
+LOCK = ".lock"  # file that stands for its folder
 _MARK = ".part"
 
 
@@ -63,6 +64,15 @@ def lock(file: IO[Any], busy: str) -> None:
         raise UserError(busy) from error
     except OSError:
         return  # some network file systems have no locks; there, the user takes care
+
+
+@contextmanager
+def locked(folder: Path, busy: str) -> Iterator[None]:
+    """Keeps other processes out of a folder, which is made if need be; see ``lock``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("a") as file:
+        lock(file, busy)
+        yield
 
 
 def sha256_of(path: Path) -> str:

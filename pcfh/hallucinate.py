@@ -21,7 +21,7 @@ from pcfh.data.images import grey
 from pcfh.devices import usable_device
 from pcfh.errors import UserError
 from pcfh.files import sha256_of
-from pcfh.geometry.align import align_image, crop_of, require_inside, similarity, transform_points
+from pcfh.geometry.align import align_face, require_inside
 from pcfh.landmarks import LandmarkBackend, open_backend
 from pcfh.marks import TRAINED, xmp
 from pcfh.ranges import from_bytes, to_bytes
@@ -110,10 +110,8 @@ class Hallucinator:
         """Finds a face and cuts it out as the generator takes it; see ``__call__``."""
         if landmarks is None:
             landmarks = self.locate(image)
-        require_inside(landmarks, *image.shape[:2])
-        matrix = similarity(landmarks, crop_of(self.size))
-        crop = align_image(grey(image), matrix, self.size)
-        return AlignedFace(crop=np.repeat(crop, 3, axis=2), landmarks=transform_points(matrix, landmarks))
+        crop, points = align_face(grey(image), landmarks, self.size)
+        return AlignedFace(crop=np.repeat(crop, 3, axis=2), landmarks=points)
 
     def as_aligned(
         self, image: UInt8[np.ndarray, "h w 3"], landmarks: Float[np.ndarray, "68 2"] | None = None

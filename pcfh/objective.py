@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 # ITU-R BT.601, the weights of Y in YCbCr.
-_LUMA = (0.299, 0.587, 0.114)
+LUMA = (0.299, 0.587, 0.114)
 
 
 def adversarial_loss(fake_scores: Float[Tensor, " b"]) -> Float[Tensor, ""]:
@@ -80,7 +80,7 @@ def identity_loss(features_V: Float[Tensor, "b d"], features_G: Float[Tensor, "b
 
 def luminance(images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:
     """Y of YCbCr, in the range of the images."""
-    return torch.einsum("bchw,c->bhw", images, images.new_tensor(_LUMA))
+    return torch.einsum("bchw,c->bhw", images, images.new_tensor(LUMA))
 
 
 def luminance_loss(generated: Float[Tensor, "b 3 h w"], I_N: Float[Tensor, "b 3 h w"]) -> Float[Tensor, ""]:

@@ -27,6 +27,14 @@ def progress_bar(unit: str, total: int, *, shown: bool = True) -> "tqdm[None]":
     return tqdm(total=total, unit=f" {unit}", dynamic_ncols=True, disable=not shown)
 
 
+def show_stage(bar: "tqdm[None]", stage: str, done: int, total: int) -> None:
+    """Brings a bar to where a stage of work is; each stage begins anew."""
+    if bar.desc != f"{stage}: ":
+        bar.set_description(stage, refresh=False)
+        bar.reset(total=total)
+    bar.update(done - bar.n)
+
+
 @contextmanager
 def stop_signals() -> Iterator[list[int]]:
     """Collects SIGINT and SIGTERM instead of dying of them; a second one kills as usual."""

@@ -3,13 +3,13 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
-from tqdm import tqdm
 
-from pcfh.cli.app import Names, app, progress_bar
+from pcfh.cli.app import Names, app, progress_bar, show_stage
 from pcfh.data.prepared import read_manifest
 from pcfh.errors import UserError
 from pcfh.hallucinate import Hallucinator
@@ -118,10 +118,7 @@ def evaluate(  # noqa: PLR0913 - one argument per option of the command
     material = Material(job, _generators(generator, names, device), network.alignment)
     backend = open_backend("blaze") if pose else None
     with progress_bar("done", 1) as bar:
-
-        def show(stage: str, done: int, total: int) -> None:
-            _show(bar, stage, done, total)
-
+        show = partial(show_stage, bar)
         results = evaluate_material(material, network, backend=backend, on_progress=show)
     shown = mistake_pictures(results, material) if pictures else ()
     written = write_report(results, out, shown, face_sheets(results, material) if pictures else None)
@@ -144,11 +141,3 @@ def _generators(path: str | None, protocols: tuple[str, ...], device: str) -> Ma
 
 def _megabytes(folder: Path) -> float:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
-
-
-def _show(bar: "tqdm[None]", stage: str, done: int, total: int) -> None:
-    """Brings the bar to where a stage is; each stage begins anew."""
-    if bar.desc != f"{stage}: ":
-        bar.set_description(stage, refresh=False)
-        bar.reset(total=total)
-    bar.update(done - bar.n)

@@ -2,13 +2,13 @@
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
-from tqdm import tqdm
 
-from pcfh.cli.app import Names, Several, app, progress_bar, stop_signals
+from pcfh.cli.app import Names, Several, app, progress_bar, show_stage, stop_signals
 from pcfh.errors import UserError
 from pcfh.reproduce.order import Order, Until, Watch
 from pcfh.reproduce.report import write_table
@@ -114,14 +114,11 @@ def _carry_out(order: Order) -> int:
             )
         with progress_bar("", 1, shown=runtime.is_first) as bar:
 
-            def show(stage: str, done: int, total: int) -> None:
-                _show(bar, stage, done, total)
-
             def say(line: str) -> None:
                 if runtime.is_first:
                     bar.write(line, file=sys.stderr)
 
-            watch = Watch(say=say, on_progress=show, should_stop=lambda: bool(stopped))
+            watch = Watch(say=say, on_progress=partial(show_stage, bar), should_stop=lambda: bool(stopped))
             table = run_reproduction(order, runtime, watch)
     if table is not None:
         written = write_table(order, table)
@@ -134,11 +131,3 @@ def _carry_out(order: Order) -> int:
     elif runtime.is_first:
         print(f"Done until {order.until}: {order.work}")
     return 0
-
-
-def _show(bar: "tqdm[None]", stage: str, done: int, total: int) -> None:
-    """Brings the bar to where a stage is; each stage begins anew."""
-    if bar.desc != f"{stage}: ":
-        bar.set_description(stage, refresh=False)
-        bar.reset(total=total)
-    bar.update(done - bar.n)

@@ -57,10 +57,14 @@ def grey(image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 1"]:
 
 
 def write_png(path: Path, image: UInt8[np.ndarray, "h w c"], text: Mapping[str, str]) -> None:
-    """Writes a PNG whole or not at all.
+    """Writes a PNG whole or not at all; see ``png_bytes``. Its folder is made if need be."""
+    write_atomically(path, png_bytes(image, text))
+
+
+def png_bytes(image: UInt8[np.ndarray, "h w c"], text: Mapping[str, str]) -> bytes:
+    """A PNG file.
 
     Args:
-        path: of the file; its folder is made if need be.
         image: one channel (grey) or three (RGB).
         text: keyword and value of the text chunks; iTXt where the value is not Latin-1.
     """
@@ -69,7 +73,7 @@ def write_png(path: Path, image: UInt8[np.ndarray, "h w c"], text: Mapping[str, 
         chunks.add_text(keyword, value)
     buffer = BytesIO()
     Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(buffer, "PNG", pnginfo=chunks)
-    write_atomically(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 @contextmanager

@@ -101,6 +101,27 @@ def require_inside(landmarks: Float[np.ndarray, "68 2"], height: int, width: int
         )
 
 
+def align_face(
+    image: UInt8[np.ndarray, "h w c"], landmarks: Float[np.ndarray, "68 2"], size: int
+) -> tuple[UInt8[np.ndarray, "{size} {size} c"], Float[np.ndarray, "68 2"]]:
+    """Cuts a face out of a picture by its landmarks.
+
+    Args:
+        image: 8-bit, one or three channels.
+        landmarks: in pixels of ``image``.
+        size: side of the crop; see ``crop_of``.
+
+    Returns:
+        The aligned crop, and the landmarks in its pixels.
+
+    Raises:
+        UserError: there is no such crop, or the landmarks are not a face's, or not of this picture.
+    """
+    require_inside(landmarks, *image.shape[:2])
+    matrix = similarity(landmarks, crop_of(size))
+    return align_image(image, matrix, size), transform_points(matrix, landmarks)
+
+
 def transform_points(
     matrix: Float[np.ndarray, "2 3"], points: Float[np.ndarray, "n 2"]
 ) -> Float[np.ndarray, "n 2"]:

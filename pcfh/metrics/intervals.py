@@ -86,7 +86,13 @@ def bootstrap_interval(
     sums = np.stack([np.bincount(codes, values), np.bincount(codes)])
     chunks = _weights(np.ones(len(names), dtype=bool), resamples, seed, width=len(names))
     total, count = np.concatenate([weights @ sums.T for weights in chunks]).T
-    return _interval(float(values.mean()), total / count, level)
+    return percentile_interval(float(values.mean()), total / count, level)
+
+
+def percentile_interval(estimate: float, draws: Float[np.ndarray, " r"], level: float = 0.95) -> Interval:
+    """The percentiles of draws that leave the same share on both sides, around an estimate."""
+    low, high = np.quantile(draws, ((1 - level) / 2, (1 + level) / 2))
+    return Interval(estimate=estimate, low=float(low), high=float(high))
 
 
 def verification_rate_interval(
@@ -98,7 +104,7 @@ def verification_rate_interval(
         UserError: there are fewer than two people with genuine pairs, or too few impostor pairs.
     """
     draws = verification_rate_draws(matrix, far, resamples=resamples, seed=seed)
-    return _interval(verification_rate(pairs_of(matrix), far), draws, level)
+    return percentile_interval(verification_rate(pairs_of(matrix), far), draws, level)
 
 
 def verification_rate_difference(
@@ -119,7 +125,7 @@ def verification_rate_difference(
         )
     rates = [verification_rate(pairs_of(matrix), far) for matrix in (a, b)]
     draws = [verification_rate_draws(matrix, far, resamples=resamples, seed=seed) for matrix in (a, b)]
-    return _interval(rates[1] - rates[0], draws[1] - draws[0], level)
+    return percentile_interval(rates[1] - rates[0], draws[1] - draws[0], level)
 
 
 def verification_rate_draws(
@@ -174,12 +180,6 @@ def _require_several(count: int, name: str) -> None:
     """Refuses to tell a spread from one."""
     if count < 2:
         raise UserError(f"expected at least two {name}, got {count}; there is no spread to tell")
-
-
-def _interval(estimate: float, draws: Float[np.ndarray, " r"], level: float) -> Interval:
-    """The percentiles that leave the same share of draws on both sides."""
-    low, high = np.quantile(draws, ((1 - level) / 2, (1 + level) / 2))
-    return Interval(estimate=estimate, low=float(low), high=float(high))
 
 
 def _weights(

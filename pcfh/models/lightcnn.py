@@ -22,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pcfh.errors import UserError
+from pcfh.objective import LUMA
 
 FEATURES = 256
 LAST_MAP = 128 * 8 * 8
@@ -271,7 +272,7 @@ def to_lightcnn_input(images: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b 1 12
     Raises:
         UserError: the crops have another size.
     """
-    weights = images.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+    weights = images.new_tensor(LUMA).view(1, 3, 1, 1)
     grey = (images * weights).sum(1, keepdim=True) / 2 + 0.5
     match images.shape[-1]:
         case 64:

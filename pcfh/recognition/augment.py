@@ -18,15 +18,16 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageFilter
 
+from pcfh.objective import LUMA
+
 POOL, OUTPUT = 144, 128
-LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 _RESPONSE, _LIGHT, _DETAIL, _SURROUNDINGS = 0.6, 0.7, 0.7, 0.6  # how often
 _BLUR, _NOISE, _JPEG = 0.4, 0.5, 0.3
 
 
 def augmented(face: UInt8[np.ndarray, "144 144 3"], rng: np.random.Generator) -> UInt8[np.ndarray, "128 128"]:
     """A random variant of a face, changed by all that is drawn below."""
-    weights = random_response(rng) if rng.random() < _RESPONSE else LUMA
+    weights = random_response(rng) if rng.random() < _RESPONSE else np.array(LUMA)
     grey = (face @ weights.astype(np.float32)).round().clip(0, 255).astype(np.uint8)
     moved = Image.fromarray(grey).transform(
         (OUTPUT, OUTPUT), Image.Transform.AFFINE, tuple(random_geometry(rng)), Image.Resampling.BICUBIC

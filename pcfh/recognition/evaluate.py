@@ -55,6 +55,7 @@ _MOST_MISTAKES, _MOST_SHOWN, _MOST_FACES = 12, 16, 1000
 
 Progress = Callable[[str, int, int], None]
 Item = TypeVar("Item")
+OfProbe = TypeVar("OfProbe", Mistake, ShownFace)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +115,7 @@ def evaluate_material(
     material: Material,
     recognizer: Recognizer,
     *,
+    tables: Mapping[str, FeatureTable] | None = None,
     backend: LandmarkBackend | None = None,
     on_progress: Progress = lambda stage, done, total: None,
 ) -> Results:
@@ -122,6 +124,7 @@ def evaluate_material(
     Args:
         material: for the alignment of this recogniser.
         recognizer: one for all methods.
+        tables: its features from ``feature_tables``, where the caller has them already.
         backend: see ``evaluate``.
         on_progress: see ``evaluate``.
 
@@ -129,9 +132,9 @@ def evaluate_material(
         UserError: data, protocol, recogniser, generators or groups do not fit.
     """
     job = material.job
-    require_fair(material)
     labels = group_labels(job, material.home)
-    tables = feature_tables(material, recognizer, on_progress)
+    if tables is None:
+        tables = feature_tables(material, recognizer, on_progress)
     far = next(
         (f for f in _GROUP_FARS if all(measurable(f, impostor_count(x)) for x in material.folds)), None
     )
@@ -166,7 +169,11 @@ def feature_tables(
 
     The names are "gallery", "original", "generated-<model>" of each generator, "truth" where it is known, and
     "reference" where every fold has further VIS captures.
+
+    Raises:
+        UserError: the generators do not fit, or have learnt from people of the test.
     """
+    require_fair(material)
     probes = different(fold.probe for fold in material.folds)
     gallery = different(fold.gallery for fold in material.folds)
     root = crops_folder(material.job.prepared, material.size)
@@ -176,10 +183,8 @@ def feature_tables(
     }
     for generator, own in material.by_generator():
         crops = material.generated(generator, own)
-        stages[f"generated-{model_of(generator)}"] = (
-            own,
-            realigned(crops, material.resized(own), material.alignment),
-        )
+        made = realigned(crops, material.resized(own), material.alignment)
+        stages[generated_table(generator)] = (own, made)
     if material.truth is not None:
         crops = material.true_crops(probes)
         stages["truth"] = (probes, realigned(crops, material.resized(probes), material.alignment))
@@ -195,6 +200,11 @@ def feature_tables(
             place={record.path: i for i, record in enumerate(records)}, features=features
         )
     return tables
+
+
+def generated_table(generator: Hallucinator) -> str:
+    """The name of a generator's table among those of ``feature_tables``."""
+    return f"generated-{model_of(generator)}"
 
 
 def method_matrices(
@@ -247,11 +257,11 @@ def lowest_faces(faces: Iterable[ShownFace], most: int) -> tuple[ShownFace, ...]
     return _each_once(sorted(faces, key=lambda face: face.margin))[:most]
 
 
-def _each_once(faces: Iterable[ShownFace]) -> tuple[ShownFace, ...]:
+def _each_once(items: Iterable[OfProbe]) -> tuple[OfProbe, ...]:
     """The first of each probe."""
-    once: dict[str, ShownFace] = {}
-    for face in faces:
-        once.setdefault(face.probe, face)
+    once: dict[str, OfProbe] = {}
+    for item in items:
+        once.setdefault(item.probe, item)
     return tuple(once.values())
 
 
@@ -269,7 +279,7 @@ def _all_folds(
     for number, protocol in enumerate(material.folds):
         on_progress("figures", number, len(material.folds))
         generator = material.generators.get(protocol.name)
-        generated = None if generator is None else f"generated-{model_of(generator)}"
+        generated = None if generator is None else generated_table(generator)
         matrices = method_matrices(protocol, tables, generated)
         reference = reference_matrix(protocol, material.references[protocol.name], tables)
         folds.append(fold_figures(protocol.name, matrices, material.job.draws, reference=reference))
@@ -291,10 +301,7 @@ def _all_folds(
 def _worst(mistakes: Iterable[Mistake]) -> tuple[Mistake, ...]:
     """The worst of several folds, each probe once."""
     falling = sorted(mistakes, key=lambda mistake: mistake.right_score - mistake.wrong_score)
-    once: dict[str, Mistake] = {}
-    for mistake in falling:
-        once.setdefault(mistake.probe, mistake)
-    return tuple(once.values())[:_MOST_MISTAKES]
+    return _each_once(falling)[:_MOST_MISTAKES]
 
 
 def _quality(

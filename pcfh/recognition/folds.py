@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 
 from pcfh.data.records import Protocol, Record
 from pcfh.landmarks.given import landmark_key
-from pcfh.metrics.intervals import Interval, mcnemar, verification_rate_draws
+from pcfh.metrics.intervals import Interval, mcnemar, percentile_interval, verification_rate_draws
 from pcfh.metrics.recognition import (
     Curve,
     Pairs,
@@ -40,7 +40,6 @@ from pcfh.recognition.results import (
     Verification,
 )
 
-_LEVEL = 0.95
 _ROC_FARS = np.logspace(-6, 0, 61)
 
 
@@ -202,7 +201,7 @@ def _verification(pairs: Pairs, far: float, draws: Float[np.ndarray, " r"] | Non
     if not measurable(far, len(pairs.impostor)):
         return Verification(far=far, vr=None, interval=None)
     vr = verification_rate(pairs, far)
-    return Verification(far=far, vr=vr, interval=None if draws is None else _around(vr, draws))
+    return Verification(far=far, vr=vr, interval=None if draws is None else percentile_interval(vr, draws))
 
 
 def _compare(original: _Measured, other: _Measured) -> Comparison:
@@ -224,13 +223,7 @@ def _between(
     """The second VR less the first."""
     if a.vr is None or b.vr is None or draws_a is None or draws_b is None:
         return None
-    return _around(b.vr - a.vr, draws_b - draws_a)
-
-
-def _around(estimate: float, draws: Float[np.ndarray, " r"]) -> Interval:
-    """The percentile interval."""
-    low, high = np.quantile(draws, ((1 - _LEVEL) / 2, (1 + _LEVEL) / 2))
-    return Interval(estimate=estimate, low=float(low), high=float(high))
+    return percentile_interval(b.vr - a.vr, draws_b - draws_a)
 
 
 def _points(curve: Curve, impostors: int) -> tuple[tuple[float, float], ...]:

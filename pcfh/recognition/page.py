@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from html import escape
 
 from pcfh.metrics.intervals import Interval
-from pcfh.recognition.html import data_url, framed, grouped, head_row, table
+from pcfh.recognition.html import data_url, document, framed, grouped, head_row, table
 from pcfh.recognition.results import (
     Comparison,
     Fold,
@@ -35,28 +35,18 @@ from pcfh.recognition.tables import (
 )
 
 _STYLE = """
-:root{color-scheme:light dark;--ink:#1b1f24;--back:#fff;--line:#c9ced6;--soft:#f3f5f8;--warn:#fff4d6}
-@media(prefers-color-scheme:dark){:root{--ink:#e6e6e6;
---back:#161b22;--line:#444c56;--soft:#21262d;--warn:#3a3010}}
-*{box-sizing:border-box}
-body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--back);max-width:76rem;
-margin:0 auto;padding:1.5rem}
-h1{font-size:1.6rem;line-height:1.2}h2{font-size:1.2rem;margin-top:2.2rem}
+body{max-width:76rem}
 p,ul,figcaption{max-width:60rem}
-.scroll{overflow-x:auto}
-table{border-collapse:collapse;margin:.8rem 0;font-size:.9rem;font-variant-numeric:tabular-nums}
-caption{text-align:left;padding:.3rem 0;font-weight:600}
-th,td{border-bottom:1px solid var(--line);padding:.3rem .7rem;text-align:right;white-space:nowrap}
-th[scope=row],thead th:first-child,.text{text-align:left}
+table{font-size:.9rem}
+caption{font-weight:600}
+th,td{white-space:nowrap}
+.text{text-align:left}
 tbody th[rowspan]{vertical-align:top}
 td.long{white-space:normal;overflow-wrap:anywhere;text-align:left}
-thead th{background:var(--soft)}
-.note{background:var(--warn);padding:.6rem 1rem;border-radius:.4rem}
 figure{display:inline-block;margin:.4rem .6rem .4rem 0;vertical-align:top}
 figcaption{font-size:.9rem}
 figure.wide{display:block;margin:1rem 0}
-img{max-width:100%;height:auto;display:block}
-td img{width:112px}
+img{max-width:100%}
 """
 _USE = """
 <p>A generated face is a guess, made from a near-infrared picture and from what the model saw in training. It
@@ -124,13 +114,8 @@ def page(
         _section("How it was computed", _METHOD + _provenance(results)),
         _section("What this must not be used for", _USE),
     )
-    return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n"
-        f"<p>{escape(caption(results))}</p>\n{_faces_note(results, shown=bool(mistakes or sheets))}\n"
-        f"{''.join(sections)}</main>\n</body>\n</html>\n"
-    )
+    notes = _faces_note(results, shown=bool(mistakes or sheets))
+    return document(title, _STYLE, f"<p>{escape(caption(results))}</p>\n{notes}\n{''.join(sections)}")
 
 
 def _section(title: str, content: str) -> str:
@@ -298,10 +283,7 @@ def _mistakes(results: Results, pictures: Sequence[MistakePictures]) -> str:
     head = ("Person", "NIR probe", "generated (synthetic)", "right person", "taken for")
     names = "".join(f'<th scope="col" class="text">{name}</th>' for name in head)
     text = f"By {LABELS[results.mistakes[0].method]}; furthest wrong first, with scores."
-    return (
-        f'<div class="scroll"><table><caption>{text}</caption><thead><tr>{names}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
+    return framed(text, names, body)
 
 
 def _mistake(mistake: Mistake, pictures: MistakePictures) -> str:

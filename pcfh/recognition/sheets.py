@@ -22,15 +22,9 @@ from pcfh.recognition.results import Results, ShownFace
 
 COLUMNS = 8  # more faces go below
 _QUALITY = 92
-_GAP, _MARGIN, _HEAD, _BETWEEN = (
-    2,
-    76,
-    18,
-    10,
-)  # pixels: between faces, for names at the left, above, between bands
+# Pixels between faces, for names at the left, above, between bands.
+_GAP, _MARGIN, _HEAD, _BETWEEN = 2, 76, 18, 10
 _ROWS = ("NIR", "generated", "true VIS", "gallery VIS")
-
-Row = tuple[str, Sequence[UInt8[np.ndarray, "s s 3"]]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,20 +47,20 @@ def table_rows(results: Results) -> list[tuple[str, ...]]:
 
 def markdown(results: Results) -> str:
     """The table in Markdown with what it is of."""
-    table = _markdown_table(HEAD, table_rows(results))
+    table = markdown_table(HEAD, table_rows(results))
     text = f"{caption(results)}\n\n{table}\n{_footnote(results, str)}"
     if len(results.folds) > 1:
         return text
     fold = results.folds[0]
     rows = [interval_row(fold, figures) for figures in fold.methods]
-    more = _markdown_table(*measured(INTERVAL_HEAD, rows))
+    more = markdown_table(*measured(INTERVAL_HEAD, rows))
     return f"{text}\nWith 95 % intervals over people:\n\n{more}\n"
 
 
 def latex(results: Results) -> str:
     """The table in LaTeX, for the package booktabs."""
-    rows = "\n".join(" & ".join(map(_tex, row)) + r" \\" for row in table_rows(results))
-    head = " & ".join(map(_tex, HEAD)) + r" \\"
+    rows = "\n".join(" & ".join(map(tex, row)) + r" \\" for row in table_rows(results))
+    head = " & ".join(map(tex, HEAD)) + r" \\"
     columns = "l" + "r" * (len(HEAD) - 1)
     return (
         f"% {caption(results)}\n\\begin{{tabular}}{{{columns}}}\n\\toprule\n{head}\n\\midrule\n"
@@ -109,6 +109,18 @@ def interval_text(interval: Interval | None, *, signed: bool = False) -> str:
     return f"{estimate:.2f} [{low:.2f}, {high:.2f}]"
 
 
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown; the first column is set to the left, the others to the right."""
+    lines = [head, ("---", *["---:"] * (len(head) - 1)), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def tex(text: str) -> str:
+    """Text as LaTeX takes it."""
+    marks = {"%": r"\%", "±": r"$\pm$", "–": "--", "&": r"\&", "_": r"\_"}
+    return "".join(marks.get(letter, letter) for letter in text)
+
+
 def reference_note(results: Results) -> str:
     """Says that the probes of VIS against VIS are others; empty where it was not measured."""
     own = [figures.own for fold in results.folds for figures in fold.methods if figures.own is not None]
@@ -121,11 +133,6 @@ def reference_note(results: Results) -> str:
         f"{LABELS[REFERENCE]} has other probes: {probes} further VIS captures of {whose}, against the same "
         "gallery."
     )
-
-
-def _markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ("---", *["---:"] * (len(head) - 1)), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _cells(row: Summary) -> tuple[str, ...]:
@@ -146,7 +153,3 @@ def _footnote(results: Results, line: Callable[[str], str]) -> str:
         notes.append(f"{UNMEASURED}: too few impostor pairs for a FAR of {' and '.join(absent)}.")
     text = " ".join(note for note in notes if note)
     return f"\n{line(text)}\n" if text else ""
-
-
-def _tex(text: str) -> str:
-    return text.replace("%", r"\%").replace("±", r"$\pm$")

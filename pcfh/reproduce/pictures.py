@@ -1,29 +1,25 @@
-"""Some probes with what each row made of them, where the faces are rendered and may be shown to anybody.
-
-Axis letters: s side of a crop.
-"""
+"""Some probes with what each row made of them, where the faces are rendered and may be shown to anybody."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
+from functools import partial
 
 import numpy as np
-from jaxtyping import UInt8
-from PIL import Image
 
 from pcfh.data.images import read_image
 from pcfh.data.prepared import crops_folder
 from pcfh.data.records import Record
 from pcfh.hallucinate import Hallucinator
-from pcfh.marks import TRAINED, xmp
 from pcfh.recognition.alignment import Alignment
 from pcfh.recognition.material import EvaluationJob, Material
+from pcfh.recognition.sheets import to_jpeg
 from pcfh.reproduce.order import Order, Run
 from pcfh.reproduce.sources import prepared_folder, rendered_root
 from pcfh.reproduce.table import Table
 from pcfh.reproduce.training import generator_file
 
-_MOST, _SEED, _QUALITY = 8, 0, 88
+_MOST, _SEED = 8, 0
+_small = partial(to_jpeg, quality=88)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +58,11 @@ def examples(order: Order, table: Table, alignment: Alignment) -> list[Example]:
     whole = Material(job, {fold: next(iter(generators.values()))} if generators else {}, alignment)
     probes = _drawn(whole.folds[0].probe)
     root = crops_folder(prepared, whole.generated_size)
-    columns = [("NIR", [_jpeg(read_image(root / probe.path)) for probe in probes])]
+    columns = [("NIR", [_small(read_image(root / probe.path)) for probe in probes])]
     for label, generator in generators.items():
         made = whole.generated(generator, probes)
-        columns.append((label, [_jpeg(image, trained=True) for image in made]))
-    columns.append(("true VIS", [_jpeg(image) for image in whole.true_crops(probes)]))
+        columns.append((label, [_small(image, trained=True) for image in made]))
+    columns.append(("true VIS", [_small(image) for image in whole.true_crops(probes)]))
     return [
         Example(person=probe.subject, pictures=tuple((name, made[i]) for name, made in columns))
         for i, probe in enumerate(probes)
@@ -78,11 +74,3 @@ def _drawn(probes: Sequence[Record]) -> list[Record]:
     rng = np.random.default_rng(_SEED)
     chosen = rng.choice(len(probes), min(_MOST, len(probes)), replace=False)
     return [probes[i] for i in sorted(chosen.tolist())]
-
-
-def _jpeg(image: UInt8[np.ndarray, "s s 3"], *, trained: bool = False) -> bytes:
-    """A small file; a generated face says that it is one."""
-    buffer = BytesIO()
-    marks = {"comment": b"Synthetic face, no photograph.", "xmp": xmp(TRAINED).encode()} if trained else {}
-    Image.fromarray(image).save(buffer, "JPEG", quality=_QUALITY, **marks)
-    return buffer.getvalue()

@@ -19,10 +19,16 @@ from pcfh.hallucinate import Hallucinator
 from pcfh.landmarks.base import Face, LandmarkBackend
 from pcfh.metrics.intervals import verification_rate_draws
 from pcfh.metrics.recognition import ScoreMatrix, pairs_of, ranks, verification_rate
-from pcfh.recognition.evaluate import evaluate_material, feature_tables, method_matrices
+from pcfh.recognition.evaluate import (
+    FeatureTable,
+    evaluate_material,
+    feature_tables,
+    generated_table,
+    method_matrices,
+)
 from pcfh.recognition.features import digest_of
 from pcfh.recognition.folds import impostor_count, measurable
-from pcfh.recognition.material import EvaluationJob, Material, model_of
+from pcfh.recognition.material import EvaluationJob, Material
 from pcfh.recognition.recognizer import Recognizer
 from pcfh.recognition.report import RESULTS
 from pcfh.recognition.results import Results, read_results, to_json
@@ -144,10 +150,10 @@ def evaluate_run(
 
     with working_in(run.folder(order.work)):
         material = Material(job, generators, recognizer.alignment)
-        results = evaluate_material(
-            material, recognizer, backend=backend, on_progress=watch.progress(f"{run}: ")
-        )
-        outcomes = _outcomes(material, recognizer)
+        tell = watch.progress(f"{run}: ")
+        tables = feature_tables(material, recognizer, tell)
+        results = evaluate_material(material, recognizer, tables=tables, backend=backend, on_progress=tell)
+        outcomes = _outcomes(material, tables)
         folder = stage.record.parent
         write_atomically(folder / RESULTS, to_json(results).encode())
         write_atomically(folder / OUTCOME, pack(outcomes))
@@ -212,12 +218,11 @@ def unpack(content: bytes) -> dict[str, Outcome]:
         }
 
 
-def _outcomes(material: Material, recognizer: Recognizer) -> dict[str, Outcome]:
-    """Outcomes of each method; all features lie in the cache by now."""
+def _outcomes(material: Material, tables: Mapping[str, FeatureTable]) -> dict[str, Outcome]:
+    """Outcomes of each method."""
     (fold,) = material.folds
     generator = material.generators.get(fold.name)
-    generated = None if generator is None else f"generated-{model_of(generator)}"
-    tables = feature_tables(material, recognizer, lambda stage, done, total: None)
+    generated = None if generator is None else generated_table(generator)
     measured = tuple(measurable(far, impostor_count(fold)) for far in FARS)
     matrices = method_matrices(fold, tables, generated)
     return {name: outcome_of(m, measured, material.job.resamples) for name, m in matrices.items()}

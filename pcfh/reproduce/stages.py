@@ -23,11 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from pcfh.errors import UserError
-from pcfh.files import lock, sha256_of, write_atomically
+from pcfh.files import locked, sha256_of, write_atomically
 
 SETTINGS = "settings.json"
 _FORMAT = {"format": "pcfh-reproduction", "format_version": 1}
-_LOCK = ".lock"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +66,8 @@ def working_in(folder: Path) -> Iterator[None]:
     Raises:
         UserError: another one is at work there.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / _LOCK).open("a") as file:
-        lock(
-            file, f"{folder}: another process is at work there; wait for it, or name other --rows or --seeds"
-        )
+    busy = f"{folder}: another process is at work there; wait for it, or name other --rows or --seeds"
+    with locked(folder, busy):
         yield
 
 

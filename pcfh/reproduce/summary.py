@@ -19,13 +19,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from pcfh.metrics.intervals import Interval, bootstrap_interval, mcnemar
+from pcfh.metrics.intervals import Interval, bootstrap_interval, mcnemar, percentile_interval
 from pcfh.recognition.results import Results, Spread, spread
 from pcfh.reproduce.order import Run
 from pcfh.reproduce.paper import LIGHT_CNN, PCFH
 from pcfh.reproduce.scoring import Evaluated, Outcome
 
-_LEVEL = 0.95
 RATIO = "landmark distance over the detector's noise"
 # What is reported of images: what it is called in the report of an evaluation, and between which images.
 _DISTANCE = "landmark distance, of the eyes' distance"
@@ -257,8 +256,7 @@ def _rate_difference(a: Sequence[Outcome], b: Sequence[Outcome], column: int) ->
     draws = np.mean([o.draws[column] for o in a], axis=0) - np.mean([o.draws[column] for o in b], axis=0)
     if np.isnan(draws).any():
         return None
-    low, high = np.quantile(draws, ((1 - _LEVEL) / 2, (1 + _LEVEL) / 2))
-    return Interval(estimate=_mean_rate(a, column) - _mean_rate(b, column), low=float(low), high=float(high))
+    return percentile_interval(_mean_rate(a, column) - _mean_rate(b, column), draws)
 
 
 def _mean_rate(outcomes: Sequence[Outcome], column: int) -> float:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pcfh.metrics.intervals import Interval
 from pcfh.recognition.results import Spread
-from pcfh.recognition.tables import UNMEASURED, percent
+from pcfh.recognition.tables import UNMEASURED, interval_text, markdown_table, percent, tex
 from pcfh.reproduce.paper import COLUMNS, LIGHT_CNN, PaperRow
 from pcfh.reproduce.summary import MEASURES, RATIO, Figures, Measured, Versus, paper_cut
 from pcfh.reproduce.table import Table
@@ -34,7 +34,7 @@ def markdown(table: Table) -> str:
     """The table and all its parts."""
     blocks = [f"# {title(table)}", caption(table)]
     for part in parts(table):
-        blocks += [f"## {part.title}", part.text, _markdown_table(part)]
+        blocks += [f"## {part.title}", part.text, markdown_table(part.head, part.rows)]
     if table.notes:
         blocks.append("\n".join(f"- {note}" for note in table.notes))
     return "\n\n".join(blocks) + "\n"
@@ -42,10 +42,10 @@ def markdown(table: Table) -> str:
 
 def latex(table: Table) -> str:
     """The paper's table with both numbers in each column, for the package booktabs."""
-    groups = " & ".join(rf"\multicolumn{{2}}{{c}}{{{_tex(name)}}}" for name in COLUMNS)
+    groups = " & ".join(rf"\multicolumn{{2}}{{c}}{{{tex(name)}}}" for name in COLUMNS)
     rules = " ".join(rf"\cmidrule(lr){{{first}-{first + 1}}}" for first in (2, 4, 6))
     head = "Method & " + " & ".join(["paper & ours"] * len(COLUMNS))
-    rows = "\n".join(" & ".join(map(_tex, row[:-1])) + r" \\" for row in _main(table).rows)
+    rows = "\n".join(" & ".join(map(tex, row[:-1])) + r" \\" for row in _main(table).rows)
     return (
         f"% {title(table)}. {caption(table)}\n\\begin{{tabular}}{{lrrrrrr}}\n\\toprule\n & {groups} \\\\\n"
         f"{rules}\n{head} \\\\\n\\midrule\n{rows}\n\\bottomrule\n\\end{{tabular}}\n"
@@ -217,10 +217,7 @@ def _cut(part: float | None) -> str:
 
 
 def _interval(interval: Interval | None) -> str:
-    if interval is None:
-        return ABSENT
-    estimate, low, high = (100 * value for value in (interval.estimate, interval.low, interval.high))
-    return f"{estimate:+.2f} [{low:+.2f}, {high:+.2f}]"
+    return ABSENT if interval is None else interval_text(interval, signed=True)
 
 
 def _plain(spread: Spread | None) -> str:
@@ -228,13 +225,3 @@ def _plain(spread: Spread | None) -> str:
         return ABSENT
     mean = f"{spread.mean:.4g}"
     return mean if spread.deviation is None else f"{mean}±{spread.deviation:.2g}"
-
-
-def _markdown_table(part: Part) -> str:
-    lines = [part.head, ("---", *["---:"] * (len(part.head) - 1)), *part.rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _tex(text: str) -> str:
-    marks = {"%": r"\%", "±": r"$\pm$", "–": "--", "&": r"\&", "_": r"\_"}
-    return "".join(marks.get(letter, letter) for letter in text)

@@ -15,7 +15,7 @@ are rendered one by one, each from seeds of its own, and noted in ``.people`` wh
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from io import BytesIO
@@ -30,7 +30,7 @@ from pcfh.data.journal import changes
 from pcfh.data.rendered import HOME, TRUTH
 from pcfh.data.workers import map_unordered
 from pcfh.errors import UserError
-from pcfh.files import lock, remove_leftovers, write_atomically
+from pcfh.files import LOCK, locked, remove_leftovers, write_atomically
 from pcfh.marks import RENDERED, xmp
 from pcfh.spectral.checksums import SUMS, whole_sum, write_sums
 from pcfh.spectral.difficulty import difficulty_of
@@ -44,7 +44,6 @@ from pcfh.spectral.tables import capture_row, person_row, written
 RECIPE = "recipe.json"
 VERSION = 2  # of what a recipe gives; raise it when the same recipe gives other files
 _PEOPLE = ".people"
-_LOCK = ".lock"
 _DESCRIPTION = f"Synthetic face, rendered by pcfh (renderer {VERSION}); no photograph."
 
 Progress = Callable[[int, int], None]
@@ -125,7 +124,7 @@ def render_database(
     home = out / HOME
     plan = {subject: sittings(recipe, subject) for subject in recipe.subjects}
     total = sum(_count(plan[subject]) for subject in plan)
-    with _claimed(home):
+    with locked(home, f"{home}: is being rendered by another process; wait for it or end it"):
         _begin(home, {"version": VERSION, "face_model": studio.fingerprint, **asdict(recipe)})
         if not (home / SUMS).is_file():
             _render_people(home, studio, recipe, plan=plan, workers=workers, on_progress=on_progress)
@@ -140,20 +139,11 @@ def _count(plan: Sequence[Sitting]) -> int:
     return sum(sitting.nir + sitting.vis for sitting in plan)
 
 
-@contextmanager
-def _claimed(home: Path) -> Iterator[None]:
-    """Keeps other processes out of a folder until this one ends, however it ends."""
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / _LOCK).open("w") as file:
-        lock(file, f"{home}: is being rendered by another process; wait for it or end it")
-        yield
-
-
 def _begin(home: Path, header: Mapping[str, Any]) -> None:
     """Notes what is rendered here, or makes sure that it is the same as before."""
     path = home / RECIPE
     if not path.is_file():
-        if any(entry.name != _LOCK for entry in home.iterdir()):
+        if any(entry.name != LOCK for entry in home.iterdir()):
             raise UserError(f"{home}: holds files that pcfh render did not write; choose a new folder")
         write_atomically(path, json.dumps(header, indent=1).encode() + b"\n")
         return

@@ -4,7 +4,7 @@
     app.py       routes: requests in, JSON and pictures out
     guard.py     who may ask: Host and Origin checks, security headers
     uploads.py   bodies and names from outside, bounded
-    photos.py    bytes to pixels and back
+    photos.py    uploaded bytes to pixels
     answers.py   what is kept and shown of a photograph
     engine.py    landmarks, generator and recogniser together
     worker.py    one thread computes, a bounded number of requests wait

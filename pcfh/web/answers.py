@@ -9,10 +9,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from pcfh.data.images import png_bytes
+from pcfh.recognition.html import data_url
+from pcfh.recognition.sheets import to_jpeg
 from pcfh.web.engine import Engine, Probe
-from pcfh.web.photos import data_url, jpeg_bytes, png_bytes, preview
+from pcfh.web.photos import preview
 from pcfh.web.sessions import Enrolled
 
+_QUALITY = 88  # of the photograph that is shown
 _DIGITS = 2  # of a pixel, after the point
 
 
@@ -26,14 +30,17 @@ def translated(engine: Engine, image: UInt8[np.ndarray, "h w 3"]) -> tuple[Probe
     small, landmarks = preview(image, face.landmarks)
     shown = {
         "photo": {
-            "image": data_url(jpeg_bytes(small)),
+            "image": data_url("jpeg", to_jpeg(small, quality=_QUALITY)),
             "width": small.shape[1],
             "height": small.shape[0],
             "landmarks": _points(landmarks),
         },
         "size": engine.hallucinator.size,
-        "crop": {"image": data_url(png_bytes(face.crop, {})), "landmarks": _points(face.crop_landmarks)},
-        "generated": data_url(png_bytes(face.generated, engine.hallucinator.marks())),
+        "crop": {
+            "image": data_url("png", png_bytes(face.crop, {})),
+            "landmarks": _points(face.crop_landmarks),
+        },
+        "generated": data_url("png", png_bytes(face.generated, engine.hallucinator.marks())),
         "parts": [dataclasses.asdict(box) for box in face.boxes],
     }
     return face.probe, shown

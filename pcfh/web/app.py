@@ -37,12 +37,13 @@ from starlette.types import ASGIApp
 
 from pcfh import __version__
 from pcfh.errors import UserError
+from pcfh.recognition.html import data_url
 from pcfh.web.answers import enrolled, entry_of, generated, translated
 from pcfh.web.archive import free_name, zip_bytes
 from pcfh.web.engine import Engine, compare
 from pcfh.web.guard import Guard
 from pcfh.web.limits import Limits
-from pcfh.web.photos import data_url, decode
+from pcfh.web.photos import decode
 from pcfh.web.refused import RefusedError
 from pcfh.web.sessions import Session, Sessions, new_id
 from pcfh.web.uploads import file_name, person_name, read_body
@@ -199,7 +200,7 @@ class Api:
         session = self._open_batch(request)
         made = free_name(name, {taken.lower() for taken in session.batch.made})
         session.batch.made[made] = picture
-        return _answer(request, session, {"made": made, "image": data_url(picture)})
+        return _answer(request, session, {"made": made, "image": data_url("png", picture)})
 
     async def new_batch(self, request: Request) -> Response:
         """Forgets the batch of a visitor, if there is one."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32, UInt8
 
-from pcfh.geometry.align import align_image, crop_of, require_inside, similarity, transform_points
+from pcfh.geometry.align import align_face
 from pcfh.geometry.parts import part_corner, parts_of
 from pcfh.hallucinate import Hallucinator, NoFaceError
 from pcfh.recognition.alignment import realign
@@ -117,12 +117,7 @@ class Engine:
             NoFaceError: there is none.
             UserError: it cannot be aligned.
         """
-        size = self.hallucinator.size
-        landmarks = self._locate(image)
-        require_inside(landmarks, *image.shape[:2])
-        matrix = similarity(landmarks, crop_of(size))
-        crop = align_image(image, matrix, size)
-        points = transform_points(matrix, landmarks)
+        crop, points = align_face(image, self._locate(image), self.hallucinator.size)
         return EnrolledFace(crop=crop, feature=self._features(crop[None], points)[0])
 
     def _locate(self, image: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "68 2"]:

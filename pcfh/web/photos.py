@@ -1,20 +1,17 @@
-"""Bytes to pixels and back.
+"""Uploaded bytes to pixels.
 
 Pictures are 8-bit RGB arrays of (row, column, channel). Uploads are decoded from a file without a name, in
 memory where the system has a file system there: nobody can list it, and it ends with the process.
 """
 
-import base64
 import tempfile
 import warnings
-from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, UnidentifiedImageError
-from PIL.PngImagePlugin import PngInfo
 
 from pcfh.data.images import read_image
 from pcfh.errors import UserError
@@ -23,7 +20,6 @@ from pcfh.web.limits import MEGAPIXEL
 PREVIEW_SIDE = 720  # pixels of the longer side
 _IN_MEMORY = Path("/dev/shm")
 _FORMATS = ("JPEG", "BMP", "PNG", "TIFF", "WEBP", "GIF")
-_QUALITY = 88
 
 
 def decode(data: bytes, *, megapixels: int) -> UInt8[np.ndarray, "h w 3"]:
@@ -59,29 +55,6 @@ def preview(
     shrunk = Image.fromarray(image).resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
     factor = np.array(size) / (width, height)
     return np.asarray(shrunk), (points + 0.5) * factor - 0.5
-
-
-def png_bytes(image: UInt8[np.ndarray, "h w 3"], text: Mapping[str, str]) -> bytes:
-    """A PNG file with text chunks."""
-    chunks = PngInfo()
-    for keyword, value in text.items():
-        chunks.add_text(keyword, value)
-    buffer = BytesIO()
-    Image.fromarray(image).save(buffer, "PNG", pnginfo=chunks)
-    return buffer.getvalue()
-
-
-def jpeg_bytes(image: UInt8[np.ndarray, "h w 3"]) -> bytes:
-    """A JPEG file without metadata."""
-    buffer = BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", quality=_QUALITY)
-    return buffer.getvalue()
-
-
-def data_url(data: bytes) -> str:
-    """A PNG or JPEG file as an address that holds it."""
-    kind = "png" if data.startswith(b"\x89PNG") else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def _require_small(data: bytes, megapixels: int) -> None:

@@ -163,17 +163,8 @@ def test_other_settings_in_a_folder_are_refused_with_what_differs(
     run, databases, recognizer, ready, tmp_path
 ):
     code, _, err = run(
-        *(
-            "reproduce",
-            "table1",
-            tmp_path,
-            "--casia",
-            databases["casia"],
-            "--work",
-            ready,
-            "--preset",
-            "tiny",
-        ),
+        *("reproduce", "table1", tmp_path, "--casia", databases["casia"], "--work", ready),
+        *("--preset", "tiny"),
         *("--steps", 3, "--landmarks", "given", "--recognizer", recognizer),
         *("--set", "training.checkpoint_every=1"),
     )
@@ -182,17 +173,8 @@ def test_other_settings_in_a_folder_are_refused_with_what_differs(
 
 def test_a_table_of_one_fold_takes_no_more(run, databases, recognizer, ready, tmp_path):
     code, _, err = run(
-        *(
-            "reproduce",
-            "table1",
-            tmp_path,
-            "--casia",
-            databases["casia"],
-            "--work",
-            ready,
-            "--preset",
-            "tiny",
-        ),
+        *("reproduce", "table1", tmp_path, "--casia", databases["casia"], "--work", ready),
+        *("--preset", "tiny"),
         *("--steps", 2, "--set", "training.checkpoint_every=1", "--landmarks", "given"),
         *("--recognizer", recognizer, "--protocol", "all"),
     )

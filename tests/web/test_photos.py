@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pcfh.data.images import png_bytes
 from pcfh.errors import UserError
-from pcfh.web.photos import decode, jpeg_bytes, png_bytes, preview
+from pcfh.recognition.sheets import to_jpeg
+from pcfh.web.photos import decode, preview
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (30, 50, 3), np.uint8)
 
@@ -66,4 +68,4 @@ def test_a_point_stays_on_its_spot_of_a_shrunken_photograph():
 
 
 def test_jpeg_previews_carry_no_metadata():
-    assert not Image.open(BytesIO(jpeg_bytes(PIXELS))).getexif()
+    assert not Image.open(BytesIO(to_jpeg(PIXELS))).getexif()
