@@ -61,6 +61,8 @@ class Objective:
         rec_noise: standard deviation of Gaussian noise on what G_B sees, in [-1, 1] images; 0 in the paper.
             Noise drowns the faint marks in which G_A would otherwise hide the NIR image from D_A and show
             it to G_B.
+        id_person: L_ID compares with the mean of F over all VIS captures of the person, which light, pose and
+            expression move less than F of the one capture of the pair, as in the paper.
         symmetric_fit: the map of Eq. 7 dims whichever of the two images is lighter, not the generated one
             alone.
         reference_size: side of the images for which lambda_1 and lambda_4 are meant. At another size
@@ -80,6 +82,7 @@ class Objective:
     alpha_rank: float = 0.003
     alpha_sparse: float = 1e-6
     rec_noise: float = 0.0
+    id_person: bool = False
     symmetric_fit: bool = False
     reference_size: int = 256
     awm: bool = True

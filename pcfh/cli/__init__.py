@@ -5,24 +5,10 @@ from collections.abc import Sequence
 
 from cyclopts import CycloptsError
 
-from pcfh.cli import data, demo, doctor, evaluate, export, method, recognition, render, reproduce, serve
-from pcfh.cli.app import app
+from pcfh.cli.app import program as app
 from pcfh.errors import UserError
 
-__all__ = [
-    "app",
-    "data",
-    "demo",
-    "doctor",
-    "evaluate",
-    "export",
-    "main",
-    "method",
-    "recognition",
-    "render",
-    "reproduce",
-    "serve",
-]
+__all__ = ["app", "main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,8 +1,14 @@
-"""The application that every command joins, and what several commands share."""
+"""The application, and what several commands share.
 
+Commands are registered by name and imported when they are called, so that help, the version and light
+commands do not wait for PyTorch.
+"""
+
+import ast
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
@@ -11,12 +17,33 @@ from tqdm import tqdm
 
 from pcfh import __version__
 
-app = App(
+program = App(
     name="pcfh",
     version=__version__,
     help="Near-infrared faces to visible-light faces of the same person, pose and expression.",
     suppress_keyboard_interrupt=False,  # ``main`` says what it means
 )
+
+models = App(name="models", help="Files of the landmark detector.")
+program.command(models)
+
+# Modules of this package, and the functions in them that are commands.
+COMMANDS = {
+    "data": ("inspect", "prepare"),
+    "demo": ("demo",),
+    "doctor": ("doctor",),
+    "evaluate": ("evaluate",),
+    "export": ("export",),
+    "method": ("train", "translate"),
+    "recognition": ("train_recognizer",),
+    "render": ("render",),
+    "reproduce": ("reproduce",),
+    "serve": ("serve",),
+    "settings": ("settings",),
+}
+MODEL_COMMANDS = {"models": ("fetch",)}
+
+app = App()  # takes in what the decorator in recognition.py registers once more
 
 Several = Annotated[tuple[int, ...], Parameter(consume_multiple=True, negative="")]
 Names = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")]
@@ -52,3 +79,22 @@ def stop_signals() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def docstrings(module: str) -> dict[str, str]:
+    """The docstrings of a module's functions, read from its source; importing it would take a second."""
+    source = (Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8")
+    functions = (node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef))
+    return {function.name: ast.get_docstring(function) or "" for function in functions}
+
+
+def register(parent: App, commands: Mapping[str, Sequence[str]]) -> None:
+    """Makes functions commands of an application without importing them."""
+    for module, names in commands.items():
+        texts = docstrings(module)
+        for name in names:
+            parent.command(f"pcfh.cli.{module}:{name}", help=texts[name])
+
+
+register(program, COMMANDS)
+register(models, MODEL_COMMANDS)

@@ -1,13 +1,13 @@
-"""Commands that make a database ready: inspect, prepare, models fetch."""
+"""Commands that make a database ready: inspect, prepare."""
 
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
-from pcfh.cli.app import Several, app, progress_bar
+from pcfh.cli.app import Several, progress_bar
 from pcfh.data.counts import SOURCES, Row, absent_protocols, compare, unenrolled
 from pcfh.data.databases import AUTO, LAYOUTS, Choice, in_protocols, layout_of, open_database
 from pcfh.data.flattened import read_flattened
@@ -17,17 +17,12 @@ from pcfh.data.prepare import PrepareOptions
 from pcfh.data.prepare import prepare as run_prepare
 from pcfh.data.records import Database
 from pcfh.errors import UserError
-from pcfh.landmarks.fetch import cache_folder, fetch_blaze
 
 LayoutName = Literal["auto", "casia", "oulu", "buaa", "lamp-hq", "tufts"]
 Illumination = Literal["Strong", "Weak", "Dark"]
 Infrared = Literal["near", "thermal"]
 
-models = App(name="models", help="Files of the landmark detector.")
-app.command(models)
 
-
-@app.command
 def inspect(
     database: Path,
     *,
@@ -69,7 +64,6 @@ def inspect(
     return 1 if differences else 0
 
 
-@app.command
 def prepare(  # noqa: PLR0913 - one argument per option of the command
     out: Path,
     *,
@@ -145,18 +139,6 @@ def prepare(  # noqa: PLR0913 - one argument per option of the command
     print(report.text(), end="")
     print(f"\nWritten to {out}; the whole report is {out / 'report.txt'}")
     return 1 if report.dropped else 0
-
-
-@models.command
-def fetch(folder: Path | None = None) -> int:
-    """Fetch the landmark detector's two files from PyPI, checked by SHA-256.
-
-    Args:
-        folder: where to; the user's cache folder if not given (or PCFH_CACHE).
-    """
-    for path in fetch_blaze(folder or cache_folder()):
-        print(path)
-    return 0
 
 
 def _lists(train: Path | None, gallery: Path | None, probe: Path | None) -> Lists | None:

@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-from pcfh.cli.app import app
 from pcfh.demo import SAMPLE, run_demo
 from pcfh.shipped import shipped
 from pcfh.training.runtime import keep_freed_memory
 
 
-@app.command
 def demo(
     out: Path = Path("demo-out"),
     *,

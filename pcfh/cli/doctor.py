@@ -9,11 +9,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from pcfh import __version__
-from pcfh.cli.app import app
 from pcfh.doctor import Finding, core_works, examine
 
 
-@app.command
 def doctor(
     *, face_model: Path | None = None, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False
 ) -> int:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from pcfh.cli.app import Names, app, progress_bar, show_stage
+from pcfh.cli.app import Names, progress_bar, show_stage
 from pcfh.data.prepared import read_manifest
 from pcfh.errors import UserError
 from pcfh.hallucinate import Hallucinator
@@ -58,7 +58,6 @@ class OnnxOptions:
         )
 
 
-@app.command
 def evaluate(  # noqa: PLR0913 - one argument per option of the command
     data: Path,
     out: Path,

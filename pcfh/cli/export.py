@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-from pcfh.cli.app import app
 from pcfh.export import OPSET
 from pcfh.export import export as run_export
 from pcfh.shipped import shipped
 
 
-@app.command
 def export(out: Path, *, model: Path | None = None, opset: int = OPSET) -> int:
     """Write a generator or a recogniser as ONNX or as torch.export file; its output is compared first.
 

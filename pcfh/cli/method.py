@@ -1,4 +1,4 @@
-"""Commands of the method itself: train, translate, settings."""
+"""Commands of the method itself: train, translate."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from tqdm import tqdm
 
 from pcfh import config as configuration
-from pcfh.cli.app import app, progress_bar, stop_signals
+from pcfh.cli.app import progress_bar, stop_signals
 from pcfh.errors import UserError
 from pcfh.hallucinate import Hallucinator
 from pcfh.landmarks import open_backend
@@ -21,7 +21,6 @@ from pcfh.training.runtime import keep_freed_memory, start_runtime
 from pcfh.translate import Failure, TranslateOptions, plan_items, translate_items
 
 
-@app.command
 def train(
     data: Path,
     run: Path,
@@ -61,7 +60,6 @@ def train(
     return 128 + stopped[0] if stopped and state.step < steps else 0
 
 
-@app.command
 def translate(
     sources: Annotated[list[Path], Parameter(negative="")],
     *,
@@ -99,19 +97,6 @@ def translate(
         failures = translate_items(hallucinator, items, options, on_done=bar.update)
     print(f"{len(items) - len(failures)} of {len(items)} pictures translated to {out}")
     return _report_failures(failures)
-
-
-@app.command
-def settings(preset: str = "paper-256") -> int:
-    """Print every setting of a preset, as --set takes them.
-
-    Args:
-        preset: paper-256, paper-144, cpu, best, tiny, pix2pix, cyclegan, pix2pix-cpu or cyclegan-cpu.
-    """
-    for group, fields in configuration.to_dict(configuration.preset(preset)).items():
-        for name, value in fields.items():
-            print(f"{group}.{name}={str(value).lower() if isinstance(value, bool) else value}")
-    return 0
 
 
 def _report_failures(failures: Sequence[Failure]) -> int:

@@ -30,11 +30,12 @@ def train_recognizer(  # noqa: PLR0913 - one argument per option of the command
     ema: float = _DEFAULT.ema,
     precision: Literal["bf16", "fp32"] = "bf16",
     validation: float = _DEFAULT.validation,
+    nir_share: float = _DEFAULT.nir_share,
     seed: int = _DEFAULT.seed,
     start: Path | None = None,
     device: str = "auto",
 ) -> int:
-    """Train a Light CNN on the VIS faces of a prepared database, for use as a recogniser.
+    """Train a Light CNN on the faces of a prepared database, for use as a recogniser.
 
     Called again with the same settings, it goes on where it stopped. Some of the people are kept out of
     training, and the recogniser is tried on them every 500 steps.
@@ -53,6 +54,7 @@ def train_recognizer(  # noqa: PLR0913 - one argument per option of the command
         ema: decay of the moving average of the weights; 0 takes the last ones.
         precision: bf16 (mixed) or fp32.
         validation: share of the people kept out of training.
+        nir_share: of the training faces that are NIR captures, 0 to 1; as it is, VIS captures alone.
         seed: of everything random.
         start: weights of the same architecture to start from, published ones or our own.
         device: auto, cpu, cuda or cuda:1.
@@ -67,6 +69,7 @@ def train_recognizer(  # noqa: PLR0913 - one argument per option of the command
         ema=ema,
         precision=precision,
         validation=validation,
+        nir_share=nir_share,
         seed=seed,
     )
     job = RecognizerJob(prepared=data, protocol=protocol, run=run, recipe=recipe, start=start)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from pcfh.cli.app import app, progress_bar
+from pcfh.cli.app import progress_bar
 from pcfh.data.rendered import HOME
 from pcfh.errors import UserError
 from pcfh.landmarks import cache_folder
@@ -17,7 +17,6 @@ from pcfh.spectral.recipes import RECIPES, Recipe, recipe_of, sittings
 from pcfh.spectral.studio import open_studio
 
 
-@app.command
 def render(  # noqa: PLR0913 - one argument per option of the command
     out: Path,
     *,

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from pcfh.cli.app import Names, Several, app, progress_bar, show_stage, stop_signals
+from pcfh.cli.app import Names, Several, progress_bar, show_stage, stop_signals
 from pcfh.errors import UserError
 from pcfh.reproduce.order import Order, Until, Watch
 from pcfh.reproduce.report import write_table
@@ -19,7 +19,6 @@ from pcfh.shipped import shipped
 from pcfh.training.runtime import keep_freed_memory, start_runtime
 
 
-@app.command
 def reproduce(  # noqa: PLR0913 - one argument per option of the command
     table: Literal["table1", "table2", "table3", "table4"],
     out: Path,

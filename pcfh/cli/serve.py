@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from pcfh.cli.app import Names, app
+from pcfh.cli.app import Names
 from pcfh.errors import UserError
 from pcfh.hallucinate import Hallucinator
 from pcfh.landmarks import open_backend
@@ -20,7 +20,6 @@ from pcfh.web.limits import Limits
 _DEFAULT = Limits()
 
 
-@app.command
 def serve(
     *,
     host: str = "127.0.0.1",

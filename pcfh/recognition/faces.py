@@ -1,18 +1,20 @@
 """The faces that a recogniser learns from, and those it is tried on while it learns.
 
-Faces are VIS captures in RGB, aligned crops of 144 pixels; crops of 128 get their edges repeated. A share of
-the people is kept out of training for validation: the first capture of each is enrolled, the others are
-searched for. The stream of training faces is a function of the seed and the place in it.
+Faces are captures in RGB, aligned crops of 144 pixels; crops of 128 get their edges repeated. VIS captures
+alone, unless a share of NIR ones is asked for. A share of the people is kept out of training for validation:
+the first VIS capture of each is enrolled, the others are searched for. The stream of training faces is a
+function of the seed and the place in it.
 
-Axis letters: b batch, n faces.
+Axis letters: b batch, n faces, v VIS faces.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int, Shaped, UInt8
+from jaxtyping import Bool, Int, Shaped, UInt8
 
 from pcfh.data.images import read_image
 from pcfh.data.prepared import open_prepared, read_manifest
@@ -28,10 +30,11 @@ _LEAST = 3  # people needed to train and validate
 
 @dataclass(frozen=True, kw_only=True)
 class Faces:
-    """Faces and whose they are."""
+    """Faces, whose they are, and whether they are near-infrared; VIS ones come first."""
 
     images: UInt8[np.ndarray, "n 144 144 3"]
     people: Shaped[np.ndarray, " n"]
+    nir: Bool[np.ndarray, " n"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +45,15 @@ class TrainingFaces:
         images: aligned crops.
         labels: number of each one's person, from 0.
         seed: of the stream.
+        nir: how many of the last faces are near-infrared; all others are visible light.
+        nir_share: how many faces of the stream are near-infrared, 0 to 1.
     """
 
     images: UInt8[np.ndarray, "n 144 144 3"]
     labels: Int[np.ndarray, " n"]
     seed: int
+    nir: int = 0
+    nir_share: float = 0.0
 
     @property
     def classes(self) -> int:
@@ -55,17 +62,27 @@ class TrainingFaces:
 
     def batch(self, start: int, count: int) -> tuple[UInt8[np.ndarray, "b 1 128 128"], Int[np.ndarray, " b"]]:
         """Augmented faces and labels at places ``start`` to ``start + count`` of the stream."""
-        n, places = len(self.labels), range(start, start + count)
-        orders = {epoch: self._order(epoch) for epoch in {place // n for place in places}}
-        chosen = [orders[place // n][place % n] for place in places]
+        places = range(start, start + count)
+        chosen = [self._face(place) for place in places]
         faces = [
             augmented(self.images[index], np.random.default_rng((self.seed, 1, place)))
             for place, index in zip(places, chosen, strict=True)
         ]
         return np.stack(faces)[:, None], self.labels[chosen]
 
-    def _order(self, epoch: int) -> Int[np.ndarray, " n"]:
-        return np.random.default_rng((self.seed, 0, epoch)).permutation(len(self.labels))
+    def _face(self, place: int) -> int:
+        """Which face stands at a place: a random NIR one now and then, else VIS ones, epoch after epoch."""
+        rng = np.random.default_rng((self.seed, 3, place))
+        visible = len(self.labels) - self.nir
+        if self.nir and rng.random() < self.nir_share:
+            return visible + int(rng.integers(self.nir))
+        epoch, position = divmod(place, visible)
+        return int(_permutation(self.seed, epoch, visible)[position])
+
+
+@lru_cache(maxsize=2)
+def _permutation(seed: int, epoch: int, count: int) -> Int[np.ndarray, " v"]:
+    return np.random.default_rng((seed, 0, epoch)).permutation(count)
 
 
 def split_people(records: Sequence[Record], share: float, seed: int) -> tuple[list[Record], list[Record]]:
@@ -88,7 +105,9 @@ def split_people(records: Sequence[Record], share: float, seed: int) -> tuple[li
     return [r for r in records if r.subject not in kept], [r for r in records if r.subject in kept]
 
 
-def open_faces(prepared: Path, protocol: str, *, share: float, seed: int) -> tuple[TrainingFaces, Faces]:
+def open_faces(
+    prepared: Path, protocol: str, *, share: float, seed: int, nir_share: float = 0.0
+) -> tuple[TrainingFaces, Faces]:
     """Reads the faces of a prepared database.
 
     Args:
@@ -96,12 +115,14 @@ def open_faces(prepared: Path, protocol: str, *, share: float, seed: int) -> tup
         protocol: whose training people to take; "all" takes everyone in the database.
         share: of the people, for validation.
         seed: of the choice of these and of the stream.
+        nir_share: of the training faces that are NIR captures, 0 to 1; 0 takes VIS captures only.
 
     Returns:
         Faces for training and for validation, of different people.
 
     Raises:
-        UserError: nothing is prepared there, there is no such protocol, or too few people.
+        UserError: nothing is prepared there, there is no such protocol, too few people, or a share of
+            NIR is asked for where there is none.
     """
     size = _best_size(read_manifest(prepared).sizes)
     database = open_prepared(prepared, size)
@@ -109,12 +130,28 @@ def open_faces(prepared: Path, protocol: str, *, share: float, seed: int) -> tup
     if protocol != EVERYONE:
         require_disjoint(database.protocol(protocol))
         records = database.protocol(protocol).train
-    training, validation = split_people([r for r in records if r.modality == "VIS"], share, seed)
+    visible = [r for r in records if r.modality == "VIS"]
+    training, validation = split_people(visible, share, seed)
     people = {person: label for label, person in enumerate(subjects(training))}
-    labels = np.array([people[r.subject] for r in training])
-    faces = TrainingFaces(images=_read(database.root, training, size), labels=labels, seed=seed)
-    names = np.array([r.subject for r in validation])
-    return faces, Faces(images=_read(database.root, validation, size), people=names)
+    nir = [r for r in records if r.modality == "NIR"] if nir_share else []
+    training_nir = [r for r in nir if r.subject in people]
+    if nir_share and not training_nir:
+        raise UserError(f"{prepared}: no training person has NIR captures; leave their share at 0")
+    training += training_nir
+    faces = TrainingFaces(
+        images=_read(database.root, training, size),
+        labels=np.array([people[r.subject] for r in training]),
+        seed=seed,
+        nir=len(training_nir),
+        nir_share=nir_share,
+    )
+    kept = set(subjects(validation))
+    validation += [r for r in nir if r.subject in kept]
+    return faces, Faces(
+        images=_read(database.root, validation, size),
+        people=np.array([r.subject for r in validation]),
+        nir=np.array([r.modality == "NIR" for r in validation]),
+    )
 
 
 def gallery_and_probes(

@@ -1,4 +1,4 @@
-"""Training of a Light CNN on the VIS faces of a prepared database.
+"""Training of a Light CNN on the faces of a prepared database, VIS captures alone if nothing else is said.
 
 A run lives in one folder, and the same command goes on with one that was stopped, bit for bit:
 
@@ -16,7 +16,7 @@ two numbers is positive on average, and that common part grows from layer to lay
 differs; (3) Adam makes the step's size independent of the gradient's, with a linear warm-up and a bound on
 the gradient's norm; (4) the margin of the loss grows from zero with the warm-up.
 
-Axis letters: b batch, d features, k people.
+Axis letters: b batch, d features, g gallery, k people, n faces, p probes.
 """
 
 import json
@@ -33,7 +33,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int, Shaped, UInt8
 from torch import Tensor, nn
 
 from pcfh.data.images import grey
@@ -74,6 +74,7 @@ class RecognizerRecipe:
         ema: decay of the moving average of the weights, which is what recognises; 0 takes the last weights.
         precision: bf16 (mixed) or fp32.
         validation: share of the people kept out of training, to try the recogniser on.
+        nir_share: of the training faces that are NIR captures; 0 learns from VIS captures alone.
         seed: of weights, choice of people, order and augmentation.
         validate_every: steps between trials.
         checkpoint_every: steps between checkpoints.
@@ -94,6 +95,7 @@ class RecognizerRecipe:
     ema: float = 0.998
     precision: Literal["bf16", "fp32"] = "bf16"
     validation: float = 0.05
+    nir_share: float = 0.0
     seed: int = 0
     validate_every: int = 500
     checkpoint_every: int = 250
@@ -106,7 +108,7 @@ class RecognizerRecipe:
             if not math.isfinite(value) or value < 0 or (value == 0 and name in _POSITIVE):
                 least = "a positive number" if name in _POSITIVE else "no negative number"
                 raise UserError(f"{name}={value}: expected {least}")
-        for name in ("ema", "validation", "margin"):
+        for name in ("ema", "validation", "margin", "nir_share"):
             if getattr(self, name) >= 1:
                 raise UserError(f"{name}={getattr(self, name)}: expected 0 <= value < 1")
 
@@ -141,7 +143,9 @@ def train_recognizer(job: RecognizerJob, device: torch.device, hooks: Hooks | No
         TrainingStoppedError: the loss was not finite.
     """
     hooks, recipe = hooks or Hooks(), job.recipe
-    faces, trial = open_faces(job.prepared, job.protocol, share=recipe.validation, seed=recipe.seed)
+    faces, trial = open_faces(
+        job.prepared, job.protocol, share=recipe.validation, seed=recipe.seed, nir_share=recipe.nir_share
+    )
     identity = _identity(job)
     state = new_state(recipe, faces, device, start=job.start)
     if (job.run / CHECKPOINT).exists():
@@ -303,7 +307,10 @@ def rate_factor(recipe: RecognizerRecipe, step: int) -> float:
 
 
 def validate(network: LightCNN, faces: Faces, precision: str) -> dict[str, float]:
-    """VIS against VIS on people that are not trained on: Rank-1, and VR@FAR = 1 % where there are enough."""
+    """Rank-1, and VR@FAR = 1 % where there are enough, on people that are not trained on.
+
+    VIS against VIS, and NIR against VIS (``validation/nir_...``) where there are NIR faces.
+    """
     device = next(network.parameters()).device
     edge = (POOL - OUTPUT) // 2
     crops = np.stack([grey(image)[None, edge:-edge, edge:-edge, 0] for image in faces.images])
@@ -313,15 +320,27 @@ def validate(network: LightCNN, faces: Faces, precision: str) -> dict[str, float
             for i in range(0, len(crops), _TRIAL_BATCH)
         ]
     features = np.concatenate(parts)
-    gallery, probes = gallery_and_probes(faces.people)
+    gallery, probes = gallery_and_probes(faces.people[~faces.nir])
+    values = _figures("validation/", features, faces.people, gallery, probes)
+    if faces.nir.any():
+        values |= _figures("validation/nir_", features, faces.people, gallery, np.flatnonzero(faces.nir))
+    return values
+
+
+def _figures(
+    name: str,
+    features: Float[np.ndarray, "n d"],
+    people: Shaped[np.ndarray, " n"],
+    gallery: Int[np.ndarray, " g"],
+    probes: Int[np.ndarray, " p"],
+) -> dict[str, float]:
+    """Rank-1 and VR@FAR = 1 % of the faces at some places against those at others."""
     matrix = ScoreMatrix(
-        scores=features[probes] @ features[gallery].T,
-        probes=faces.people[probes],
-        gallery=faces.people[gallery],
+        scores=features[probes] @ features[gallery].T, probes=people[probes], gallery=people[gallery]
     )
-    values = {"validation/rank1": float((ranks(matrix) == 1).mean())}
+    values = {f"{name}rank1": float((ranks(matrix) == 1).mean())}
     if len(probes) * (len(gallery) - 1) * _FAR >= 1:
-        values["validation/vr_at_far_1"] = verification_rate(pairs_of(matrix), _FAR)
+        values[f"{name}vr_at_far_1"] = verification_rate(pairs_of(matrix), _FAR)
     return values
 
 

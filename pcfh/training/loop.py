@@ -13,7 +13,7 @@ them alike.
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from copy import deepcopy
@@ -164,6 +164,8 @@ class BatchMaker:
         self._part = self._batch // runtime.processes
         self._rank = runtime.rank
         self._features = None if recognizer is None else _vis_features(recognizer, pairs, self._device)
+        if self._features is not None and config.objective.id_person:
+            self._features = mean_of_people(self._features, [r.subject for r in pairs.vis_records])
 
     def fetch(self, step: int) -> tuple[Plan, PairImages]:
         """Pictures of a step (from 0), on the CPU; safe in another thread."""
@@ -313,6 +315,15 @@ def _vis_features(F: nn.Module, pairs: TrainingPairs, device: torch.device) -> F
         floats = from_bytes(images.to(device))
         features.append(torch.stack([F(to_lightcnn_input(i)).float() for i in (floats, floats.flip(-1))], 1))
     return torch.cat(features)
+
+
+def mean_of_people(features: Float[Tensor, "n 2 d"], people: Sequence[str]) -> Float[Tensor, "n 2 d"]:
+    """In the place of each capture's features their mean over all captures of its person."""
+    _, person = np.unique(np.array(people), return_inverse=True)
+    number = torch.from_numpy(person).to(features.device)
+    count = int(person.max()) + 1
+    sums = features.new_zeros(count, *features.shape[1:]).index_add(0, number, features)
+    return (sums / torch.bincount(number, minlength=count)[:, None, None])[number]
 
 
 def _identity(job: Job) -> dict[str, Any]:

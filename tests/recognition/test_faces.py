@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -86,3 +88,57 @@ def test_all_takes_everyone(drawn_prepared):
 def test_an_unknown_protocol_lists_the_known_ones(drawn_prepared):
     with pytest.raises(UserError, match="no protocol '11'"):
         open_faces(drawn_prepared, "11", share=0.1, seed=0)
+
+
+def mixed_faces(share):
+    """Five VIS faces with labels 0 to 4, then three NIR ones with labels 0 to 2."""
+    return TrainingFaces(
+        images=np.zeros((8, 144, 144, 3), np.uint8),
+        labels=np.array([0, 1, 2, 3, 4, 0, 1, 2]),
+        seed=0,
+        nir=3,
+        nir_share=share,
+    )
+
+
+def chosen(faces, count):
+    return np.array([faces._face(place) for place in range(count)])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.9])
+def test_the_share_of_near_infrared_faces_is_the_one_asked_for(share):
+    nir = chosen(mixed_faces(share), 4000) >= 5
+    assert nir.mean() == pytest.approx(share, abs=4 * np.sqrt(0.25 / 4000))
+
+
+def test_near_infrared_faces_take_places_of_the_visible_stream_and_change_no_other():
+    alone, mixed = chosen(mixed_faces(0.0), 200), chosen(mixed_faces(0.3), 200)
+    np.testing.assert_array_equal(mixed[mixed < 5], alone[mixed < 5])
+    assert set(mixed[mixed >= 5]) == {5, 6, 7}
+
+
+def test_near_infrared_faces_have_the_labels_of_their_people(drawn_prepared):
+    records = [r for r in open_prepared(drawn_prepared, 64).records if r.modality == "NIR"]
+    training, validation = open_faces(drawn_prepared, "all", share=0.1, seed=0, nir_share=0.5)
+    kept = set(validation.people)
+    assert training.nir == sum(r.subject not in kept for r in records)
+    assert validation.nir.sum() == sum(r.subject in kept for r in records)
+    alone, _ = open_faces(drawn_prepared, "all", share=0.1, seed=0)
+    np.testing.assert_array_equal(training.labels[: -training.nir], alone.labels)
+    people = sorted({r.subject for r in records} - kept)
+    expected = [people.index(r.subject) for r in records if r.subject not in kept]
+    np.testing.assert_array_equal(training.labels[-training.nir :], expected)
+
+
+def test_visible_light_alone_is_what_comes_unasked(drawn_prepared):
+    training, validation = open_faces(drawn_prepared, "all", share=0.1, seed=0)
+    assert training.nir == 0
+    assert not validation.nir.any()
+
+
+def test_a_share_of_near_infrared_needs_near_infrared_captures(drawn_prepared, monkeypatch):
+    database = open_prepared(drawn_prepared, 64)
+    visible = replace(database, records=tuple(r for r in database.records if r.modality == "VIS"))
+    monkeypatch.setattr("pcfh.recognition.faces.open_prepared", lambda *_: visible)
+    with pytest.raises(UserError, match="no training person has NIR captures"):
+        open_faces(drawn_prepared, "all", share=0.1, seed=0, nir_share=0.5)

@@ -173,11 +173,32 @@ def test_faces_that_are_copies_of_the_enrolled_ones_are_all_found():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = build_lightcnn("lightcnn9").eval()
-    images = patterns(4)
-    values = validate(
-        network, Faces(images=np.tile(images, (2, 1, 1, 1)), people=np.tile(np.arange(4), 2)), "fp32"
+    faces = Faces(
+        images=np.tile(patterns(4), (2, 1, 1, 1)), people=np.tile(np.arange(4), 2), nir=np.zeros(8, bool)
     )
-    assert values == {"validation/rank1": 1.0}
+    assert validate(network, faces, "fp32") == {"validation/rank1": 1.0}
+
+
+def test_near_infrared_faces_are_searched_for_among_the_visible_ones():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = build_lightcnn("lightcnn9").eval()
+    images, people = patterns(4), np.arange(4)
+    faces = Faces(
+        images=np.concatenate([images, images, images[[0, 2, 1]]]),
+        people=np.concatenate([people, people, people[:3]]),
+        nir=np.repeat([False, True], [8, 3]),
+    )
+    values = validate(network, faces, "fp32")
+    assert values["validation/rank1"] == 1.0
+    assert values["validation/nir_rank1"] == pytest.approx(1 / 3)
+
+
+def test_a_run_on_both_spectra_tries_both(drawn_prepared, tmp_path):
+    seen = {}
+    hooks = Hooks(on_step=lambda _, values: seen.update(values))
+    train_recognizer(job_of(drawn_prepared, tmp_path, nir_share=0.5), CPU, hooks)
+    assert {"validation/rank1", "validation/nir_rank1"} <= set(seen)
 
 
 def test_a_run_that_was_stopped_ends_with_the_same_bits(finished, drawn_prepared, tmp_path):

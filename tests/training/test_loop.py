@@ -19,7 +19,15 @@ from runs import (
 )
 
 from pcfh.errors import UserError
-from pcfh.training.loop import CHECKPOINT, GENERATOR, Hooks, TrainingStoppedError, new_state, train
+from pcfh.training.loop import (
+    CHECKPOINT,
+    GENERATOR,
+    Hooks,
+    TrainingStoppedError,
+    mean_of_people,
+    new_state,
+    train,
+)
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +190,18 @@ def test_the_identity_loss_trains_with_a_published_kind_of_recogniser(drawn_prep
     assert seen["loss/id"] > 0 and seen["gradient/id"] > 0
 
 
+def test_the_identity_loss_may_compare_with_all_captures_of_a_person(drawn_prepared, tmp_path):
+    from pcfh.models.lightcnn import build_lightcnn
+
+    file, losses = tmp_path / "lightcnn.pth", []
+    torch.save({"state_dict": build_lightcnn("lightcnn9").state_dict()}, file)
+    hooks = Hooks(on_step=lambda _, values: losses.append(values["loss/id"]))
+    for run in ("False", "True"):
+        settings = ("objective.lambda_id=0.002", "training.steps=1", f"objective.id_person={run}")
+        train(replace(job(drawn_prepared, tmp_path / run, *settings), recognizer=file), CPU, hooks)
+    assert losses[0] != losses[1]
+
+
 @pytest.mark.parametrize("weight", ["0.002", "0"])
 def test_an_absent_recogniser_is_named_whether_or_not_it_is_needed(drawn_prepared, tmp_path, weight):
     base = job(drawn_prepared, tmp_path / "run", f"objective.lambda_id={weight}")
@@ -207,3 +227,11 @@ def test_the_average_starts_as_the_generator_and_follows_it(drawn_prepared, tmp_
     first, moved = start.average.state_dict()[key], state.model.G_A.state_dict()[key]
     torch.testing.assert_close(state.average.state_dict()[key], first + 0.9 * (moved - first))
     assert (tmp_path / GENERATOR).exists()
+
+
+def test_the_mean_of_people_is_that_of_each_ones_captures():
+    features = torch.arange(24.0).view(4, 2, 3) ** 2
+    means = mean_of_people(features, ["b", "a", "b", "c"])
+    torch.testing.assert_close(means[0], (features[0] + features[2]) / 2)
+    torch.testing.assert_close(means[2], means[0])
+    torch.testing.assert_close(means[[1, 3]], features[[1, 3]])
