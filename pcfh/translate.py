@@ -14,6 +14,9 @@ from pcfh.errors import UserError
 from pcfh.hallucinate import AlignedFace, Hallucinator
 from pcfh.landmarks.given import landmark_key, read_landmarks
 
+# Pictures that cannot be read. They are listed too, so that each gets a line instead of silence.
+UNREADABLE_SUFFIXES = (".gif", ".heic", ".heif", ".avif")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
@@ -50,8 +53,8 @@ class TranslateOptions:
 def plan_items(sources: Sequence[Path], out: Path) -> list[Item]:
     """Lists the pictures of files and folders, and the PNG file that each becomes below ``out``.
 
-    Folders keep their structure; hidden files, and ``out`` where it lies inside of one, are passed over. A
-    name that two pictures would share (a.jpg and a.bmp) keeps its extension.
+    Folders keep their structure; files that are hidden or no pictures, and ``out`` where it lies inside of
+    one, are passed over. A name that two pictures would share (a.jpg and a.bmp) keeps its extension.
 
     Raises:
         UserError: a source does not exist, nothing is there to translate, ``out`` is a source or a file, or
@@ -174,7 +177,8 @@ def _pictures(source: Path, out: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    known = path.suffix.lower() in (*IMAGE_SUFFIXES, *UNREADABLE_SUFFIXES)
+    return known and not path.name.startswith(".") and path.is_file()
 
 
 def _reason(error: UserError, item: Item) -> str:

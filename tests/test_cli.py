@@ -1,10 +1,12 @@
 """The command line as its users meet it: exit codes, what goes to which stream, and what goes on."""
 
+import inspect
 import os
 import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,8 @@ import torch
 from PIL import Image
 
 from pcfh import __version__
-from pcfh.cli import main, method
+from pcfh.cli import app, main, method
+from pcfh.cli.app import COMMANDS, MODEL_COMMANDS
 from pcfh.config import PRESETS, known_fields
 from pcfh.data.prepared import open_prepared, read_manifest
 from pcfh.errors import UserError
@@ -444,6 +447,45 @@ def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch):
     def faulty(name):
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(method.configuration, "preset", faulty)
+    monkeypatch.setattr("pcfh.config.preset", faulty)
     with pytest.raises(ZeroDivisionError, match="a bug"):
         main(["settings"])
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["models", "--help"], ["settings", "cpu"], ["inspect", "--help"]]
+)
+def test_torch_matplotlib_and_scipy_are_not_imported_by(arguments):
+    program = (
+        "import sys; from pcfh.cli import main\n"
+        f"try: main({arguments})\n"
+        "finally: print(sorted({'torch', 'matplotlib', 'scipy'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "[]\n")
+    assert done.stdout
+
+
+@pytest.mark.parametrize("parent, commands", [(app, COMMANDS), (app["models"], MODEL_COMMANDS)])
+def test_commands_have_the_help_of_their_functions_before_these_are_imported(parent, commands):
+    for module, names in commands.items():
+        for name in names:
+            function = getattr(import_module(f"pcfh.cli.{module}"), name)
+            assert parent[name.replace("_", "-")].help == inspect.getdoc(function)
+
+
+def functions_with_an_exit_code(module):
+    """Public functions that a module of the command line defines and that give an exit code."""
+    content = vars(import_module(f"pcfh.cli.{module}")).items()
+    own = [(name, f) for name, f in content if getattr(f, "__module__", "") == f"pcfh.cli.{module}"]
+    return tuple(n for n, f in own if n[0] != "_" and getattr(f, "__annotations__", {}).get("return") is int)
+
+
+@pytest.mark.parametrize("module", sorted({**COMMANDS, **MODEL_COMMANDS}))
+def test_no_command_was_forgotten_in(module):
+    assert functions_with_an_exit_code(module) == {**COMMANDS, **MODEL_COMMANDS}[module]
+
+
+def test_no_module_of_commands_was_forgotten():
+    modules = {path.stem for path in Path(method.__file__).parent.glob("[a-z]*.py")}
+    assert modules == {"app", *COMMANDS, *MODEL_COMMANDS}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from cyclopts import CycloptsError
 
-from pcfh.cli.app import program as app
+from pcfh.cli.app import app
 from pcfh.errors import UserError
 
 __all__ = ["app", "main"]

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from pcfh import __version__
 
-program = App(
+app = App(
     name="pcfh",
     version=__version__,
     help="Near-infrared faces to visible-light faces of the same person, pose and expression.",
@@ -25,7 +25,7 @@ program = App(
 )
 
 models = App(name="models", help="Files of the landmark detector.")
-program.command(models)
+app.command(models)
 
 # Modules of this package, and the functions in them that are commands.
 COMMANDS = {
@@ -42,8 +42,6 @@ COMMANDS = {
     "settings": ("settings",),
 }
 MODEL_COMMANDS = {"models": ("fetch",)}
-
-app = App()  # takes in what the decorator in recognition.py registers once more
 
 Several = Annotated[tuple[int, ...], Parameter(consume_multiple=True, negative="")]
 Names = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")]
@@ -96,5 +94,5 @@ def register(parent: App, commands: Mapping[str, Sequence[str]]) -> None:
             parent.command(f"pcfh.cli.{module}:{name}", help=texts[name])
 
 
-register(program, COMMANDS)
+register(app, COMMANDS)
 register(models, MODEL_COMMANDS)

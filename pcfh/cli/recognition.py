@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pcfh.cli.app import app, progress_bar, stop_signals
+from pcfh.cli.app import progress_bar, stop_signals
 from pcfh.devices import usable_device
 from pcfh.recognition.train import RECOGNIZER, RecognizerJob, RecognizerRecipe
 from pcfh.recognition.train import train_recognizer as run_training
@@ -15,7 +15,6 @@ from pcfh.training.runtime import keep_freed_memory
 _DEFAULT = RecognizerRecipe()
 
 
-@app.command
 def train_recognizer(  # noqa: PLR0913 - one argument per option of the command
     data: Path,
     run: Path,
