@@ -31,6 +31,7 @@ DETECTOR_SIZE = 128
 MESH_SIZE = 192
 ROI_SCALE = 1.5  # side of the mesh's region over the longer side of the face
 OVERLAP = 0.5  # two detections of which the smaller is covered further than this are one face
+OPPOSITE_OVERLAP = 0.2  # the same where the two stand on their heads to each other, as people do not
 PRESENCE = 0.5  # the mesh's own opinion, whether there is a face in its region
 ALIKE = math.cos(math.pi / 4)  # two detections turned further apart than this do not mean the same
 
@@ -115,9 +116,10 @@ def merge(
     rows, scores = rows[order], scores[order]
     merged = []
     while len(rows):
-        same = overlap(rows[0], rows) > OVERLAP
+        common, turn = overlap(rows[0], rows), np.cos(tilt(rows) - tilt(rows)[0])
+        same = (common > OVERLAP) | ((common > OPPOSITE_OVERLAP) & (turn < 0))
         same[0] = True
-        alike = same & (np.cos(tilt(rows) - tilt(rows)[0]) > ALIKE)
+        alike = same & (turn > ALIKE)
         alike &= rows[:, 2] > rows[0, 2] / 2
         merged.append((np.average(rows[alike], axis=0, weights=scores[alike]), float(scores[0])))
         rows, scores = rows[~same], scores[~same]

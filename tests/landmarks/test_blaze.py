@@ -116,6 +116,15 @@ class TestRows:
         [(row, _)] = merge(rows, np.array([0.9, 0.6]))
         np.testing.assert_allclose(row, rows[0])
 
+    def test_hair_read_as_an_upside_down_face_above_the_eyes_is_dropped(self):
+        rows = np.stack([a_row(0, 0, 40), a_row(0, -24, 40, angle=math.pi)])
+        [(row, _)] = merge(rows, np.array([0.9, 0.6]))
+        np.testing.assert_allclose(row, rows[0])
+
+    def test_two_upright_faces_that_overlap_as_much_stay_two(self):
+        rows = np.stack([a_row(0, 0, 40), a_row(0, -24, 40)])
+        assert len(merge(rows, np.array([0.9, 0.6]))) == 2
+
     def test_a_part_taken_for_a_face_inside_a_face_is_dropped(self):
         rows = np.stack([a_row(0, 0, 100), a_row(10, 10, 40)])
         [(row, _)] = merge(rows, np.array([0.9, 0.6]))
