@@ -63,6 +63,8 @@ class Objective:
             it to G_B.
         id_person: L_ID compares with the mean of F over all VIS captures of the person, which light, pose and
             expression move less than F of the one capture of the pair, as in the paper.
+        id_shake: F sees the generated face shifted and blurred a little, otherwise at each step, so that
+            no pattern pays that only F sees.
         symmetric_fit: the map of Eq. 7 dims whichever of the two images is lighter, not the generated one
             alone.
         reference_size: side of the images for which lambda_1 and lambda_4 are meant. At another size
@@ -83,6 +85,7 @@ class Objective:
     alpha_sparse: float = 1e-6
     rec_noise: float = 0.0
     id_person: bool = False
+    id_shake: bool = False
     symmetric_fit: bool = False
     reference_size: int = 256
     awm: bool = True

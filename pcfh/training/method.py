@@ -112,6 +112,7 @@ def term_weights(config: Config) -> Weights:
         lambda_mic=o.lambda_mic,
         alpha=(o.alpha_fit, o.alpha_rank, o.alpha_sparse),
         rec_noise=o.rec_noise,
+        id_shake=o.id_shake,
         symmetric_fit=o.symmetric_fit,
         penalty=o.penalty,
         group=t.group,

@@ -34,6 +34,7 @@ from pcfh.models.generator import Hallucination, Reconstruction
 from pcfh.models.lightcnn import to_lightcnn_input
 from pcfh.models.pcfh import PCFH
 from pcfh.training.batch import Batch, Image, Values, mixed_precision
+from pcfh.training.shake import shaken
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,7 @@ class Weights:
     penalty: float
     group: int
     rec_noise: float = 0.0
+    id_shake: bool = False
     symmetric_fit: bool = False
     bf16: bool = False
 
@@ -178,8 +180,11 @@ def _luminance(batch: Batch, x: Image, weights: Weights, values: Values, on_x: V
 def _identity(F: nn.Module, batch: Batch, x: Image, weights: Weights, values: Values, on_x: Values) -> None:
     """Eq. 3, for G_A; F is fixed and its features of I_V are known."""
     assert batch.vis_features is not None
+    faces = to_lightcnn_input(x)
+    if weights.id_shake:
+        faces = shaken(faces)
     with mixed_precision(weights.bf16, x):
-        features = F(to_lightcnn_input(x).contiguous(memory_format=torch.channels_last)).float()
+        features = F(faces.contiguous(memory_format=torch.channels_last)).float()
     loss = weights.lambda_id * objective.identity_loss(batch.vis_features, features)
     (on_x["id"],) = torch.autograd.grad(loss, x)
     values["loss/id"] = loss.detach()

@@ -122,6 +122,17 @@ def test_n_e_climbs_both_estimates():
         torch.testing.assert_close(ours[name], expected, atol=1e-7, rtol=1e-3)
 
 
+def test_the_recogniser_may_see_shaken_faces():
+    net, b, F = model(), batch(), Recognizer()
+    values = {}
+    for shake in (False, True):
+        torch.manual_seed(3)
+        values[shake], _ = backward(net, F, b, Weights(**{**vars(WEIGHTS), "id_shake": shake}))
+        net.zero_grad()
+    assert values[True]["loss/id"] != values[False]["loss/id"]
+    assert values[True]["loss/rec"] == values[False]["loss/rec"]
+
+
 def test_the_recogniser_gets_no_gradient():
     F = Recognizer().requires_grad_(True)
     backward(model(), F, batch(), WEIGHTS)
