@@ -123,6 +123,7 @@ def opened(model: Path | None, preset: str | None) -> tuple[Translator, str]:
         width=settings.networks.generator_width,
         blocks=settings.networks.generator_blocks,
         local_blocks=settings.networks.local_blocks,
+        ramp=settings.networks.patch_ramp,
     )
     return generator.eval().requires_grad_(False), preset
 

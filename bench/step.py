@@ -361,6 +361,7 @@ def measure_forward(config: Config, batch: int, rounds: int) -> ForwardRate:
         width=networks.generator_width,
         blocks=networks.generator_blocks,
         local_blocks=networks.local_blocks,
+        ramp=networks.patch_ramp,
     ).eval()
     rival = ResidualGenerator(size=size, blocks=rival_blocks(size)).eval()
     nir, landmarks = random_images(batch, size), torch.rand(batch, 68, 2) * size

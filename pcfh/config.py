@@ -35,6 +35,8 @@ class Networks:
         critic_width: first layer of D_A.
         attention_width: first layer of the attention network.
         dependence_width: first layer of each branch of N_E.
+        patch_ramp: pixels over which the features of G_A's local paths fade in from the borders of their
+            boxes, so that these are not seen in the image; 0, as in the paper, does not fade.
     """
 
     generator_width: int = 32
@@ -43,6 +45,7 @@ class Networks:
     critic_width: int = 64
     attention_width: int = 32
     dependence_width: int = 32
+    patch_ramp: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

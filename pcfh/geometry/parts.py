@@ -91,9 +91,35 @@ def max_out(
     patches: Float[Tensor, "b c h w"],
     corner: Int[Tensor, "b 2"],
     part: Part,
+    *,
+    ramp: int = 0,
 ) -> Float[Tensor, "b c s s"]:
-    """Fuses a part's feature map with the whole face's: their maximum, inside its box (Sec. 3.2)."""
-    return paste(features, torch.maximum(cut(features, corner, part), patches), corner, part)
+    """Fuses a part's feature map with the whole face's: their maximum, inside its box (Sec. 3.2).
+
+    Args:
+        features: of the whole faces.
+        patches: of the part.
+        corner: of its boxes, (x, y).
+        part: which.
+        ramp: pixels from the box's border over which the maximum takes the place of the whole face's features
+            step by step, so that no border is seen; 0, as in the paper, takes the maximum everywhere.
+    """
+    own = cut(features, corner, part)
+    fused = torch.maximum(own, patches)
+    if ramp:
+        fused = own + ramp_window(part, ramp).to(own) * (fused - own)
+    return paste(features, fused, corner, part)
+
+
+def ramp_window(part: Part, ramp: int) -> Float[Tensor, "h w"]:
+    """Weights of a part's box: near 0 at its border, 1 from ``ramp`` pixels inwards."""
+    return _rise(part.height, ramp)[:, None] * _rise(part.width, ramp)
+
+
+def _rise(length: int, ramp: int) -> Float[Tensor, " n"]:
+    """Rises from both ends, symmetric."""
+    place = torch.arange(length) + 0.5
+    return torch.minimum(place, length - place).div(ramp).clamp(max=1)
 
 
 def _pixel_index(corner: Int[Tensor, "b 2"], part: Part, size: int) -> Int[Tensor, "b 1 hw"]:

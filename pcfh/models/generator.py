@@ -29,15 +29,22 @@ class Hallucination(nn.Module):
         width: channels at full size, of the global path and of the fused features.
         blocks: residual blocks of the global path.
         local_blocks: residual blocks of each local path.
+        ramp: pixels over which the maximum sets in from the borders of the parts, see ``max_out``.
 
     Attributes:
         arguments: the above, to build the same network again.
     """
 
-    def __init__(self, *, size: int, width: int, blocks: int, local_blocks: int) -> None:
+    def __init__(self, *, size: int, width: int, blocks: int, local_blocks: int, ramp: int = 0) -> None:
         super().__init__()
-        self.arguments = {"size": size, "width": width, "blocks": blocks, "local_blocks": local_blocks}
-        self.size = size
+        self.arguments = {
+            "size": size,
+            "width": width,
+            "blocks": blocks,
+            "local_blocks": local_blocks,
+            "ramp": ramp,
+        }
+        self.size, self.ramp = size, ramp
         self.parts = parts_of(size)
         self.whole = UNet(3, width=width, levels=3, blocks=blocks)
         self.local = nn.ModuleDict(
@@ -58,7 +65,7 @@ class Hallucination(nn.Module):
         for part in self.parts:
             corner = part_corner(landmarks, part, self.size)
             patch = self.local[part.name](cut(nir, corner, part))
-            features = max_out(features, patch, corner, part)
+            features = max_out(features, patch, corner, part, ramp=self.ramp)
         image: Tensor = self.to_image(features)
         return image
 

@@ -19,6 +19,7 @@ class PCFH(nn.Module):
         critic_width: first layer of D_A.
         attention_width: first layer of the attention network; 0 builds none (w/o AWM).
         dependence_width: first layer of N_E's branches; 0 builds none (w/o MIC).
+        patch_ramp: pixels over which G_A's local paths fade in.
     """
 
     def __init__(
@@ -31,10 +32,15 @@ class PCFH(nn.Module):
         critic_width: int,
         attention_width: int,
         dependence_width: int,
+        patch_ramp: int = 0,
     ) -> None:
         super().__init__()
         self.G_A = Hallucination(
-            size=size, width=generator_width, blocks=generator_blocks, local_blocks=local_blocks
+            size=size,
+            width=generator_width,
+            blocks=generator_blocks,
+            local_blocks=local_blocks,
+            ramp=patch_ramp,
         )
         self.G_B = Reconstruction(width=generator_width, blocks=generator_blocks)
         self.D_A = Critic(width=critic_width)

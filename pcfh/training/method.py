@@ -72,6 +72,7 @@ def _pcfh(config: Config, runtime: Runtime, recognizer: nn.Module | None) -> Met
         critic_width=n.critic_width,
         attention_width=n.attention_width if o.awm else 0,
         dependence_width=n.dependence_width if o.mic else 0,
+        patch_ramp=n.patch_ramp,
     )
     return PCFHMethod(networks.to(runtime.device), recognizer, term_weights(config))
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from pcfh.errors import UserError
-from pcfh.geometry.parts import PARTS, cut, max_out, part_corner, parts_of, paste
+from pcfh.geometry.parts import PARTS, cut, max_out, part_corner, parts_of, paste, ramp_window
 
 
 def faces(size: int, seed: int = 0, batch: int = 3) -> torch.Tensor:
@@ -92,3 +92,19 @@ def test_gradients_reach_whichever_is_larger():
 def test_an_unknown_size_lists_the_known_ones():
     with pytest.raises(UserError, match="64, 128, 144, 256"):
         parts_of(100)
+
+
+def test_a_ramp_leaves_no_step_at_the_borders_of_a_box():
+    part = parts_of(64)[0]
+    features, patch = torch.zeros(1, 1, 64, 64), torch.ones(1, 1, part.height, part.width)
+    fused = max_out(features, patch, torch.tensor([[10, 12]]), part, ramp=4)[0, 0]
+    middle = fused[12 + part.height // 2, 10 : 10 + part.width]
+    torch.testing.assert_close(middle[:5], torch.tensor([0.125, 0.375, 0.625, 0.875, 1.0]))
+    torch.testing.assert_close(middle, middle.flip(0))
+    assert fused.diff(dim=0).abs().max() <= 0.25 and fused.diff(dim=1).abs().max() <= 0.25
+
+
+def test_the_window_of_a_ramp_is_one_inside():
+    part = parts_of(128)[0]
+    window = ramp_window(part, 3)
+    assert (window[3:-3, 3:-3] == 1).all() and window.min() > 0
