@@ -32,10 +32,10 @@ from pcfh.baselines.cyclegan import ResidualGenerator
 from pcfh.errors import UserError
 from pcfh.export import OPSET, GreyInput, Network, generator_batches, onnx_bytes, onnx_runner
 from pcfh.files import write_atomically
-from pcfh.models.generator import Hallucination
 from pcfh.recognition.tables import markdown_table
 from pcfh.shipped import shipped
 from pcfh.training.checkpoint import load_generator
+from pcfh.training.method import pcfh_networks
 from pcfh.training.runtime import keep_freed_memory
 from pcfh.training.translators import Translator
 
@@ -117,15 +117,7 @@ def opened(model: Path | None, preset: str | None) -> tuple[Translator, str]:
     if preset is None:
         network, _ = load_generator(model or shipped("generator"))
         return network, "shipped" if model is None else model.name
-    settings = config.preset(preset)
-    generator = Hallucination(
-        size=settings.training.size,
-        width=settings.networks.generator_width,
-        blocks=settings.networks.generator_blocks,
-        local_blocks=settings.networks.local_blocks,
-        ramp=settings.networks.patch_ramp,
-    )
-    return generator.eval().requires_grad_(False), preset
+    return pcfh_networks(config.preset(preset)).G_A.eval().requires_grad_(False), preset
 
 
 @torch.inference_mode()

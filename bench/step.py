@@ -26,7 +26,6 @@ from bench.ceilings import FlopCounter, Precision, conv_ceiling
 from pcfh import config as C
 from pcfh.baselines.cyclegan import ResidualGenerator
 from pcfh.config import Config
-from pcfh.models.generator import Hallucination
 from pcfh.models.lightcnn import build_lightcnn, to_lightcnn_input
 from pcfh.models.pcfh import PCFH
 from pcfh.training import loop, step
@@ -355,14 +354,8 @@ def median_ratios(ours: Sequence[Parts], others: Sequence[Parts]) -> tuple[float
 @torch.inference_mode()
 def measure_forward(config: Config, batch: int, rounds: int) -> ForwardRate:
     """Measures both generators at inference in bf16."""
-    size, networks = config.training.size, config.networks
-    G_A = Hallucination(
-        size=size,
-        width=networks.generator_width,
-        blocks=networks.generator_blocks,
-        local_blocks=networks.local_blocks,
-        ramp=networks.patch_ramp,
-    ).eval()
+    size = config.training.size
+    G_A = pcfh_networks(config).G_A.eval()
     rival = ResidualGenerator(size=size, blocks=rival_blocks(size)).eval()
     nir, landmarks = random_images(batch, size), torch.rand(batch, 68, 2) * size
     samples = interleaved({"G_A": Forward(G_A, nir, landmarks), "CycleGAN": Forward(rival, nir)}, 3 * rounds)

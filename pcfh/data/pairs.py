@@ -90,7 +90,6 @@ class TrainingPairs:
         ]
         self._warped: dict[tuple[int, int], UInt8[Tensor, "3 s s"]] = {}
         self._most_warped = cache_mb * 1_000_000 // self.vis[0].numel()
-        self._permutation = lru_cache(maxsize=2)(self._epoch)
 
     @property
     def size(self) -> int:
@@ -100,7 +99,7 @@ class TrainingPairs:
     def plan(self, start: int, count: int) -> Plan:
         """What places ``start`` to ``start + count`` of the stream show."""
         places = range(start, start + count)
-        nir = np.array([self._permutation(i // len(self.nir))[i % len(self.nir)] for i in places])
+        nir = np.array([shuffled_place(self.seed, i, len(self.nir)) for i in places])
         chance = np.array([np.random.default_rng((self.seed, 1, i)).random(3) for i in places])
         vis = [
             self._partners[n][int(u * len(self._partners[n]))] for n, u in zip(nir, chance[:, 0], strict=True)
@@ -119,9 +118,6 @@ class TrainingPairs:
             landmarks=torch.where(mirror[:, None, None], mirror_points(landmarks, self.size), landmarks),
         )
 
-    def _epoch(self, epoch: int) -> Int[np.ndarray, " n"]:
-        return np.random.default_rng((self.seed, 0, epoch)).permutation(len(self.nir))
-
     def _warp(self, plan: Plan) -> UInt8[Tensor, "b 3 s s"]:
         """I_Warp of every pair, rounded to 8 bits so that kept and new ones are the same."""
         pairs = list(zip(plan.nir.tolist(), plan.vis.tolist(), strict=True))
@@ -136,6 +132,17 @@ class TrainingPairs:
             room = max(0, self._most_warped - len(self._warped))
             self._warped |= {pair: known[pair] for pair in new[:room]}
         return torch.stack([known[pair] for pair in pairs])
+
+
+def shuffled_place(seed: int, place: int, count: int) -> int:
+    """What stands at a place of a stream of ``count`` things: all in a random order, epoch after epoch."""
+    epoch, position = divmod(place, count)
+    return int(_order(seed, epoch, count)[position])
+
+
+@lru_cache(maxsize=4)
+def _order(seed: int, epoch: int, count: int) -> Int[np.ndarray, " n"]:
+    return np.random.default_rng((seed, 0, epoch)).permutation(count)
 
 
 def _read(

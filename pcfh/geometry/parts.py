@@ -107,18 +107,18 @@ def max_out(
     own = cut(features, corner, part)
     fused = torch.maximum(own, patches)
     if ramp:
-        fused = own + ramp_window(part, ramp).to(own) * (fused - own)
+        fused = own + ramp_window(part, ramp, own.device).to(own.dtype) * (fused - own)
     return paste(features, fused, corner, part)
 
 
-def ramp_window(part: Part, ramp: int) -> Float[Tensor, "h w"]:
+def ramp_window(part: Part, ramp: int, device: torch.device | None = None) -> Float[Tensor, "h w"]:
     """Weights of a part's box: near 0 at its border, 1 from ``ramp`` pixels inwards."""
-    return _rise(part.height, ramp)[:, None] * _rise(part.width, ramp)
+    return _rise(part.height, ramp, device)[:, None] * _rise(part.width, ramp, device)
 
 
-def _rise(length: int, ramp: int) -> Float[Tensor, " n"]:
-    """Rises from both ends, symmetric."""
-    place = torch.arange(length) + 0.5
+def _rise(length: int, ramp: int, device: torch.device | None) -> Float[Tensor, " n"]:
+    """Rises from both ends, symmetric; made on the device, so that no forward pass waits for a copy."""
+    place = torch.arange(length, device=device) + 0.5
     return torch.minimum(place, length - place).div(ramp).clamp(max=1)
 
 

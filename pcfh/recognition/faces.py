@@ -5,18 +5,18 @@ alone, unless a share of NIR ones is asked for. A share of the people is kept ou
 the first VIS capture of each is enrolled, the others are searched for. The stream of training faces is a
 function of the seed and the place in it.
 
-Axis letters: b batch, n faces, v VIS faces.
+Axis letters: b batch, n faces.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Int, Shaped, UInt8
 
 from pcfh.data.images import read_image
+from pcfh.data.pairs import shuffled_place
 from pcfh.data.prepared import open_prepared, read_manifest
 from pcfh.data.records import Record, require_disjoint, subjects
 from pcfh.errors import UserError
@@ -71,18 +71,12 @@ class TrainingFaces:
         return np.stack(faces)[:, None], self.labels[chosen]
 
     def _face(self, place: int) -> int:
-        """Which face stands at a place: a random NIR one now and then, else VIS ones, epoch after epoch."""
+        """Which face stands at a place: a random NIR one now and then, else a VIS one."""
         rng = np.random.default_rng((self.seed, 3, place))
         visible = len(self.labels) - self.nir
         if self.nir and rng.random() < self.nir_share:
             return visible + int(rng.integers(self.nir))
-        epoch, position = divmod(place, visible)
-        return int(_permutation(self.seed, epoch, visible)[position])
-
-
-@lru_cache(maxsize=2)
-def _permutation(seed: int, epoch: int, count: int) -> Int[np.ndarray, " v"]:
-    return np.random.default_rng((seed, 0, epoch)).permutation(count)
+        return shuffled_place(self.seed, place, visible)
 
 
 def split_people(records: Sequence[Record], share: float, seed: int) -> tuple[list[Record], list[Record]]:

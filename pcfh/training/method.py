@@ -62,9 +62,10 @@ def build_method(config: Config, runtime: Runtime, recognizer: nn.Module | None)
     return _BUILDERS[config.training.method](config, runtime, recognizer)
 
 
-def _pcfh(config: Config, runtime: Runtime, recognizer: nn.Module | None) -> Method:
+def pcfh_networks(config: Config) -> PCFH:
+    """The networks of PCFH, with random weights."""
     n, o = config.networks, config.objective
-    networks = PCFH(
+    return PCFH(
         size=config.training.size,
         generator_width=n.generator_width,
         generator_blocks=n.generator_blocks,
@@ -74,7 +75,10 @@ def _pcfh(config: Config, runtime: Runtime, recognizer: nn.Module | None) -> Met
         dependence_width=n.dependence_width if o.mic else 0,
         patch_ramp=n.patch_ramp,
     )
-    return PCFHMethod(networks.to(runtime.device), recognizer, term_weights(config))
+
+
+def _pcfh(config: Config, runtime: Runtime, recognizer: nn.Module | None) -> Method:
+    return PCFHMethod(pcfh_networks(config).to(runtime.device), recognizer, term_weights(config))
 
 
 def _pix2pix(config: Config, runtime: Runtime, _: nn.Module | None) -> Method:

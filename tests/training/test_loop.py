@@ -19,6 +19,7 @@ from runs import (
 )
 
 from pcfh.errors import UserError
+from pcfh.models.lightcnn import build_lightcnn
 from pcfh.training.loop import (
     CHECKPOINT,
     GENERATOR,
@@ -179,26 +180,27 @@ def test_the_identity_loss_needs_a_recogniser(drawn_prepared, tmp_path):
         train(job(drawn_prepared, tmp_path, "objective.lambda_id=0.002"), CPU)
 
 
-def test_the_identity_loss_trains_with_a_published_kind_of_recogniser(drawn_prepared, tmp_path):
-    from pcfh.models.lightcnn import build_lightcnn
-
+@pytest.fixture
+def published(tmp_path):
+    """A file of weights in the form of the published Light CNNs."""
     file = tmp_path / "lightcnn.pth"
     torch.save({"state_dict": build_lightcnn("lightcnn9").state_dict()}, file)
+    return file
+
+
+def test_the_identity_loss_trains_with_a_published_kind_of_recogniser(drawn_prepared, tmp_path, published):
     seen: dict[str, float] = {}
     base = job(drawn_prepared, tmp_path / "run", "objective.lambda_id=0.002", "training.steps=1")
-    train(replace(base, recognizer=file), CPU, Hooks(on_step=lambda _, values: seen.update(values)))
+    train(replace(base, recognizer=published), CPU, Hooks(on_step=lambda _, values: seen.update(values)))
     assert seen["loss/id"] > 0 and seen["gradient/id"] > 0
 
 
-def test_the_identity_loss_may_compare_with_all_captures_of_a_person(drawn_prepared, tmp_path):
-    from pcfh.models.lightcnn import build_lightcnn
-
-    file, losses = tmp_path / "lightcnn.pth", []
-    torch.save({"state_dict": build_lightcnn("lightcnn9").state_dict()}, file)
+def test_the_identity_loss_may_compare_with_all_captures_of_a_person(drawn_prepared, tmp_path, published):
+    losses = []
     hooks = Hooks(on_step=lambda _, values: losses.append(values["loss/id"]))
     for run in ("False", "True"):
         settings = ("objective.lambda_id=0.002", "training.steps=1", f"objective.id_person={run}")
-        train(replace(job(drawn_prepared, tmp_path / run, *settings), recognizer=file), CPU, hooks)
+        train(replace(job(drawn_prepared, tmp_path / run, *settings), recognizer=published), CPU, hooks)
     assert losses[0] != losses[1]
 
 
