@@ -30,7 +30,7 @@ from pcfh.models.lightcnn import build_lightcnn, to_lightcnn_input
 from pcfh.models.pcfh import PCFH
 from pcfh.training import loop, step
 from pcfh.training.batch import Batch
-from pcfh.training.method import term_weights
+from pcfh.training.method import pcfh_networks, term_weights
 from pcfh.training.runtime import Runtime
 
 WHOLE = "whole step"
