@@ -118,7 +118,7 @@ class TrainingStep:
     def __call__(self, counter: FlopCounter | None = None) -> Parts:
         """Does one step; returns what its parts cost for one image."""
         laps = Laps(counter)
-        networks, weights = self.state.model, term_weights(self.config)
+        networks, weights = self.state.model, term_weights(self.config, HERE.device)
         assert isinstance(networks, PCFH)
         step.backward(networks, self.recognizer, self.batch, weights, on_part=laps.end)
         loop.update(self.state, self.config)

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 from pcfh.errors import UserError
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["auto", "fp32", "bf16"]
 MethodName = Literal["pcfh", "pix2pix", "cyclegan"]
 
 # Fields that must not be zero; no number may be negative.
@@ -66,6 +66,8 @@ class Objective:
             it to G_B.
         id_person: L_ID compares with the mean of F over all VIS captures of the person, which light, pose and
             expression move less than F of the one capture of the pair, as in the paper.
+        lambda_people: weight of the identity term against all people of the training, in the place of or
+            beside lambda_2's, which knows one person at a time; 0 in the paper. Needs a recogniser.
         id_shake: F sees the generated face shifted and blurred a little, otherwise at each step, so that
             no pattern pays that only F sees.
         symmetric_fit: the map of Eq. 7 dims whichever of the two images is lighter, not the generated one
@@ -88,6 +90,7 @@ class Objective:
     alpha_sparse: float = 1e-6
     rec_noise: float = 0.0
     id_person: bool = False
+    lambda_people: float = 0.0
     id_shake: bool = False
     symmetric_fit: bool = False
     reference_size: int = 256
@@ -136,7 +139,8 @@ class Training:
         constant: share of the steps before the learning rates start to fall linearly to zero.
         ema: decay of the moving average of the translator's weights, which is what is saved to translate
             with; 0 saves the last weights.
-        precision: "fp32", or "bf16" for mixed precision.
+        precision: "fp32", "bf16" for mixed precision, or "auto" for the latter where the device has
+            arithmetic for it.
         flip: mirrors half of the pairs.
         warp_cache_mb: memory for warped images that were computed before.
         seed: of weights, pairs and everything else random.
@@ -156,7 +160,7 @@ class Training:
     beta_2: float = 0.999
     constant: float = 0.5
     ema: float = 0.999
-    precision: Precision = "bf16"
+    precision: Precision = "auto"
     flip: bool = True
     warp_cache_mb: int = 2048
     seed: int = 0

@@ -8,15 +8,17 @@ generated VIS image, Att the attention map.
 Images are in [-1, 1], except in Eq. 7 and 8, which take [0, 1]: there a zero must mean black, because
 masking by Att moves values towards zero. With [-1, 1] the map collapses to zero within 150 steps.
 
-Axis letters: b batch, c channels, h and w pixels, d features, g images of one re-pairing group.
+Axis letters: b batch, c channels, h and w pixels, d features, g images of one re-pairing group, p people.
 """
 
 import torch
-from jaxtyping import Float
+import torch.nn.functional as F
+from jaxtyping import Float, Int
 from torch import Tensor
 
 # ITU-R BT.601, the weights of Y in YCbCr.
 LUMA = (0.299, 0.587, 0.114)
+PEOPLE_SCALE = 30.0
 
 
 def adversarial_loss(fake_scores: Float[Tensor, " b"]) -> Float[Tensor, ""]:
@@ -76,6 +78,27 @@ def identity_loss(features_V: Float[Tensor, "b d"], features_G: Float[Tensor, "b
     |F(I_V) - F(G_A(I_N))|_1
     """
     return (features_V - features_G).abs().sum(1).mean()
+
+
+def people_loss(
+    features_G: Float[Tensor, "b d"], people: Float[Tensor, "p d"], person: Int[Tensor, " b"]
+) -> Float[Tensor, ""]:
+    """An identity term that knows who else there is, not in the paper: mean over the batch.
+
+        -log softmax_p(s cos(F(G_A(I_N)), F_p)) at the own person, s = 30
+
+    F_p is the mean of F over the VIS captures of person p of the training. Eq. 3 asks every feature to be
+    the same; recognition compares cosines, and asks only that nobody else's is larger.
+
+    Args:
+        features_G: F(G_A(I_N)).
+        people: F_p.
+        person: the own person's row of ``people``.
+
+    Reference: Wang et al., "NormFace: L2 Hypersphere Embedding for Face Verification", ACM MM 2017.
+    """
+    cosines = F.normalize(features_G) @ F.normalize(people).T
+    return F.cross_entropy(PEOPLE_SCALE * cosines, person)
 
 
 def luminance(images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:

@@ -52,7 +52,7 @@ def test_a_baseline_needs_no_recogniser(name):
 
 @pytest.mark.parametrize("name", ["paper-256", "paper-144"])
 def test_the_papers_presets_have_the_papers_weights(name):
-    w = term_weights(C.preset(name))
+    w = term_weights(C.preset(name), torch.device("cpu"))
     assert (w.lambda_rec, w.lambda_id, w.lambda_y, w.lambda_awm) == (2.5e-5, 0.002, 0.1, 2.5e-5)
     assert (w.lambda_mic, *w.alpha) == (0.1, 3.0, 0.003, 1e-6)
 
@@ -122,7 +122,7 @@ def test_a_setting_without_a_value_says_so():
         ("objective.penalty=inf", "a finite number"),
         ("training.flip=1", "true or false"),
         ("objective.awm=no", "true or false"),
-        ("training.precision=fp16", "fp32 or bf16"),
+        ("training.precision=fp16", "auto or fp32 or bf16"),
         ("training.method=stargan", "pcfh or pix2pix or cyclegan"),
     ],
 )

@@ -36,6 +36,16 @@ def test_eq_2_with_the_papers_weight_is_1_56_times_a_mean_at_144():
     assert 2.5e-5 * O.reconstruction_loss(a, b).item() == pytest.approx(1.5552, rel=1e-5)
 
 
+def test_the_term_against_all_people_is_the_cross_entropy_of_their_cosines():
+    f, people, person = RNG.normal(size=(4, 8)), RNG.normal(size=(3, 8)), np.array([2, 0, 0, 1])
+    unit_f, unit_p = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in (f, people))
+    shares = np.exp(30 * unit_f @ unit_p.T)
+    shares /= shares.sum(1, keepdims=True)
+    expected = -np.log(shares[range(4), person]).mean()
+    assert O.people_loss(t(f), t(people), t(person)).item() == pytest.approx(expected)
+    assert O.people_loss(5 * t(f), 0.1 * t(people), t(person)).item() == pytest.approx(expected)
+
+
 def test_eq_3_sums_over_features_and_means_over_the_batch():
     f, g = RNG.normal(size=(4, 256)), RNG.normal(size=(4, 256))
     expected = np.mean([np.sum(np.abs(f[i] - g[i])) for i in range(4)])

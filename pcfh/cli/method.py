@@ -29,6 +29,7 @@ def train(
     settings: Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=True, negative="")] = (),
     protocol: str = "1",
     recognizer: Path | None = None,
+    start: Path | None = None,
     device: str = "auto",
 ) -> int:
     """Train on a prepared database; called again with the same settings, it goes on where it stopped.
@@ -43,10 +44,11 @@ def train(
         settings: overrides such as training.steps=5000; pcfh settings lists them.
         protocol: whose training list to use, e.g. 1 for the first fold.
         recognizer: Light CNN checkpoint for the identity loss.
+        start: generator.safetensors to start from, of the same preset, e.g. one trained on other people.
         device: auto, cpu, cuda or cuda:1.
     """
     config = configuration.overridden(configuration.preset(preset), settings)
-    job = Job(prepared=data, protocol=protocol, run=run, config=config, recognizer=recognizer)
+    job = Job(prepared=data, protocol=protocol, run=run, config=config, recognizer=recognizer, start=start)
     keep_freed_memory()
     steps = config.training.steps
     with start_runtime(device) as runtime, stop_signals() as stopped:

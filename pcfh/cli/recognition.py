@@ -27,7 +27,7 @@ def train_recognizer(  # noqa: PLR0913 - one argument per option of the command
     loss: Literal["cosface", "softmax"] = "cosface",
     margin: float = _DEFAULT.margin,
     ema: float = _DEFAULT.ema,
-    precision: Literal["bf16", "fp32"] = "bf16",
+    precision: Literal["auto", "bf16", "fp32"] = "auto",
     validation: float = _DEFAULT.validation,
     nir_share: float = _DEFAULT.nir_share,
     seed: int = _DEFAULT.seed,
@@ -51,7 +51,7 @@ def train_recognizer(  # noqa: PLR0913 - one argument per option of the command
         loss: cosface (cosine softmax with a margin), or softmax with dropout.
         margin: of cosface, as a cosine.
         ema: decay of the moving average of the weights; 0 takes the last ones.
-        precision: bf16 (mixed) or fp32.
+        precision: bf16 (mixed), fp32, or auto: the former where the device has arithmetic for it.
         validation: share of the people kept out of training.
         nir_share: of the training faces that are NIR captures, 0 to 1; as it is, VIS captures alone.
         seed: of everything random.

@@ -38,6 +38,7 @@ from torch import Tensor, nn
 
 from pcfh.data.images import grey
 from pcfh.data.prepared import MANIFEST
+from pcfh.devices import mixes
 from pcfh.errors import UserError
 from pcfh.files import remove_leftovers, sha256_of, write_atomically
 from pcfh.metrics.recognition import ScoreMatrix, pairs_of, ranks, verification_rate
@@ -72,7 +73,7 @@ class RecognizerRecipe:
         scale: of the cosines in cosface.
         margin: that cosface demands between the own person's cosine and all others.
         ema: decay of the moving average of the weights, which is what recognises; 0 takes the last weights.
-        precision: bf16 (mixed) or fp32.
+        precision: bf16 (mixed), fp32, or auto: the former where the device has arithmetic for it.
         validation: share of the people kept out of training, to try the recogniser on.
         nir_share: of the training faces that are NIR captures; 0 learns from VIS captures alone.
         seed: of weights, choice of people, order and augmentation.
@@ -93,7 +94,7 @@ class RecognizerRecipe:
     scale: float = 30.0
     margin: float = 0.2
     ema: float = 0.998
-    precision: Literal["bf16", "fp32"] = "bf16"
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
     validation: float = 0.05
     nir_share: float = 0.0
     seed: int = 0
@@ -252,7 +253,7 @@ def learn(
     """
     device = next(state.model.parameters()).device
     people = torch.from_numpy(labels).to(device)
-    with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+    with torch.autocast(device.type, torch.bfloat16, enabled=mixes(recipe.precision, device)):
         features = state.model(to_grey(faces, device))
         scores = class_scores(state.model, features, recipe).float()
     loss = F.cross_entropy(with_margin(scores, people, recipe, state.step), people)
@@ -314,7 +315,10 @@ def validate(network: LightCNN, faces: Faces, precision: str) -> dict[str, float
     device = next(network.parameters()).device
     edge = (POOL - OUTPUT) // 2
     crops = np.stack([grey(image)[None, edge:-edge, edge:-edge, 0] for image in faces.images])
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+    with (
+        torch.inference_mode(),
+        torch.autocast(device.type, torch.bfloat16, enabled=mixes(precision, device)),
+    ):
         parts = [
             network_features(network, to_grey(crops[i : i + _TRIAL_BATCH], device), "the network in training")
             for i in range(0, len(crops), _TRIAL_BATCH)

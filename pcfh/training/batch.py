@@ -1,13 +1,13 @@
 """What a step of any method sees and says.
 
-Axis letters: b batch, s side of the image, d features.
+Axis letters: b batch, s side of the image, d features, p people of the training.
 """
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 Image = Float[Tensor, "b 3 s s"]
@@ -25,6 +25,8 @@ class Batch:
         landmarks: (x, y) in pixels of ``nir``.
         mix: uniform in [0, 1), where between two images the penalties look.
         vis_features: F(I_V), if there is a recogniser.
+        person: whose faces these are, as a row of ``people``.
+        people: mean of F over the VIS captures of each person, if there is a recogniser.
     """
 
     nir: Float[Tensor, "b 3 s s"]
@@ -33,6 +35,8 @@ class Batch:
     landmarks: Float[Tensor, "b 68 2"]
     mix: Float[Tensor, " b"]
     vis_features: Float[Tensor, "b d"] | None = None
+    person: Int[Tensor, " b"] | None = None
+    people: Float[Tensor, "p d"] | None = None
 
 
 def mixed_precision(bf16: bool, like: Tensor) -> AbstractContextManager[None]:

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from pcfh import config as configuration
@@ -37,10 +37,11 @@ from pcfh.models.lightcnn import to_lightcnn_input
 from pcfh.models.weights import load_recognizer
 from pcfh.ranges import from_bytes
 from pcfh.training.batch import Batch
-from pcfh.training.checkpoint import State, load_checkpoint, save_checkpoint, save_generator
+from pcfh.training.checkpoint import State, load_checkpoint, load_generator, save_checkpoint, save_generator
 from pcfh.training.method import build_method
 from pcfh.training.monitor import Monitor, picture_grid
 from pcfh.training.runtime import Runtime
+from pcfh.training.translators import kind_of
 
 CHECKPOINT, GENERATOR = "checkpoint.pt", "generator.safetensors"
 _PREVIEW = 6
@@ -59,7 +60,8 @@ class Job:
         protocol: whose training list to use, e.g. "1".
         run: the run's folder.
         config: the configuration.
-        recognizer: file of F; needed unless lambda_id is 0.
+        recognizer: file of F; needed unless lambda_id and lambda_people are 0.
+        start: generator to start from, of the same kind and sizes; None starts from the seed's weights.
     """
 
     prepared: Path
@@ -67,6 +69,7 @@ class Job:
     run: Path
     config: Config
     recognizer: Path | None = None
+    start: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +99,10 @@ def train(job: Job, runtime: Runtime, hooks: Hooks | None = None) -> State:
     configuration.validate(job.config, runtime.processes)
     pairs = open_pairs(job)
     recognizer = _open_recognizer(job, runtime)
-    identity = _identity(job)
     state = new_state(job.config, runtime, recognizer)
+    if job.start is not None:
+        start_from(state, job.start)
+    identity = _identity(job)
     if (job.run / CHECKPOINT).exists():
         load_checkpoint(job.run / CHECKPOINT, state, identity)
     runtime.wait()  # before the first process may replace the checkpoint that the others are reading
@@ -133,6 +138,23 @@ def new_state(config: Config, runtime: Runtime, recognizer: nn.Module | None = N
     return State(method=method, average=average, optimizer=optimizer)
 
 
+def start_from(state: State, path: Path) -> None:
+    """Gives a new state's translator and its average the weights of a generator file.
+
+    Raises:
+        UserError: the file is damaged or absent, or holds another network.
+    """
+    kept, _ = load_generator(path)
+    translator = state.method.translator
+    if (kind_of(kept), kept.arguments) != (kind_of(translator), translator.arguments):
+        raise UserError(
+            f"{path}: holds the generator {kind_of(kept)} {kept.arguments}, and these settings train "
+            f"{kind_of(translator)} {translator.arguments}; take the preset and the settings of that file"
+        )
+    for network in (translator, state.average):
+        network.load_state_dict(kept.state_dict())
+
+
 def open_pairs(job: Job) -> TrainingPairs:
     """The training pairs of a job's protocol.
 
@@ -163,9 +185,14 @@ class BatchMaker:
         self._batch = config.training.batch
         self._part = self._batch // runtime.processes
         self._rank = runtime.rank
-        self._features = None if recognizer is None else _vis_features(recognizer, pairs, self._device)
-        if self._features is not None and config.objective.id_person:
-            self._features = mean_of_people(self._features, [r.subject for r in pairs.vis_records])
+        self._features: Tensor | None = None
+        if recognizer is not None:
+            self._features = _vis_features(recognizer, pairs, self._device)
+            self._person, self._people = mean_of_people(
+                self._features, [r.subject for r in pairs.vis_records]
+            )
+            if config.objective.id_person:
+                self._features = self._people[self._person]
 
     def fetch(self, step: int) -> tuple[Plan, PairImages]:
         """Pictures of a step (from 0), on the CPU; safe in another thread."""
@@ -179,9 +206,10 @@ class BatchMaker:
 
     def batch(self, plan: Plan, images: PairImages) -> Batch:
         """Moves pictures to the device, in [-1, 1]."""
-        features = None
+        features = person = people = None
         if self._features is not None:
             features = self._features[plan.vis, plan.mirror.astype(int)]
+            person, people = self._person[plan.vis], self._people.mean(1)
         return Batch(
             nir=from_bytes(images.nir.to(self._device)).expand(-1, 3, -1, -1),
             vis=from_bytes(images.vis.to(self._device)),
@@ -189,6 +217,8 @@ class BatchMaker:
             landmarks=images.landmarks.to(self._device),
             mix=torch.from_numpy(plan.mix).float().to(self._device),
             vis_features=features,
+            person=person,
+            people=people,
         )
 
 
@@ -297,12 +327,16 @@ def _monitor(job: Job, runtime: Runtime, step: int) -> Iterator[Monitor | None]:
 def _open_recognizer(job: Job, runtime: Runtime) -> nn.Module | None:
     if job.recognizer is not None and not job.recognizer.is_file():
         raise UserError(f"{job.recognizer}: no such file; give the path of a Light CNN's weights")
-    if job.config.objective.lambda_id == 0:
+    o = job.config.objective
+    needing = {"lambda_id": o.lambda_id, "lambda_people": o.lambda_people}
+    needing = {name: weight for name, weight in needing.items() if weight}
+    if not needing:
         return None
     if job.recognizer is None:
+        name, weight = next(iter(needing.items()))
         raise UserError(
-            f"objective.lambda_id={job.config.objective.lambda_id} needs a recogniser: --recognizer FILE "
-            "(a Light CNN checkpoint), or train without the identity loss by objective.lambda_id=0"
+            f"objective.{name}={weight} needs a recogniser: --recognizer FILE (a Light CNN checkpoint), or "
+            f"train without the identity loss by objective.{name}=0"
         )
     return load_recognizer(job.recognizer).to(runtime.device)
 
@@ -317,13 +351,19 @@ def _vis_features(F: nn.Module, pairs: TrainingPairs, device: torch.device) -> F
     return torch.cat(features)
 
 
-def mean_of_people(features: Float[Tensor, "n 2 d"], people: Sequence[str]) -> Float[Tensor, "n 2 d"]:
-    """In the place of each capture's features their mean over all captures of its person."""
+def mean_of_people(
+    features: Float[Tensor, "n 2 d"], people: Sequence[str]
+) -> tuple[Int[Tensor, " n"], Float[Tensor, "p 2 d"]]:
+    """Means of the features over all captures of each person, and in which row the person of a capture is.
+
+    Returns:
+        Rows of the captures, and the means.
+    """
     _, person = np.unique(np.array(people), return_inverse=True)
     number = torch.from_numpy(person).to(features.device)
     count = int(person.max()) + 1
     sums = features.new_zeros(count, *features.shape[1:]).index_add(0, number, features)
-    return (sums / torch.bincount(number, minlength=count)[:, None, None])[number]
+    return number, sums / torch.bincount(number, minlength=count)[:, None, None]
 
 
 def _identity(job: Job) -> dict[str, Any]:
@@ -332,4 +372,5 @@ def _identity(job: Job) -> dict[str, Any]:
         "config": configuration.to_dict(job.config),
         "data": {"manifest": sha256_of(job.prepared / "manifest.json"), "protocol": job.protocol},
         "recognizer": sha256_of(job.recognizer) if job.recognizer else None,
+        "start": sha256_of(job.start) if job.start else None,
     }

@@ -11,12 +11,14 @@ bit for bit, whatever its method.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import nn
 
 from pcfh import config as configuration
 from pcfh.baselines.cyclegan import CycleGAN, CycleGANNetworks
 from pcfh.baselines.pix2pix import Pix2Pix, Pix2PixNetworks
 from pcfh.config import Config
+from pcfh.devices import mixes
 from pcfh.models.pcfh import PCFH
 from pcfh.training.batch import Batch, Image, Values
 from pcfh.training.runtime import Runtime
@@ -78,13 +80,17 @@ def pcfh_networks(config: Config) -> PCFH:
 
 
 def _pcfh(config: Config, runtime: Runtime, recognizer: nn.Module | None) -> Method:
-    return PCFHMethod(pcfh_networks(config).to(runtime.device), recognizer, term_weights(config))
+    return PCFHMethod(
+        pcfh_networks(config).to(runtime.device), recognizer, term_weights(config, runtime.device)
+    )
 
 
 def _pix2pix(config: Config, runtime: Runtime, _: nn.Module | None) -> Method:
     b, t = config.baseline, config.training
     networks = Pix2PixNetworks(size=t.size, width=b.width)
-    return Pix2Pix(networks.to(runtime.device), lambda_l1=b.lambda_l1, bf16=t.precision == "bf16")
+    return Pix2Pix(
+        networks.to(runtime.device), lambda_l1=b.lambda_l1, bf16=mixes(t.precision, runtime.device)
+    )
 
 
 def _cyclegan(config: Config, runtime: Runtime, _: nn.Module | None) -> Method:
@@ -95,7 +101,7 @@ def _cyclegan(config: Config, runtime: Runtime, _: nn.Module | None) -> Method:
         runtime,
         lambda_cycle=b.lambda_cycle,
         lambda_identity=b.lambda_identity,
-        bf16=t.precision == "bf16",
+        bf16=mixes(t.precision, runtime.device),
     )
 
 
@@ -106,12 +112,13 @@ _BUILDERS: Mapping[str, Callable[[Config, Runtime, nn.Module | None], Method]] =
 }
 
 
-def term_weights(config: Config) -> Weights:
-    """The weights of PCFH's terms at the size of the images."""
+def term_weights(config: Config, device: torch.device) -> Weights:
+    """The weights of PCFH's terms at the size of the images, and how a device computes them."""
     o, t = config.objective, config.training
     return Weights(
         lambda_rec=configuration.pixel_weight(o.lambda_rec, o, t.size),
         lambda_id=o.lambda_id,
+        lambda_people=o.lambda_people,
         lambda_y=o.lambda_y,
         lambda_awm=configuration.pixel_weight(o.lambda_awm, o, t.size),
         lambda_mic=o.lambda_mic,
@@ -121,5 +128,5 @@ def term_weights(config: Config) -> Weights:
         symmetric_fit=o.symmetric_fit,
         penalty=o.penalty,
         group=t.group,
-        bf16=t.precision == "bf16",
+        bf16=mixes(t.precision, device),
     )

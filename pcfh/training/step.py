@@ -43,6 +43,7 @@ class Weights:
 
     lambda_rec: float
     lambda_id: float
+    lambda_people: float = 0.0
     lambda_y: float
     lambda_awm: float
     lambda_mic: float
@@ -121,8 +122,9 @@ def backward(
     on_x: Values = {}
     _critic(model.D_A, batch, x, weights, values, on_x)
     on_part("critic")
-    _reconstruction(model.G_B, batch, x, weights, values, on_x)
-    on_part("reconstruction")
+    if weights.lambda_rec:
+        _reconstruction(model.G_B, batch, x, weights, values, on_x)
+        on_part("reconstruction")
     _luminance(batch, x, weights, values, on_x)
     on_part("luminance")
     if recognizer is not None:
@@ -178,16 +180,21 @@ def _luminance(batch: Batch, x: Image, weights: Weights, values: Values, on_x: V
 
 
 def _identity(F: nn.Module, batch: Batch, x: Image, weights: Weights, values: Values, on_x: Values) -> None:
-    """Eq. 3, for G_A; F is fixed and its features of I_V are known."""
-    assert batch.vis_features is not None
+    """Eq. 3 and the term against all people, for G_A; F is fixed and its features of I_V are known."""
     faces = to_lightcnn_input(x)
     if weights.id_shake:
         faces = shaken(faces)
     with mixed_precision(weights.bf16, x):
         features = F(faces.contiguous(memory_format=torch.channels_last)).float()
-    loss = weights.lambda_id * objective.identity_loss(batch.vis_features, features)
-    (on_x["id"],) = torch.autograd.grad(loss, x)
-    values["loss/id"] = loss.detach()
+    losses = {}
+    if weights.lambda_id:
+        assert batch.vis_features is not None
+        losses["id"] = weights.lambda_id * objective.identity_loss(batch.vis_features, features)
+    if weights.lambda_people:
+        assert batch.people is not None and batch.person is not None
+        losses["people"] = weights.lambda_people * objective.people_loss(features, batch.people, batch.person)
+    (on_x["id"],) = torch.autograd.grad(torch.stack(list(losses.values())).sum(), x)
+    values |= {f"loss/{name}": loss.detach() for name, loss in losses.items()}
 
 
 def _attention_warping(

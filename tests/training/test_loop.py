@@ -20,6 +20,7 @@ from runs import (
 
 from pcfh.errors import UserError
 from pcfh.models.lightcnn import build_lightcnn
+from pcfh.training.checkpoint import load_generator
 from pcfh.training.loop import (
     CHECKPOINT,
     GENERATOR,
@@ -204,6 +205,33 @@ def test_the_identity_loss_may_compare_with_all_captures_of_a_person(drawn_prepa
     assert losses[0] != losses[1]
 
 
+def test_the_term_against_all_people_needs_a_recogniser_too(drawn_prepared, tmp_path, published):
+    base = job(drawn_prepared, tmp_path / "run", "objective.lambda_people=0.1", "training.steps=1")
+    with pytest.raises(UserError, match=r"needs a recogniser.*objective\.lambda_people=0"):
+        train(base, CPU)
+    seen: dict[str, float] = {}
+    train(replace(base, recognizer=published), CPU, Hooks(on_step=lambda _, values: seen.update(values)))
+    assert seen["loss/people"] > 0 and "loss/id" not in seen
+
+
+def test_a_run_may_start_from_another_runs_generator(whole, drawn_prepared, tmp_path):
+    base = job(drawn_prepared, tmp_path / "run", "training.learning_rate=1e-9", "training.ema=0.0")
+    train(replace(base, start=whole / GENERATOR), CPU)
+    started = load_generator(tmp_path / "run" / GENERATOR)[0].state_dict()
+    for key, value in load_generator(whole / GENERATOR)[0].state_dict().items():
+        torch.testing.assert_close(started[key], value, atol=1e-6, rtol=0)
+    with pytest.raises(UserError, match="start: the run has"):
+        train(base, CPU)
+
+
+def test_a_generator_of_other_sizes_is_no_start(whole, drawn_prepared, tmp_path):
+    wider = job(drawn_prepared, tmp_path / "run", "networks.generator_width=16")
+    with pytest.raises(UserError, match=r"holds the generator pcfh .*'width': 8.*train pcfh .*'width': 16"):
+        train(replace(wider, start=whole / GENERATOR), CPU)
+    with pytest.raises(UserError, match=r"gone\.safetensors: no such file"):
+        train(replace(wider, start=tmp_path / "gone.safetensors"), CPU)
+
+
 @pytest.mark.parametrize("weight", ["0.002", "0"])
 def test_an_absent_recogniser_is_named_whether_or_not_it_is_needed(drawn_prepared, tmp_path, weight):
     base = job(drawn_prepared, tmp_path / "run", f"objective.lambda_id={weight}")
@@ -233,7 +261,7 @@ def test_the_average_starts_as_the_generator_and_follows_it(drawn_prepared, tmp_
 
 def test_the_mean_of_people_is_that_of_each_ones_captures():
     features = torch.arange(24.0).view(4, 2, 3) ** 2
-    means = mean_of_people(features, ["b", "a", "b", "c"])
-    torch.testing.assert_close(means[0], (features[0] + features[2]) / 2)
-    torch.testing.assert_close(means[2], means[0])
-    torch.testing.assert_close(means[[1, 3]], features[[1, 3]])
+    person, means = mean_of_people(features, ["b", "a", "b", "c"])
+    assert person.tolist() == [1, 0, 1, 2]
+    torch.testing.assert_close(means[1], (features[0] + features[2]) / 2)
+    torch.testing.assert_close(means[[0, 2]], features[[1, 3]])

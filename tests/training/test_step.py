@@ -59,6 +59,8 @@ def batch(size: int = 4) -> Batch:
         landmarks=torch.rand(size, 68, 2) * 64,
         mix=torch.rand(size),
         vis_features=torch.randn(size, 16),
+        person=torch.arange(size) % 3,
+        people=torch.randn(3, 16),
     )
 
 
@@ -131,6 +133,31 @@ def test_the_recogniser_may_see_shaken_faces():
         net.zero_grad()
     assert values[True]["loss/id"] != values[False]["loss/id"]
     assert values[True]["loss/rec"] == values[False]["loss/rec"]
+
+
+def test_the_term_against_all_people_adds_to_the_identity_loss_and_goes_without_it():
+    net, b, F = model(), batch(), Recognizer()
+    values, on_x = {}, {}
+    for name, lambda_id, lambda_people in (("id", 0.002, 0.0), ("people", 0.0, 0.5), ("both", 0.002, 0.5)):
+        w = Weights(**{**vars(WEIGHTS), "lambda_id": lambda_id, "lambda_people": lambda_people})
+        values[name], G = backward(net, F, b, w)
+        net.zero_grad()
+        x = G.requires_grad_()
+        features = F(to_lightcnn_input(x))
+        loss = lambda_id * objective.identity_loss(b.vis_features, features)
+        loss = loss + lambda_people * objective.people_loss(features, b.people, b.person)
+        on_x[name] = torch.autograd.grad(loss, x)[0].flatten(1).norm(dim=1).mean().item() * len(x)
+    for name, expected in on_x.items():
+        assert values[name]["gradient/id"].item() == pytest.approx(expected, rel=1e-4)
+    assert "loss/people" not in values["id"] and "loss/id" not in values["people"]
+    assert values["both"]["loss/people"] == values["people"]["loss/people"]
+
+
+def test_without_its_weight_the_cycle_is_not_computed():
+    net = model()
+    values, _ = backward(net, Recognizer(), batch(), Weights(**{**vars(WEIGHTS), "lambda_rec": 0.0}))
+    assert "loss/rec" not in values
+    assert not gradients(net.G_B) and gradients(net.G_A)
 
 
 def test_the_recogniser_gets_no_gradient():
