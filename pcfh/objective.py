@@ -101,6 +101,16 @@ def people_loss(
     return F.cross_entropy(PEOPLE_SCALE * cosines, person)
 
 
+def truth_loss(generated: Float[Tensor, "b c h w"], truth: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
+    """Distance to the true VIS image of the moment, not in the paper: MEAN over channels, pixels and batch.
+
+    |G_A(I_N) - T|_1
+
+    No camera takes both at once; a renderer does.
+    """
+    return (generated - truth).abs().mean()
+
+
 def luminance(images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:
     """Y of YCbCr, in the range of the images."""
     return torch.einsum("bchw,c->bhw", images, images.new_tensor(LUMA))

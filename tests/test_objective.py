@@ -46,6 +46,10 @@ def test_the_term_against_all_people_is_the_cross_entropy_of_their_cosines():
     assert O.people_loss(5 * t(f), 0.1 * t(people), t(person)).item() == pytest.approx(expected)
 
 
+def test_the_distance_to_the_truth_is_a_mean():
+    assert O.truth_loss(t(A), t(B)).item() == pytest.approx(np.abs(A - B).mean())
+
+
 def test_eq_3_sums_over_features_and_means_over_the_batch():
     f, g = RNG.normal(size=(4, 256)), RNG.normal(size=(4, 256))
     expected = np.mean([np.sum(np.abs(f[i] - g[i])) for i in range(4)])

@@ -21,7 +21,7 @@ from pcfh.training.runtime import keep_freed_memory, start_runtime
 from pcfh.translate import Failure, TranslateOptions, plan_items, translate_items
 
 
-def train(
+def train(  # noqa: PLR0913 - one argument per option of the command
     data: Path,
     run: Path,
     *,
@@ -29,6 +29,7 @@ def train(
     settings: Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=True, negative="")] = (),
     protocol: str = "1",
     recognizer: Path | None = None,
+    truth: Path | None = None,
     start: Path | None = None,
     device: str = "auto",
 ) -> int:
@@ -44,11 +45,20 @@ def train(
         settings: overrides such as training.steps=5000; pcfh settings lists them.
         protocol: whose training list to use, e.g. 1 for the first fold.
         recognizer: Light CNN checkpoint for the identity loss.
+        truth: the rendered database that was prepared, for the preset rendered: its true VIS images.
         start: generator.safetensors to start from, of the same preset, e.g. one trained on other people.
         device: auto, cpu, cuda or cuda:1.
     """
     config = configuration.overridden(configuration.preset(preset), settings)
-    job = Job(prepared=data, protocol=protocol, run=run, config=config, recognizer=recognizer, start=start)
+    job = Job(
+        prepared=data,
+        protocol=protocol,
+        run=run,
+        config=config,
+        recognizer=recognizer,
+        truth=truth,
+        start=start,
+    )
     keep_freed_memory()
     steps = config.training.steps
     with start_runtime(device) as runtime, stop_signals() as stopped:

@@ -47,12 +47,21 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class PairImages:
-    """The pictures of a plan, 8-bit; ``landmarks`` are those of ``nir``, in its pixels."""
+    """The pictures of a plan, 8-bit.
+
+    Attributes:
+        nir: NIR captures.
+        vis: VIS captures of the same people.
+        warped: the latter warped onto the former.
+        landmarks: (x, y) in pixels of ``nir``.
+        truth: true VIS images of the moments of ``nir``, where they are known.
+    """
 
     nir: UInt8[Tensor, "b 1 s s"]
     vis: UInt8[Tensor, "b 3 s s"]
     warped: UInt8[Tensor, "b 3 s s"]
     landmarks: Float[Tensor, "b 68 2"]
+    truth: UInt8[Tensor, "b 3 s s"] | None = None
 
 
 class TrainingPairs:
@@ -64,13 +73,21 @@ class TrainingPairs:
         seed: of the stream.
         flip: mirrors half of the pairs.
         cache_mb: memory for warped images; with all of them kept, each pair is warped once.
+        truth: gives the true VIS image of a NIR record, as it lies on its crop; None where nobody knows it.
 
     Raises:
         UserError: no person has both a NIR and a VIS capture, or crops differ in size.
     """
 
     def __init__(
-        self, root: Path, records: Sequence[Record], *, seed: int, flip: bool, cache_mb: int = 0
+        self,
+        root: Path,
+        records: Sequence[Record],
+        *,
+        seed: int,
+        flip: bool,
+        cache_mb: int = 0,
+        truth: Callable[[Record], UInt8[np.ndarray, "s s 3"]] | None = None,
     ) -> None:
         both = {r.subject for r in records if r.modality == "NIR"} & {
             r.subject for r in records if r.modality == "VIS"
@@ -82,6 +99,7 @@ class TrainingPairs:
         self.seed, self.flip = seed, flip
         self.nir = _read(root, self.nir_records, grey)
         self.vis = _read(root, self.vis_records, lambda image: image)
+        self._truth = None if truth is None else _stacked([truth(record) for record in self.nir_records])
         self._nir_landmarks = _landmarks(self.nir_records)
         self._vis_landmarks = _landmarks(self.vis_records)
         self._partners = [
@@ -116,6 +134,7 @@ class TrainingPairs:
             vis=_mirrored(self.vis[plan.vis], mirror),
             warped=_mirrored(warped, mirror),
             landmarks=torch.where(mirror[:, None, None], mirror_points(landmarks, self.size), landmarks),
+            truth=None if self._truth is None else _mirrored(self._truth[plan.nir], mirror),
         )
 
     def _warp(self, plan: Plan) -> UInt8[Tensor, "b 3 s s"]:
@@ -158,6 +177,10 @@ def _read(
                 f"{root / record.path}: expected a square crop of {images[0].shape[0]} pixels as the others, "
                 f"got {image.shape[1]} x {image.shape[0]}; run pcfh prepare again"
             )
+    return _stacked(images)
+
+
+def _stacked(images: Sequence[UInt8[np.ndarray, "s s c"]]) -> UInt8[Tensor, "n c s s"]:
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
 
 

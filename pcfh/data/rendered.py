@@ -33,7 +33,7 @@ def truth_crop(home: Path, capture: Record, size: int) -> UInt8[np.ndarray, "{si
     path = home / TRUTH / capture.path
     if not path.is_file():
         raise UserError(
-            f"{path}: the true VIS image of a probe is absent; name the very database that was prepared, "
-            "whole"
+            f"{path}: the true VIS image of a NIR capture is absent; name the very database that was "
+            "prepared, whole"
         )
     return align_image(read_image(path), similarity(np.array(capture.landmarks), crop_of(size)), size)

@@ -24,6 +24,7 @@ class Batch:
         warped: I_Warp, ``vis`` warped onto the landmarks of ``nir``.
         landmarks: (x, y) in pixels of ``nir``.
         mix: uniform in [0, 1), where between two images the penalties look.
+        truth: the true VIS image of the moment of ``nir``, where it is known and wanted.
         vis_features: F(I_V), if there is a recogniser.
         person: whose faces these are, as a row of ``people``.
         people: mean of F over the VIS captures of each person, if there is a recogniser.
@@ -34,6 +35,7 @@ class Batch:
     warped: Float[Tensor, "b 3 s s"]
     landmarks: Float[Tensor, "b 68 2"]
     mix: Float[Tensor, " b"]
+    truth: Float[Tensor, "b 3 s s"] | None = None
     vis_features: Float[Tensor, "b d"] | None = None
     person: Int[Tensor, " b"] | None = None
     people: Float[Tensor, "p d"] | None = None

@@ -23,14 +23,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
 from pcfh import config as configuration
 from pcfh.config import Config
 from pcfh.data.pairs import PairImages, Plan, TrainingPairs
-from pcfh.data.prepared import open_prepared
-from pcfh.data.records import require_disjoint
+from pcfh.data.prepared import open_prepared, read_manifest
+from pcfh.data.records import Record, require_disjoint
+from pcfh.data.rendered import truth_crop
 from pcfh.errors import UserError
 from pcfh.files import remove_leftovers, sha256_of, write_atomically
 from pcfh.models.lightcnn import to_lightcnn_input
@@ -61,6 +62,7 @@ class Job:
         run: the run's folder.
         config: the configuration.
         recognizer: file of F; needed unless lambda_id and lambda_people are 0.
+        truth: root of the rendered database that was prepared, where lambda_truth is not 0.
         start: generator to start from, of the same kind and sizes; None starts from the seed's weights.
     """
 
@@ -69,6 +71,7 @@ class Job:
     run: Path
     config: Config
     recognizer: Path | None = None
+    truth: Path | None = None
     start: Path | None = None
 
 
@@ -165,7 +168,36 @@ def open_pairs(job: Job) -> TrainingPairs:
     database = open_prepared(job.prepared, t.size)
     protocol = database.protocol(job.protocol)
     require_disjoint(protocol)
-    return TrainingPairs(database.root, protocol.train, seed=t.seed, flip=t.flip, cache_mb=t.warp_cache_mb)
+    return TrainingPairs(
+        database.root,
+        protocol.train,
+        seed=t.seed,
+        flip=t.flip,
+        cache_mb=t.warp_cache_mb,
+        truth=_truth_of(job),
+    )
+
+
+def _truth_of(job: Job) -> Callable[[Record], UInt8[np.ndarray, "s s 3"]] | None:
+    """What gives the true image of a crop's record, where the objective asks for it.
+
+    Raises:
+        UserError: it asks and there is no database to take it from, or the other way round.
+    """
+    weight = job.config.objective.lambda_truth
+    if not weight and job.truth is None:
+        return None
+    if job.truth is None:
+        raise UserError(
+            f"objective.lambda_truth={weight} needs true images: --truth DATABASE (the rendered one that was "
+            "prepared), or train without them by objective.lambda_truth=0"
+        )
+    if not weight:
+        raise UserError(f"--truth {job.truth}: objective.lambda_truth is 0; set it, or leave --truth out")
+    manifest = read_manifest(job.prepared)
+    sources = {manifest.crops[record.path]: record for record in manifest.source.records}
+    home, size = job.truth, job.config.training.size
+    return lambda crop: truth_crop(home, sources[crop.path], size)
 
 
 class BatchMaker:
@@ -215,6 +247,7 @@ class BatchMaker:
             vis=from_bytes(images.vis.to(self._device)),
             warped=from_bytes(images.warped.to(self._device)),
             landmarks=images.landmarks.to(self._device),
+            truth=None if images.truth is None else from_bytes(images.truth.to(self._device)),
             mix=torch.from_numpy(plan.mix).float().to(self._device),
             vis_features=features,
             person=person,

@@ -119,6 +119,7 @@ def term_weights(config: Config, device: torch.device) -> Weights:
         lambda_rec=configuration.pixel_weight(o.lambda_rec, o, t.size),
         lambda_id=o.lambda_id,
         lambda_people=o.lambda_people,
+        lambda_truth=o.lambda_truth,
         lambda_y=o.lambda_y,
         lambda_awm=configuration.pixel_weight(o.lambda_awm, o, t.size),
         lambda_mic=o.lambda_mic,

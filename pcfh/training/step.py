@@ -8,6 +8,7 @@ gradient on the output is known for free.
 
     network      minimises                                              gets nothing from
     G_A          L_ad + L_rec + L_ID + L_Y + L_AWM + lambda_5 L_MIC      L_A, penalties
+                 and, where asked for, the terms of ``people_loss`` and ``truth_loss``
     G_B          L_rec                                                  all others
     D_A          critic loss + penalty                                  all others
     Att          L_A                                                    L_AWM and all others
@@ -44,6 +45,7 @@ class Weights:
     lambda_rec: float
     lambda_id: float
     lambda_people: float = 0.0
+    lambda_truth: float = 0.0
     lambda_y: float
     lambda_awm: float
     lambda_mic: float
@@ -127,6 +129,9 @@ def backward(
         on_part("reconstruction")
     _luminance(batch, x, weights, values, on_x)
     on_part("luminance")
+    if weights.lambda_truth:
+        _truth(batch, x, weights, values, on_x)
+        on_part("truth")
     if recognizer is not None:
         _identity(recognizer, batch, x, weights, values, on_x)
         on_part("identity")
@@ -177,6 +182,14 @@ def _luminance(batch: Batch, x: Image, weights: Weights, values: Values, on_x: V
     loss = weights.lambda_y * objective.luminance_loss(x, batch.nir)
     (on_x["y"],) = torch.autograd.grad(loss, x)
     values["loss/y"] = loss.detach()
+
+
+def _truth(batch: Batch, x: Image, weights: Weights, values: Values, on_x: Values) -> None:
+    """The distance to the true image, for G_A."""
+    assert batch.truth is not None
+    loss = weights.lambda_truth * objective.truth_loss(x, batch.truth)
+    (on_x["truth"],) = torch.autograd.grad(loss, x)
+    values["loss/truth"] = loss.detach()
 
 
 def _identity(F: nn.Module, batch: Batch, x: Image, weights: Weights, values: Values, on_x: Values) -> None:

@@ -11,6 +11,8 @@ from pcfh.errors import UserError
 from pcfh.geometry.mirror import mirror_points
 from pcfh.geometry.warp import inverse_distance_warp
 
+RAMP = np.arange(64, dtype=np.uint8)[None, :, None]  # brighter to the right
+
 
 @pytest.fixture(scope="module")
 def crops(drawn_prepared: Path):
@@ -54,6 +56,20 @@ def test_any_stretch_of_the_stream_is_what_the_whole_stream_shows_there(crops):
     whole, part = pairs(crops).plan(0, 40), pairs(crops).plan(17, 9)
     for name in ("nir", "vis", "mirror", "mix"):
         np.testing.assert_array_equal(getattr(whole[17:26], name), getattr(part, name))
+
+
+def test_the_true_image_is_that_of_the_near_infrared_capture_and_is_mirrored_with_it(crops, drawn_database):
+    def truth(record: Record) -> np.ndarray:
+        return np.full((64, 64, 3), len(record.path) + int(record.subject), np.uint8) + RAMP
+
+    p = pairs(crops, truth=truth)
+    plan = p.plan(0, 20)
+    shown = p.images(plan).truth.permute(0, 2, 3, 1).numpy()
+    assert plan.mirror.any() and not plan.mirror.all()
+    for n, mirror, image in zip(plan.nir, plan.mirror, shown, strict=True):
+        expected = truth(p.nir_records[n])
+        np.testing.assert_array_equal(image, expected[:, ::-1] if mirror else expected)
+    assert pairs(crops).images(plan).truth is None
 
 
 def test_another_seed_gives_other_pairs(crops):

@@ -476,7 +476,7 @@ def test_a_folder_without_truth_and_parameters_is_refused(job, tmp_path):
 
 def test_an_absent_true_image_is_named(job, tmp_path):
     (tmp_path / "truth").mkdir()
-    with pytest.raises(UserError, match=r"s1/NIR/00004/001\.png: the true VIS image of a probe is absent"):
+    with pytest.raises(UserError, match=r"s1/NIR/00004/001\.png: the true VIS image of a NIR"):
         evaluate(replace(job, raw=tmp_path), Blocks())
 
 

@@ -4,6 +4,7 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from runs import (
@@ -18,6 +19,7 @@ from runs import (
     weights,
 )
 
+from pcfh.data.rendered import truth_crop
 from pcfh.errors import UserError
 from pcfh.models.lightcnn import build_lightcnn
 from pcfh.training.checkpoint import load_generator
@@ -28,6 +30,7 @@ from pcfh.training.loop import (
     TrainingStoppedError,
     mean_of_people,
     new_state,
+    open_pairs,
     train,
 )
 
@@ -212,6 +215,44 @@ def test_the_term_against_all_people_needs_a_recogniser_too(drawn_prepared, tmp_
     seen: dict[str, float] = {}
     train(replace(base, recognizer=published), CPU, Hooks(on_step=lambda _, values: seen.update(values)))
     assert seen["loss/people"] > 0 and "loss/id" not in seen
+
+
+def test_true_images_of_a_rendered_database_may_teach(drawn_prepared, drawn_database, tmp_path):
+    seen: dict[str, float] = {}
+    hooks = Hooks(on_step=lambda _, values: seen.update(values))
+    base = job(drawn_prepared, tmp_path / "run", "objective.lambda_truth=30", "training.steps=1")
+    with pytest.raises(UserError, match=r"lambda_truth=30\.0 needs true images: --truth DATABASE"):
+        train(base, CPU)
+    with pytest.raises(UserError, match=r"the true VIS image of a NIR capture is absent"):
+        train(replace(base, truth=tmp_path), CPU)
+    train(replace(base, truth=drawn_database), CPU, hooks)
+    # The first picture is near grey, and no true image is further from grey than black or white.
+    assert 0 < seen["loss/truth"] < 30 * 1.5
+    without = job(drawn_prepared, tmp_path / "other")
+    with pytest.raises(UserError, match=r"objective\.lambda_truth is 0; set it, or leave --truth out"):
+        train(replace(without, truth=drawn_database), CPU)
+
+
+def test_each_near_infrared_crop_gets_the_true_image_of_its_own_source(
+    drawn_prepared, drawn_database, tmp_path, monkeypatch
+):
+    asked = []
+
+    def noted(home, capture, size):
+        asked.append(capture)
+        return truth_crop(home, capture, size)
+
+    monkeypatch.setattr("pcfh.training.loop.truth_crop", noted)
+    base = job(drawn_prepared, tmp_path, "objective.lambda_truth=1")
+    pairs = open_pairs(replace(base, truth=drawn_database))
+    assert len(asked) == len(pairs.nir_records)
+    for source, crop in zip(asked, pairs.nir_records, strict=True):
+        assert Path(source.path).stem in Path(crop.path).stem
+        # Source and crop show the same 68 points, moved, turned and scaled alike.
+        a, b = (np.array(points) - np.mean(points, 0) for points in (source.landmarks, crop.landmarks))
+        z, w = a @ [1, 1j], b @ [1, 1j]
+        assert abs(np.vdot(z, w)) == pytest.approx(np.linalg.norm(z) * np.linalg.norm(w), rel=1e-6)
+        assert source.subject == crop.subject
 
 
 def test_a_run_may_start_from_another_runs_generator(whole, drawn_prepared, tmp_path):

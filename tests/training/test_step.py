@@ -1,6 +1,7 @@
 """Which gradient reaches whom: the step against plain autograd of the whole objective."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -151,6 +152,15 @@ def test_the_term_against_all_people_adds_to_the_identity_loss_and_goes_without_
         assert values[name]["gradient/id"].item() == pytest.approx(expected, rel=1e-4)
     assert "loss/people" not in values["id"] and "loss/id" not in values["people"]
     assert values["both"]["loss/people"] == values["people"]["loss/people"]
+
+
+def test_the_gradient_of_the_distance_to_the_truth_has_a_closed_form():
+    """Each value's gradient is lambda / values, whatever the batch."""
+    b = batch()
+    b = replace(b, truth=torch.full_like(b.vis, 2.0))  # above all that a tanh can reach
+    values, G = backward(model(), None, b, Weights(**{**vars(WEIGHTS), "lambda_truth": 30.0}))
+    assert values["gradient/truth"].item() == pytest.approx(30 / math.sqrt(3 * 64 * 64), rel=1e-4)
+    assert values["loss/truth"].item() == pytest.approx(30 * (2 - G).mean().item(), rel=1e-5)
 
 
 def test_without_its_weight_the_cycle_is_not_computed():
