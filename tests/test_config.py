@@ -60,7 +60,7 @@ def test_the_papers_presets_have_the_papers_weights(name):
 def test_an_unknown_preset_lists_the_known_ones():
     with pytest.raises(
         UserError,
-        match=r"no preset 'papr'; known: paper-256, paper-144, cpu, best, tiny, pix2pix, cyclegan, ",
+        match=r"no preset 'papr'; known: paper-256, paper-144, cpu, best, rendered, tiny, pix2pix, ",
     ):
         C.preset("papr")
 

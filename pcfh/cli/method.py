@@ -40,8 +40,8 @@ def train(  # noqa: PLR0913 - one argument per option of the command
     Args:
         data: folder made by pcfh prepare.
         run: folder of this run: checkpoint, generator, pictures, TensorBoard.
-        preset: paper-256, paper-144, cpu, best or tiny; pix2pix, cyclegan, pix2pix-cpu or cyclegan-cpu train
-            those methods.
+        preset: paper-256, paper-144, cpu, best, rendered or tiny; pix2pix, cyclegan, pix2pix-cpu or
+            cyclegan-cpu train those methods.
         settings: overrides such as training.steps=5000; pcfh settings lists them.
         protocol: whose training list to use, e.g. 1 for the first fold.
         recognizer: Light CNN checkpoint for the identity loss.

@@ -7,7 +7,8 @@ def settings(preset: str = "paper-256") -> int:
     """Print every setting of a preset, as --set takes them.
 
     Args:
-        preset: paper-256, paper-144, cpu, best, tiny, pix2pix, cyclegan, pix2pix-cpu or cyclegan-cpu.
+        preset: paper-256, paper-144, cpu, best, rendered, tiny, pix2pix, cyclegan, pix2pix-cpu,
+            cyclegan-cpu.
     """
     for group, fields in configuration.to_dict(configuration.preset(preset)).items():
         for name, value in fields.items():
