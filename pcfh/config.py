@@ -243,15 +243,21 @@ def rendered() -> Config:
     """``best`` where the true VIS image of each NIR capture is known, that is, on rendered faces.
 
     Needs a recogniser and the database's true images. These take the place of the warped image, of the cycle
-    and of the mutual information constraint; the critic and the identity terms stay.
+    and of the mutual information constraint; the identity term is that against all people.
     """
     ours = best()
     return dataclasses.replace(
         ours,
         objective=dataclasses.replace(
-            ours.objective, lambda_truth=30.0, lambda_people=0.03, lambda_rec=0.0, awm=False, mic=False
+            ours.objective,
+            lambda_truth=30.0,
+            lambda_id=0.0,
+            lambda_people=0.06,
+            lambda_rec=0.0,
+            awm=False,
+            mic=False,
         ),
-        training=dataclasses.replace(ours.training, steps=1900),
+        training=dataclasses.replace(ours.training, steps=1500),
     )
 
 
