@@ -111,7 +111,7 @@ class TrainingStep:
     def __init__(self, config: Config, precision: Precision) -> None:
         self.config = C.overridden(config, [f"training.precision={precision}"])
         self.state = loop.new_state(self.config, HERE)
-        with_identity = config.objective.lambda_id > 0
+        with_identity = config.objective.needs_recognizer
         self.recognizer = build_lightcnn("lightcnn29").requires_grad_(False).eval() if with_identity else None
         self.batch = made_up_batch(config.training.batch, config.training.size, self.recognizer)
 

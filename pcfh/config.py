@@ -101,6 +101,11 @@ class Objective:
     mic: bool = True
     penalty: float = 10.0
 
+    @property
+    def needs_recognizer(self) -> bool:
+        """Whether any identity term is on."""
+        return self.lambda_id > 0 or self.lambda_people > 0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:

@@ -32,8 +32,8 @@ def usable_device(name: str, local_rank: int = 0) -> torch.device:
 def mixes(precision: str, device: torch.device) -> bool:
     """Whether to compute in bfloat16 on a device; "auto" does so where that is faster.
 
-    PyTorch emulates bfloat16 on processors without instructions for it, ten to twenty times slower than 32
-    bits.
+    PyTorch emulates bfloat16 on processors without instructions for it, ten times slower than 32 bits
+    and more.
 
     Args:
         precision: "auto", "fp32" or "bf16".

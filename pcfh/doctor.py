@@ -26,7 +26,7 @@ from torch import nn
 from pcfh import __version__
 from pcfh.data.images import read_image
 from pcfh.demo import SAMPLE
-from pcfh.devices import usable_device
+from pcfh.devices import mixes, usable_device
 from pcfh.errors import UserError
 from pcfh.export import Network, converted
 from pcfh.hallucinate import Hallucinator
@@ -219,8 +219,13 @@ def _convolved(name: str) -> str:
     model = torch.cuda.get_device_name(device) if device.type == "cuda" else f"torch {torch.__version__}"
     return (
         f"{model}; a convolution takes {1e3 * seconds:.2f} ms in fp32, {1e3 * half_seconds:.2f} ms in bf16 "
-        f"({seconds / half_seconds:.1f} times as fast)"
+        f"({_compared(seconds, half_seconds)}); precision auto takes {'bf16' if mixes('auto', device) else 'fp32'}"
     )
+
+
+def _compared(before: float, after: float) -> str:
+    """How two times compare, in words."""
+    return f"{before / after:.1f} times as fast" if after <= before else f"{after / before:.1f} times as slow"
 
 
 @torch.inference_mode()

@@ -1,5 +1,7 @@
 """The paper's equations 1 to 10, one function each; Eq. 6 is ``pcfh.geometry.warp.inverse_distance_warp``.
 
+Two terms are not the paper's: ``people_loss`` and ``truth_loss``.
+
 Every function returns the bare term; its weight lambda or alpha is applied in ``pcfh.training.step``
 and stands in ``pcfh.config.Objective``. A weight means nothing without the reduction of its term, so
 each docstring states it. Symbols: I_N NIR image, I_V VIS image of the same person, G_A(I_N) the

@@ -7,11 +7,13 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+import torch
 from packaging.requirements import Requirement
 
 from pcfh import doctor as doctor_module
 from pcfh import shipped as shipped_module
 from pcfh.cli import doctor as command
+from pcfh.devices import mixes
 from pcfh.doctor import Check, Finding, core_requirements, core_works, tried
 from pcfh.errors import UserError
 from pcfh.spectral import trace
@@ -86,7 +88,14 @@ def test_a_checkout_that_was_not_installed_is_told(monkeypatch):
 
 
 def test_the_processor_is_measured_in_both_precisions():
-    assert "ms in bf16" in found(doctor_module.devices(), "cpu").detail
+    detail = found(doctor_module.devices(), "cpu").detail
+    assert "ms in bf16" in detail
+    assert detail.endswith(f"precision auto takes {'bf16' if mixes('auto', torch.device('cpu')) else 'fp32'}")
+
+
+def test_times_are_compared_in_words():
+    assert doctor_module._compared(3.0, 1.5) == "2.0 times as fast"
+    assert doctor_module._compared(1.5, 30.0) == "20.0 times as slow"
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def images_seen(config: Config) -> int:
 
 def needs_recognizer(row: str, config: Config) -> bool:
     """Whether a row is trained with the identity loss."""
-    return row not in BASELINES and config.objective.lambda_id > 0
+    return row not in BASELINES and config.objective.needs_recognizer
 
 
 def _pcfh_config(scale: Scale, ablation: Sequence[str]) -> Config:
@@ -80,6 +80,11 @@ def _pcfh_config(scale: Scale, ablation: Sequence[str]) -> Config:
             raise UserError(f"--set {assignment}: {_TAKEN[_key(assignment)]}")
     own = [text for text in scale.settings if not _of_baselines(text)]
     config = configuration.overridden(configuration.preset(scale.preset), (*own, *ablation))
+    if config.objective.lambda_truth:
+        raise UserError(
+            f"objective.lambda_truth={config.objective.lambda_truth}: the rows of a table learn without true "
+            "images; take another preset, e.g. best, or set it to 0"
+        )
     steps = config.training.steps if scale.steps is None else scale.steps
     return replace(config, training=replace(config.training, steps=steps))
 

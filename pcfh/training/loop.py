@@ -219,12 +219,10 @@ class BatchMaker:
         self._rank = runtime.rank
         self._features: Tensor | None = None
         if recognizer is not None:
-            self._features = _vis_features(recognizer, pairs, self._device)
-            self._person, self._people = mean_of_people(
-                self._features, [r.subject for r in pairs.vis_records]
-            )
-            if config.objective.id_person:
-                self._features = self._people[self._person]
+            features = _vis_features(recognizer, pairs, self._device)
+            self._person, means = mean_of_people(features, [r.subject for r in pairs.vis_records])
+            self._people = means.mean(1)
+            self._features = means[self._person] if config.objective.id_person else features
 
     def fetch(self, step: int) -> tuple[Plan, PairImages]:
         """Pictures of a step (from 0), on the CPU; safe in another thread."""
@@ -241,7 +239,7 @@ class BatchMaker:
         features = person = people = None
         if self._features is not None:
             features = self._features[plan.vis, plan.mirror.astype(int)]
-            person, people = self._person[plan.vis], self._people.mean(1)
+            person, people = self._person[plan.vis], self._people
         return Batch(
             nir=from_bytes(images.nir.to(self._device)).expand(-1, 3, -1, -1),
             vis=from_bytes(images.vis.to(self._device)),
@@ -361,12 +359,10 @@ def _open_recognizer(job: Job, runtime: Runtime) -> nn.Module | None:
     if job.recognizer is not None and not job.recognizer.is_file():
         raise UserError(f"{job.recognizer}: no such file; give the path of a Light CNN's weights")
     o = job.config.objective
-    needing = {"lambda_id": o.lambda_id, "lambda_people": o.lambda_people}
-    needing = {name: weight for name, weight in needing.items() if weight}
-    if not needing:
+    if not o.needs_recognizer:
         return None
     if job.recognizer is None:
-        name, weight = next(iter(needing.items()))
+        name, weight = ("lambda_id", o.lambda_id) if o.lambda_id else ("lambda_people", o.lambda_people)
         raise UserError(
             f"objective.{name}={weight} needs a recogniser: --recognizer FILE (a Light CNN checkpoint), or "
             f"train without the identity loss by objective.{name}=0"

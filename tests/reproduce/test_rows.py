@@ -72,6 +72,7 @@ def test_settings_of_the_baselines_are_theirs_alone():
         ("training.seed=5", "give --seeds"),
         ("training.method=pix2pix", "the rows say it"),
         ("objective.mic=false", "the rows say it"),
+        ("objective.lambda_truth=1", "the rows of a table learn without true images"),
         ("objective.lamda=1", "unknown setting 'objective.lamda'"),
         ("training.batch=5", "expected a multiple"),
     ],
@@ -79,3 +80,10 @@ def test_settings_of_the_baselines_are_theirs_alone():
 def test_settings_that_rows_or_options_decide_are_refused(setting, said):
     with pytest.raises(UserError, match=said):
         validate(row_config("pcfh", Scale(preset="cpu", settings=(setting,)), 0))
+
+
+def test_rows_with_any_identity_term_need_a_recogniser():
+    with_people = Scale(preset="cpu", settings=("objective.lambda_people=0.1",))
+    assert needs_recognizer("pcfh", row_config("pcfh", with_people, 0))
+    assert not needs_recognizer("pcfh", row_config("pcfh", Scale(preset="cpu"), 0))
+    assert not needs_recognizer("cyclegan", row_config("cyclegan", with_people, 0))
