@@ -217,9 +217,10 @@ def _convolved(name: str) -> str:
     if not error < 0.05:
         raise UserError(f"bf16 differs from fp32 by {error:.0%}")
     model = torch.cuda.get_device_name(device) if device.type == "cuda" else f"torch {torch.__version__}"
+    taken = "bf16" if mixes("auto", device) else "fp32"
     return (
         f"{model}; a convolution takes {1e3 * seconds:.2f} ms in fp32, {1e3 * half_seconds:.2f} ms in bf16 "
-        f"({_compared(seconds, half_seconds)}); precision auto takes {'bf16' if mixes('auto', device) else 'fp32'}"
+        f"({_compared(seconds, half_seconds)}); precision auto takes {taken}"
     )
 
 
