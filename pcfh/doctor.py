@@ -231,12 +231,15 @@ def _compared(before: float, after: float) -> str:
 
 @torch.inference_mode()
 def _timed_convolution(device: torch.device, dtype: torch.dtype) -> tuple[torch.Tensor, float]:
-    """A 3 x 3 convolution of 64 channels on 128 x 128 pixels: its output, and the median time of seven."""
+    """A 3 x 3 convolution of 64 channels on 128 x 128 pixels: its output, and the median time.
+
+    Of seven, or of fewer where they take long, as emulated precisions do.
+    """
     draws = torch.Generator().manual_seed(0)
     image = torch.randn(1, 64, 128, 128, generator=draws).to(device, dtype)
     kernel = torch.randn(64, 64, 3, 3, generator=draws).to(device, dtype)
-    times = []
-    for _ in range(7):
+    times: list[float] = []
+    while len(times) < 7 and sum(times) < 1:
         start = time.perf_counter()
         output = nn.functional.conv2d(image, kernel, padding=1)
         output[0, 0, 0, 0].item()  # waits for a GPU
