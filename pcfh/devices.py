@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import torch
 
+from pcfh.config import Precision
 from pcfh.errors import UserError
 
 
@@ -29,7 +30,7 @@ def usable_device(name: str, local_rank: int = 0) -> torch.device:
         ) from error
 
 
-def mixes(precision: str, device: torch.device) -> bool:
+def mixes(precision: Precision, device: torch.device) -> bool:
     """Whether to compute in bfloat16 on a device; "auto" does so where that is faster.
 
     PyTorch emulates bfloat16 on processors without instructions for it, ten times slower than 32 bits

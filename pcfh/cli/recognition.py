@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from pcfh.cli.app import progress_bar, stop_signals
+from pcfh.config import Precision
 from pcfh.devices import usable_device
 from pcfh.recognition.train import RECOGNIZER, RecognizerJob, RecognizerRecipe
 from pcfh.recognition.train import train_recognizer as run_training
@@ -27,7 +28,7 @@ def train_recognizer(  # noqa: PLR0913 - one argument per option of the command
     loss: Literal["cosface", "softmax"] = "cosface",
     margin: float = _DEFAULT.margin,
     ema: float = _DEFAULT.ema,
-    precision: Literal["auto", "bf16", "fp32"] = "auto",
+    precision: Precision = _DEFAULT.precision,
     validation: float = _DEFAULT.validation,
     nir_share: float = _DEFAULT.nir_share,
     seed: int = _DEFAULT.seed,

@@ -12,6 +12,7 @@ alignment does. Crops are named by their path below ``crops/<size>``, the same a
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,11 @@ class Manifest:
     source: Database
     crops: Mapping[str, str]
     dropped: tuple[Drop, ...]
+
+    @cached_property
+    def sources(self) -> Mapping[str, Record]:
+        """The captures that were prepared, by the paths of their crops."""
+        return {self.crops[record.path]: record for record in self.source.records}
 
 
 def crops_folder(out: Path, size: int) -> Path:

@@ -283,7 +283,7 @@ def _all_folds(
         matrices = method_matrices(protocol, tables, generated)
         reference = reference_matrix(protocol, material.references[protocol.name], tables)
         folds.append(fold_figures(protocol.name, matrices, material.job.draws, reference=reference))
-        keys = [material.sources[record.path].path for record in protocol.probe]
+        keys = [material.manifest.sources[record.path].path for record in protocol.probe]
         for method, matrix in matrices.items():
             outcomes.setdefault(method, []).append(outcomes_of(matrix, protocol.probe, keys, far))
         best = "original" if generator is None else "fusion"

@@ -120,11 +120,6 @@ class Material:
         return all(self.references.values())
 
     @cached_property
-    def sources(self) -> Mapping[str, Record]:
-        """The captures that were prepared, by the paths of their crops."""
-        return {self.manifest.crops[record.path]: record for record in self.manifest.source.records}
-
-    @cached_property
     def at_generated_size(self) -> Mapping[str, Record]:
         """The crops' records at the size of generated ones, by path."""
         return {record.path: record for record in self.databases[self.generated_size].records}
@@ -153,7 +148,7 @@ class Material:
         """The true VIS images of probes, which lie on their crops at the size of generated ones."""
         assert self.truth is not None
         for record in probes:
-            yield truth_crop(self.truth, self.sources[record.path], self.generated_size)
+            yield truth_crop(self.truth, self.manifest.sources[record.path], self.generated_size)
 
 
 def further_captures(records: Iterable[Record], fold: Protocol) -> tuple[Record, ...]:

@@ -36,6 +36,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, Shaped, UInt8
 from torch import Tensor, nn
 
+from pcfh.config import Precision
 from pcfh.data.images import grey
 from pcfh.data.prepared import MANIFEST
 from pcfh.devices import mixes
@@ -48,6 +49,7 @@ from pcfh.recognition.augment import OUTPUT, POOL
 from pcfh.recognition.checkpoint import RecognizerState, load_state, save_recognizer, save_state
 from pcfh.recognition.faces import Faces, TrainingFaces, gallery_and_probes, open_faces
 from pcfh.recognition.recognizer import network_features
+from pcfh.training.batch import mixed_precision
 from pcfh.training.loop import Hooks, TrainingStoppedError
 from pcfh.training.monitor import Monitor
 
@@ -94,7 +96,7 @@ class RecognizerRecipe:
     scale: float = 30.0
     margin: float = 0.2
     ema: float = 0.998
-    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    precision: Precision = "auto"
     validation: float = 0.05
     nir_share: float = 0.0
     seed: int = 0
@@ -253,8 +255,9 @@ def learn(
     """
     device = next(state.model.parameters()).device
     people = torch.from_numpy(labels).to(device)
-    with torch.autocast(device.type, torch.bfloat16, enabled=mixes(recipe.precision, device)):
-        features = state.model(to_grey(faces, device))
+    greys = to_grey(faces, device)
+    with mixed_precision(mixes(recipe.precision, device), greys):
+        features = state.model(greys)
         scores = class_scores(state.model, features, recipe).float()
     loss = F.cross_entropy(with_margin(scores, people, recipe, state.step), people)
     loss.backward()
@@ -307,18 +310,16 @@ def rate_factor(recipe: RecognizerRecipe, step: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def validate(network: LightCNN, faces: Faces, precision: str) -> dict[str, float]:
+def validate(network: LightCNN, faces: Faces, precision: Precision) -> dict[str, float]:
     """Rank-1, and VR@FAR = 1 % where there are enough, on people that are not trained on.
 
     VIS against VIS, and NIR against VIS (``validation/nir_...``) where there are NIR faces.
     """
-    device = next(network.parameters()).device
+    weight = next(network.parameters())
+    device = weight.device
     edge = (POOL - OUTPUT) // 2
     crops = np.stack([grey(image)[None, edge:-edge, edge:-edge, 0] for image in faces.images])
-    with (
-        torch.inference_mode(),
-        torch.autocast(device.type, torch.bfloat16, enabled=mixes(precision, device)),
-    ):
+    with torch.inference_mode(), mixed_precision(mixes(precision, device), weight):
         parts = [
             network_features(network, to_grey(crops[i : i + _TRIAL_BATCH], device), "the network in training")
             for i in range(0, len(crops), _TRIAL_BATCH)

@@ -194,8 +194,7 @@ def _truth_of(job: Job) -> Callable[[Record], UInt8[np.ndarray, "s s 3"]] | None
         )
     if not weight:
         raise UserError(f"--truth {job.truth}: objective.lambda_truth is 0; set it, or leave --truth out")
-    manifest = read_manifest(job.prepared)
-    sources = {manifest.crops[record.path]: record for record in manifest.source.records}
+    sources = read_manifest(job.prepared).sources
     home, size = job.truth, job.config.training.size
     return lambda crop: truth_crop(home, sources[crop.path], size)
 
@@ -381,18 +380,20 @@ def _vis_features(F: nn.Module, pairs: TrainingPairs, device: torch.device) -> F
 
 
 def mean_of_people(
-    features: Float[Tensor, "n 2 d"], people: Sequence[str]
-) -> tuple[Int[Tensor, " n"], Float[Tensor, "p 2 d"]]:
+    features: Float[Tensor, "n *rest"], people: Sequence[str]
+) -> tuple[Int[Tensor, " n"], Float[Tensor, "p *rest"]]:
     """Means of the features over all captures of each person, and in which row the person of a capture is.
+
+    The rows stand in the order of the people's names.
 
     Returns:
         Rows of the captures, and the means.
     """
     _, person = np.unique(np.array(people), return_inverse=True)
     number = torch.from_numpy(person).to(features.device)
-    count = int(person.max()) + 1
-    sums = features.new_zeros(count, *features.shape[1:]).index_add(0, number, features)
-    return number, sums / torch.bincount(number, minlength=count)[:, None, None]
+    captures = torch.bincount(number)
+    sums = features.new_zeros(len(captures), *features.shape[1:]).index_add(0, number, features)
+    return number, sums / captures.view(-1, *(1 for _ in features.shape[1:]))
 
 
 def _identity(job: Job) -> dict[str, Any]:
