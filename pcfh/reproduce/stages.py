@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pcfh import config as configuration
 from pcfh.errors import UserError
 from pcfh.files import locked, sha256_of, write_atomically
 
@@ -136,9 +137,12 @@ def _read_settings(path: Path) -> dict[str, Any]:
 def _record(stage: Stage) -> dict[str, Any]:
     """What was written when the stage was done; empty where nothing was, or it is damaged."""
     try:
-        return dict(json.loads(stage.record.read_bytes()))
-    except (OSError, ValueError, TypeError):
+        record = dict(json.loads(stage.record.read_bytes()))
+        if "config" in record["inputs"]:  # settings that are newer than the record are at their defaults
+            record["inputs"]["config"] = configuration.completed(record["inputs"]["config"])
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
+    return record
 
 
 def _content(stage: Stage) -> dict[str, Any]:

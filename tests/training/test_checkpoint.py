@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from pcfh import __version__
 from pcfh.baselines.cyclegan import ResidualGenerator
 from pcfh.baselines.pix2pix import UNetGenerator
-from pcfh.config import overridden, tiny
+from pcfh.config import overridden, tiny, to_dict
 from pcfh.errors import UserError
 from pcfh.models.generator import Hallucination
 from pcfh.training.checkpoint import State, load_checkpoint, load_generator, save_checkpoint, save_generator
@@ -162,6 +162,18 @@ def test_a_setting_that_only_one_of_two_versions_knows_is_a_difference(checkpoin
     wanted = {**IDENTITY, "config": {"training": {"steps": 3, "seed": 0, "new": 1.5}}}
     with pytest.raises(UserError, match=r"config\.training\.new: the run has None, now 1\.5"):
         load_checkpoint(checkpoint, state_of(2), wanted)
+
+
+def test_a_run_of_a_version_that_did_not_know_a_setting_goes_on_with_its_default(tmp_path):
+    config = to_dict(tiny())
+    del config["objective"]["lambda_likeness"]
+    save_checkpoint(tmp_path / "old.pt", moved(1), {**IDENTITY, "config": config})
+    state = state_of(2)
+    load_checkpoint(tmp_path / "old.pt", state, {**IDENTITY, "config": to_dict(tiny())})
+    assert state.step == 2
+    other = to_dict(overridden(tiny(), ["objective.lambda_likeness=2"]))
+    with pytest.raises(UserError, match=r"objective\.lambda_likeness: the run has 0\.0, now 2\.0"):
+        load_checkpoint(tmp_path / "old.pt", state, {**IDENTITY, "config": other})
 
 
 def test_a_refused_checkpoint_leaves_the_state_as_it_was(checkpoint):
