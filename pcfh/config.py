@@ -70,8 +70,6 @@ class Objective:
             beside lambda_2's, which knows one person at a time; 0 in the paper. Needs a recogniser.
         lambda_truth: weight of the distance to the true VIS image of the moment, a mean; 0 in the paper. Only
             rendered databases know it.
-        lambda_likeness: weight of what F sees of the distance to the true VIS image, one less the cosine; 0
-            in the paper. Needs a recogniser and, as lambda_truth, a rendered database.
         id_shake: F sees the generated face shifted and blurred a little, otherwise at each step, so that
             no pattern pays that only F sees.
         symmetric_fit: the map of Eq. 7 dims whichever of the two images is lighter, not the generated one
@@ -96,7 +94,6 @@ class Objective:
     id_person: bool = False
     lambda_people: float = 0.0
     lambda_truth: float = 0.0
-    lambda_likeness: float = 0.0
     id_shake: bool = False
     symmetric_fit: bool = False
     reference_size: int = 256
@@ -107,20 +104,7 @@ class Objective:
     @property
     def needs_recognizer(self) -> bool:
         """Whether any identity term is on."""
-        return bool(self.identity_terms)
-
-    @property
-    def identity_terms(self) -> dict[str, float]:
-        """Names and weights of the terms that are on and ask for a recogniser."""
-        return self._on("lambda_id", "lambda_people", "lambda_likeness")
-
-    @property
-    def truth_terms(self) -> dict[str, float]:
-        """Names and weights of the terms that are on and ask for true VIS images."""
-        return self._on("lambda_truth", "lambda_likeness")
-
-    def _on(self, *names: str) -> dict[str, float]:
-        return {name: getattr(self, name) for name in names if getattr(self, name)}
+        return self.lambda_id > 0 or self.lambda_people > 0
 
 
 @dataclass(frozen=True, kw_only=True)

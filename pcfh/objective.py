@@ -1,6 +1,6 @@
 """The paper's equations 1 to 10, one function each; Eq. 6 is ``pcfh.geometry.warp.inverse_distance_warp``.
 
-Three terms are not the paper's: ``people_loss``, ``truth_loss`` and ``likeness_loss``.
+Two terms are not the paper's: ``people_loss`` and ``truth_loss``.
 
 Every function returns the bare term; its weight lambda or alpha is applied in ``pcfh.training.step``
 and stands in ``pcfh.config.Objective``. A weight means nothing without the reduction of its term, so
@@ -111,18 +111,6 @@ def truth_loss(generated: Float[Tensor, "b c h w"], truth: Float[Tensor, "b c h 
     No camera takes both at once; a renderer does.
     """
     return (generated - truth).abs().mean()
-
-
-def likeness_loss(features_G: Float[Tensor, "b d"], features_T: Float[Tensor, "b d"]) -> Float[Tensor, ""]:
-    """What the recogniser sees of the distance to the truth, not in the paper: mean over the batch.
-
-    1 - cos(F(G_A(I_N)), F(T))
-
-    Args:
-        features_G: F(G_A(I_N)).
-        features_T: F of the true VIS image of the moment.
-    """
-    return 1 - F.cosine_similarity(features_G, features_T).mean()
 
 
 def luminance(images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:

@@ -50,13 +50,6 @@ def test_the_distance_to_the_truth_is_a_mean():
     assert O.truth_loss(t(A), t(B)).item() == pytest.approx(np.abs(A - B).mean())
 
 
-def test_the_likeness_is_one_less_the_cosine():
-    f, g = np.array([[3.0, 4.0], [1.0, 0.0]]), np.array([[4.0, 3.0], [0.0, -5.0]])
-    assert O.likeness_loss(t(f), t(g)).item() == pytest.approx(1 - (24 / 25 + 0) / 2)
-    assert O.likeness_loss(t(f), t(7 * f)).item() == pytest.approx(0, abs=1e-12)
-    assert O.likeness_loss(t(f), t(-f)).item() == pytest.approx(2)
-
-
 def test_eq_3_sums_over_features_and_means_over_the_batch():
     f, g = RNG.normal(size=(4, 256)), RNG.normal(size=(4, 256))
     expected = np.mean([np.sum(np.abs(f[i] - g[i])) for i in range(4)])

@@ -80,10 +80,10 @@ def _pcfh_config(scale: Scale, ablation: Sequence[str]) -> Config:
             raise UserError(f"--set {assignment}: {_TAKEN[_key(assignment)]}")
     own = [text for text in scale.settings if not _of_baselines(text)]
     config = configuration.overridden(configuration.preset(scale.preset), (*own, *ablation))
-    for name, weight in config.objective.truth_terms.items():
+    if config.objective.lambda_truth:
         raise UserError(
-            f"objective.{name}={weight}: the rows of a table learn without true images; take another preset, "
-            "e.g. best, or set it to 0"
+            f"objective.lambda_truth={config.objective.lambda_truth}: the rows of a table learn without true "
+            "images; take another preset, e.g. best, or set it to 0"
         )
     steps = config.training.steps if scale.steps is None else scale.steps
     return replace(config, training=replace(config.training, steps=steps))

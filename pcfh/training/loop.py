@@ -61,8 +61,8 @@ class Job:
         protocol: whose training list to use, e.g. "1".
         run: the run's folder.
         config: the configuration.
-        recognizer: file of F; needed where an identity term is on.
-        truth: root of the rendered database that was prepared, where a term asks for true images.
+        recognizer: file of F; needed unless lambda_id and lambda_people are 0.
+        truth: root of the rendered database that was prepared, where lambda_truth is not 0.
         start: generator to start from, of the same kind and sizes; None starts from the seed's weights.
     """
 
@@ -184,19 +184,16 @@ def _truth_of(job: Job) -> Callable[[Record], UInt8[np.ndarray, "s s 3"]] | None
     Raises:
         UserError: it asks and there is no database to take it from, or the other way round.
     """
-    asked = job.config.objective.truth_terms
-    if not asked and job.truth is None:
+    weight = job.config.objective.lambda_truth
+    if not weight and job.truth is None:
         return None
     if job.truth is None:
         raise UserError(
-            f"{_settings(asked)} needs true images: --truth DATABASE (the rendered one that was prepared), "
-            f"or train without them by {_settings(dict.fromkeys(asked, 0.0))}"
+            f"objective.lambda_truth={weight} needs true images: --truth DATABASE (the rendered one that was "
+            "prepared), or train without them by objective.lambda_truth=0"
         )
-    if not asked:
-        raise UserError(
-            f"--truth {job.truth}: objective.lambda_truth is 0, and so is objective.lambda_likeness; set "
-            "one, or leave --truth out"
-        )
+    if not weight:
+        raise UserError(f"--truth {job.truth}: objective.lambda_truth is 0; set it, or leave --truth out")
     sources = read_manifest(job.prepared).sources
     home, size = job.truth, job.config.training.size
     return lambda crop: truth_crop(home, sources[crop.path], size)
@@ -360,20 +357,16 @@ def _monitor(job: Job, runtime: Runtime, step: int) -> Iterator[Monitor | None]:
 def _open_recognizer(job: Job, runtime: Runtime) -> nn.Module | None:
     if job.recognizer is not None and not job.recognizer.is_file():
         raise UserError(f"{job.recognizer}: no such file; give the path of a Light CNN's weights")
-    asked = job.config.objective.identity_terms
-    if not asked:
+    o = job.config.objective
+    if not o.needs_recognizer:
         return None
     if job.recognizer is None:
+        name, weight = ("lambda_id", o.lambda_id) if o.lambda_id else ("lambda_people", o.lambda_people)
         raise UserError(
-            f"{_settings(asked)} needs a recogniser: --recognizer FILE (a Light CNN checkpoint), or train "
-            f"without the identity loss by {_settings(dict.fromkeys(asked, 0.0))}"
+            f"objective.{name}={weight} needs a recogniser: --recognizer FILE (a Light CNN checkpoint), or "
+            f"train without the identity loss by objective.{name}=0"
         )
     return load_recognizer(job.recognizer).to(runtime.device)
-
-
-def _settings(weights: Mapping[str, float]) -> str:
-    """Weights of the objective as --set takes them."""
-    return " ".join(f"objective.{name}={weight}" for name, weight in weights.items())
 
 
 @torch.no_grad()

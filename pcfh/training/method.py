@@ -120,7 +120,6 @@ def term_weights(config: Config, device: torch.device) -> Weights:
         lambda_id=o.lambda_id,
         lambda_people=o.lambda_people,
         lambda_truth=o.lambda_truth,
-        lambda_likeness=o.lambda_likeness,
         lambda_y=o.lambda_y,
         lambda_awm=configuration.pixel_weight(o.lambda_awm, o, t.size),
         lambda_mic=o.lambda_mic,

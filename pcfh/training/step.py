@@ -8,7 +8,7 @@ gradient on the output is known for free.
 
     network      minimises                                              gets nothing from
     G_A          L_ad + L_rec + L_ID + L_Y + L_AWM + lambda_5 L_MIC      L_A, penalties
-                 and, where asked for, those of ``people_loss``, ``truth_loss`` and ``likeness_loss``
+                 and, where asked for, the terms of ``people_loss`` and ``truth_loss``
     G_B          L_rec                                                  all others
     D_A          critic loss + penalty                                  all others
     Att          L_A                                                    L_AWM and all others
@@ -46,7 +46,6 @@ class Weights:
     lambda_id: float
     lambda_people: float = 0.0
     lambda_truth: float = 0.0
-    lambda_likeness: float = 0.0
     lambda_y: float
     lambda_awm: float
     lambda_mic: float
@@ -194,16 +193,12 @@ def _truth(batch: Batch, x: Image, weights: Weights, values: Values, on_x: Value
 
 
 def _identity(F: nn.Module, batch: Batch, x: Image, weights: Weights, values: Values, on_x: Values) -> None:
-    """Eq. 3, the term against all people and the likeness to the truth, for G_A; F is fixed."""
+    """Eq. 3 and the term against all people, for G_A; F is fixed and its features of I_V are known."""
     faces = to_lightcnn_input(x)
-    if weights.lambda_likeness:
-        assert batch.truth is not None
-        faces = torch.cat([faces, to_lightcnn_input(batch.truth)])
     if weights.id_shake:
-        faces = shaken(faces)  # the true ones alike, or the shake would count as a difference
-    faces = faces.contiguous(memory_format=torch.channels_last)
+        faces = shaken(faces)
     with mixed_precision(weights.bf16, x):
-        features = F(faces[: len(x)]).float()
+        features = F(faces.contiguous(memory_format=torch.channels_last)).float()
     losses = {}
     if weights.lambda_id:
         assert batch.vis_features is not None
@@ -211,10 +206,6 @@ def _identity(F: nn.Module, batch: Batch, x: Image, weights: Weights, values: Va
     if weights.lambda_people:
         assert batch.people is not None and batch.person is not None
         losses["people"] = weights.lambda_people * objective.people_loss(features, batch.people, batch.person)
-    if weights.lambda_likeness:
-        with torch.no_grad(), mixed_precision(weights.bf16, x):
-            true_features = F(faces[len(x) :]).float()
-        losses["likeness"] = weights.lambda_likeness * objective.likeness_loss(features, true_features)
     (on_x["id"],) = torch.autograd.grad(torch.stack(list(losses.values())).sum(), x)
     values |= {f"loss/{name}": loss.detach() for name, loss in losses.items()}
 

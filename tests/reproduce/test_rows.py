@@ -73,7 +73,6 @@ def test_settings_of_the_baselines_are_theirs_alone():
         ("training.method=pix2pix", "the rows say it"),
         ("objective.mic=false", "the rows say it"),
         ("objective.lambda_truth=1", "the rows of a table learn without true images"),
-        ("objective.lambda_likeness=1", "the rows of a table learn without true images"),
         ("objective.lamda=1", "unknown setting 'objective.lamda'"),
         ("training.batch=5", "expected a multiple"),
     ],

@@ -40,10 +40,10 @@ def test_other_inputs_make_it_undone(stage):
 
 def test_what_a_version_did_that_did_not_know_a_setting_stays_done(stage):
     now = to_dict(tiny())
-    before = {**now, "objective": {k: v for k, v in now["objective"].items() if k != "lambda_likeness"}}
+    before = {**now, "objective": {k: v for k, v in now["objective"].items() if k != "lambda_people"}}
     mark_done(replace(stage, inputs={"config": before}))
     assert is_done(replace(stage, inputs={"config": now}))
-    other = {**now, "objective": {**now["objective"], "lambda_likeness": 1.0}}
+    other = {**now, "objective": {**now["objective"], "lambda_people": 1.0}}
     assert not is_done(replace(stage, inputs={"config": other}))
 
 

@@ -166,13 +166,13 @@ def test_a_setting_that_only_one_of_two_versions_knows_is_a_difference(checkpoin
 
 def test_a_run_of_a_version_that_did_not_know_a_setting_goes_on_with_its_default(tmp_path):
     config = to_dict(tiny())
-    del config["objective"]["lambda_likeness"]
+    del config["objective"]["lambda_people"]
     save_checkpoint(tmp_path / "old.pt", moved(1), {**IDENTITY, "config": config})
     state = state_of(2)
     load_checkpoint(tmp_path / "old.pt", state, {**IDENTITY, "config": to_dict(tiny())})
     assert state.step == 2
-    other = to_dict(overridden(tiny(), ["objective.lambda_likeness=2"]))
-    with pytest.raises(UserError, match=r"objective\.lambda_likeness: the run has 0\.0, now 2\.0"):
+    other = to_dict(overridden(tiny(), ["objective.lambda_people=2"]))
+    with pytest.raises(UserError, match=r"objective\.lambda_people: the run has 0\.0, now 2\.0"):
         load_checkpoint(tmp_path / "old.pt", state, {**IDENTITY, "config": other})
 
 

@@ -10,7 +10,6 @@ from torch import nn
 from pcfh import objective
 from pcfh.models.lightcnn import to_lightcnn_input
 from pcfh.models.pcfh import PCFH
-from pcfh.training.shake import blurred, shifted
 from pcfh.training.step import Batch, Weights, backward
 
 WEIGHTS = Weights(
@@ -162,36 +161,6 @@ def test_the_gradient_of_the_distance_to_the_truth_has_a_closed_form():
     values, G = backward(model(), None, b, Weights(**{**vars(WEIGHTS), "lambda_truth": 30.0}))
     assert values["gradient/truth"].item() == pytest.approx(30 / math.sqrt(3 * 64 * 64), rel=1e-4)
     assert values["loss/truth"].item() == pytest.approx(30 * (2 - G).mean().item(), rel=1e-5)
-
-
-@pytest.mark.parametrize("shake", [False, True])
-def test_the_likeness_is_that_of_the_face_and_its_truth_seen_alike(shake):
-    net, F, b = model(), Recognizer(), batch()
-    b = replace(b, truth=b.vis.flip(0))
-    w = Weights(**{**vars(WEIGHTS), "lambda_id": 0.0, "lambda_likeness": 2.0, "id_shake": shake})
-    torch.manual_seed(3)
-    values, G = backward(net, F, b, w)
-    torch.manual_seed(3)
-    x = G.requires_grad_()
-    faces = [to_lightcnn_input(i) for i in (x, b.truth)]
-    if shake:
-        dx, dy = torch.randint(-3, 4, (2,)).tolist()
-        sigma = 1.5 * torch.rand(()).item()
-        faces = [blurred(shifted(face, dx, dy), sigma) for face in faces]
-    loss = 2 * (1 - torch.cosine_similarity(*map(F, faces)).mean())
-    expected = torch.autograd.grad(loss, x)[0].flatten(1).norm(dim=1).mean().item() * len(x)
-    assert values["loss/likeness"].item() == pytest.approx(loss.item(), rel=1e-3)
-    assert values["gradient/id"].item() == pytest.approx(expected, rel=1e-3)
-
-
-def test_a_face_that_is_its_truth_has_no_likeness_to_gain():
-    b = batch()
-    w = Weights(**{**vars(WEIGHTS), "lambda_id": 0.0, "lambda_likeness": 2.0, "id_shake": True})
-    F = Recognizer()
-    _, G = backward(model(), F, replace(b, truth=b.vis), w)
-    values, _ = backward(model(), F, replace(b, truth=G), w)
-    assert values["loss/likeness"].item() == pytest.approx(0, abs=1e-6)
-    assert values["gradient/id"].item() == pytest.approx(0, abs=1e-5)
 
 
 def test_without_its_weight_the_cycle_is_not_computed():
