@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from torch.distributed.run import get_args_parser
 
 from pcfh import __version__
 from pcfh.cli import app, main, method
@@ -300,6 +302,18 @@ def test_help_names_every_preset(run, command):
     _, out, _ = run(command, "--help")
     words = out.replace("│", " ").replace(",", " ").replace(".", " ").replace(";", " ").split()
     assert set(PRESETS) <= set(words)
+
+
+@pytest.mark.parametrize("command", ["train", "reproduce"])
+def test_torchrun_takes_no_option_for_a_short_form_of_its_own(run, command):
+    """It stops at options of the program that it could complete in two ways, --start for one."""
+    _, out, _ = run(command, "--help")
+    options = re.findall(r"^│ [* ] +(--[a-z-]+)", out, re.MULTILINE)
+    assert "--device" in options
+    for option in options:
+        given = ["-m", "pcfh", command, "data", "run", option, "x"]
+        parsed = get_args_parser().parse_args(["--nproc-per-node", "2", *given])
+        assert [parsed.training_script, *parsed.training_script_args] == given[1:]
 
 
 def test_without_a_model_the_one_that_comes_with_the_program_translates(run, nir, points, tmp_path):

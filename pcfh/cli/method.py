@@ -30,7 +30,7 @@ def train(  # noqa: PLR0913 - one argument per option of the command
     protocol: str = "1",
     recognizer: Path | None = None,
     truth: Path | None = None,
-    start: Path | None = None,
+    init: Path | None = None,
     device: str = "auto",
 ) -> int:
     """Train on a prepared database; called again with the same settings, it goes on where it stopped.
@@ -46,7 +46,7 @@ def train(  # noqa: PLR0913 - one argument per option of the command
         protocol: whose training list to use, e.g. 1 for the first fold.
         recognizer: Light CNN checkpoint for the identity loss.
         truth: the rendered database that was prepared, for the preset rendered: its true VIS images.
-        start: generator.safetensors to start from, of the same preset, e.g. one trained on other people.
+        init: generator.safetensors to start from, of the same preset, e.g. one trained on other people.
         device: auto, cpu, cuda or cuda:1.
     """
     config = configuration.overridden(configuration.preset(preset), settings)
@@ -57,7 +57,7 @@ def train(  # noqa: PLR0913 - one argument per option of the command
         config=config,
         recognizer=recognizer,
         truth=truth,
-        start=start,
+        start=init,
     )
     keep_freed_memory()
     steps = config.training.steps

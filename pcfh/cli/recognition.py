@@ -32,7 +32,7 @@ def train_recognizer(  # noqa: PLR0913 - one argument per option of the command
     validation: float = _DEFAULT.validation,
     nir_share: float = _DEFAULT.nir_share,
     seed: int = _DEFAULT.seed,
-    start: Path | None = None,
+    init: Path | None = None,
     device: str = "auto",
 ) -> int:
     """Train a Light CNN on the faces of a prepared database, for use as a recogniser.
@@ -56,7 +56,7 @@ def train_recognizer(  # noqa: PLR0913 - one argument per option of the command
         validation: share of the people kept out of training.
         nir_share: of the training faces that are NIR captures, 0 to 1; as it is, VIS captures alone.
         seed: of everything random.
-        start: weights of the same architecture to start from, published ones or our own.
+        init: weights of the same architecture to start from, published ones or our own.
         device: auto, cpu, cuda or cuda:1.
     """
     recipe = RecognizerRecipe(
@@ -72,7 +72,7 @@ def train_recognizer(  # noqa: PLR0913 - one argument per option of the command
         nir_share=nir_share,
         seed=seed,
     )
-    job = RecognizerJob(prepared=data, protocol=protocol, run=run, recipe=recipe, start=start)
+    job = RecognizerJob(prepared=data, protocol=protocol, run=run, recipe=recipe, start=init)
     chosen = usable_device(device)
     keep_freed_memory()
     with stop_signals() as stopped, progress_bar("steps", steps) as bar:
