@@ -46,9 +46,28 @@ def test_a_report_is_written_and_the_table_printed(
     assert (tmp_path / "out" / "report.html").stat().st_size > 50_000
 
 
+def test_a_fusion_that_is_no_average_is_computed_and_said(
+    run, drawn_prepared, recognizer, generator, tmp_path
+):
+    rank1 = {}
+    for weight in ("0", "0.7", "1"):
+        code, out, _ = run(
+            *("evaluate", drawn_prepared, tmp_path, "--recognizer", recognizer, "--device", "cpu"),
+            *("--generator", generator, "--resamples", "20", "--no-pictures", "--fusion-weight", weight),
+        )
+        assert code == 0
+        assert f"In the fusion the generated face weighs {weight}." in out
+        results = read_results(tmp_path / "results.json")
+        assert results.fusion_weight == float(weight)
+        rank1[weight] = {figures.method: figures.cmc for figures in results.folds[0].methods}
+    assert rank1["0"]["fusion"] == rank1["0"]["original"]
+    assert rank1["1"]["fusion"] == rank1["1"]["generated"]
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        (("--fusion-weight", "1.5"), "--fusion-weight 1.5: expected 0 to 1"),
         (("--batch", "0"), "--batch 0: expected at least 1"),
         (("--protocol", "9"), "no protocol '9'"),
         (("--generator", "absent.safetensors"), "absent.safetensors: no such file"),

@@ -19,6 +19,7 @@ from pcfh.recognition.material import EvaluationJob, Material, evaluated_protoco
 from pcfh.recognition.onnx import OnnxSettings, settings_with
 from pcfh.recognition.recognizer import open_recognizer
 from pcfh.recognition.report import mistake_pictures, write_report
+from pcfh.recognition.scores import AVERAGE
 from pcfh.recognition.sheets import face_sheets
 from pcfh.shipped import shipped
 
@@ -69,6 +70,7 @@ def evaluate(  # noqa: PLR0913 - one argument per option of the command
     database: Path | None = None,
     groups: Path | None = None,
     pose: Annotated[bool, Parameter(negative="")] = False,
+    fusion_weight: float = AVERAGE,
     pictures: bool = True,
     device: str = "auto",
     batch: int = 32,
@@ -92,6 +94,8 @@ def evaluate(  # noqa: PLR0913 - one argument per option of the command
         database: the rendered database that was prepared, for true VIS images and groups.
         groups: CSV table of groups: path, and one column for each way to group.
         pose: also find landmarks in generated faces, with the default detector.
+        fusion_weight: of the generated face's score in the fusion, 0 to 1; 0.5 is the paper's average. Choose
+            another one on people who are not in the test.
         pictures: write sheets of faces and show them and the worst mistakes in the report.
         device: auto, cpu, cuda or cuda:1.
         batch: faces computed at once.
@@ -101,6 +105,8 @@ def evaluate(  # noqa: PLR0913 - one argument per option of the command
     for name, value in (("batch", batch), ("resamples", resamples)):
         if value < 1:
             raise UserError(f"--{name} {value}: expected at least 1")
+    if not 0 <= fusion_weight <= 1:
+        raise UserError(f"--fusion-weight {fusion_weight:g}: expected 0 to 1")
     job = EvaluationJob(
         prepared=data,
         protocols=protocol,
@@ -110,6 +116,7 @@ def evaluate(  # noqa: PLR0913 - one argument per option of the command
         batch=batch,
         resamples=resamples,
         seed=seed,
+        fusion_weight=fusion_weight,
     )
     names = evaluated_protocols(read_manifest(data).source.protocols, protocol)
     path = recognizer or shipped("recognizer")

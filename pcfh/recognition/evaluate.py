@@ -48,7 +48,7 @@ from pcfh.recognition.material import (
 from pcfh.recognition.quality import Face, measure_faces
 from pcfh.recognition.recognizer import Recognizer
 from pcfh.recognition.results import REFERENCE, Fold, Mistake, QualityRow, Results, ShownFace
-from pcfh.recognition.scores import cosine_scores, fused_scores
+from pcfh.recognition.scores import AVERAGE, cosine_scores, fused_scores
 
 _GROUP_FARS = (0.001, 0.01)  # the first that every fold can measure
 _MOST_MISTAKES, _MOST_SHOWN, _MOST_FACES = 12, 16, 1000
@@ -151,6 +151,7 @@ def evaluate_material(
         rendered=material.truth is not None,
         resamples=job.resamples,
         seed=job.seed,
+        fusion_weight=job.fusion_weight,
         folds=scored.folds,
         group_far=far,
         groups=groups,
@@ -208,7 +209,7 @@ def generated_table(generator: Hallucinator) -> str:
 
 
 def method_matrices(
-    fold: Protocol, tables: Mapping[str, FeatureTable], generated: str | None
+    fold: Protocol, tables: Mapping[str, FeatureTable], generated: str | None, weight: float = AVERAGE
 ) -> dict[str, ScoreMatrix]:
     """Scores of each method on a fold.
 
@@ -216,6 +217,7 @@ def method_matrices(
         fold: the protocol.
         tables: see ``feature_tables``.
         generated: name of the table of generated probes; None without a generator.
+        weight: of the generated face's score in the fusion.
 
     Raises:
         UserError: features are not of norm one, e.g. NaN.
@@ -224,7 +226,7 @@ def method_matrices(
     scores = {"original": cosine_scores(tables["original"].of(fold.probe), gallery)}
     if generated is not None:
         scores["generated"] = cosine_scores(tables[generated].of(fold.probe), gallery)
-        scores["fusion"] = fused_scores(scores["original"], scores["generated"])
+        scores["fusion"] = fused_scores(scores["original"], scores["generated"], weight)
     if "truth" in tables:
         scores["truth"] = cosine_scores(tables["truth"].of(fold.probe), gallery)
     return {name: _matrix(s, fold.probe, fold.gallery) for name, s in scores.items()}
@@ -280,7 +282,7 @@ def _all_folds(
         on_progress("figures", number, len(material.folds))
         generator = material.generators.get(protocol.name)
         generated = None if generator is None else generated_table(generator)
-        matrices = method_matrices(protocol, tables, generated)
+        matrices = method_matrices(protocol, tables, generated, material.job.fusion_weight)
         reference = reference_matrix(protocol, material.references[protocol.name], tables)
         folds.append(fold_figures(protocol.name, matrices, material.job.draws, reference=reference))
         keys = [material.manifest.sources[record.path].path for record in protocol.probe]

@@ -20,6 +20,7 @@ from pcfh.hallucinate import Hallucinator
 from pcfh.recognition.alignment import Alignment
 from pcfh.recognition.generated import MODEL, generated_crops
 from pcfh.recognition.groups import Draws, Labels, read_groups, read_parameters
+from pcfh.recognition.scores import AVERAGE
 
 ALL = "all"
 _DEVELOPMENT = "dev"  # View 1 of CASIA, on which nothing is reported
@@ -39,6 +40,7 @@ class EvaluationJob:
         batch: faces computed at once.
         resamples: draws of people of each interval.
         seed: of the draws.
+        fusion_weight: of the generated face's score in the fusion, 0 to 1.
     """
 
     prepared: Path
@@ -49,6 +51,7 @@ class EvaluationJob:
     batch: int = 32
     resamples: int = 1000
     seed: int = 0
+    fusion_weight: float = AVERAGE
 
     @property
     def draws(self) -> Draws:

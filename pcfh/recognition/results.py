@@ -4,9 +4,9 @@ Shares (rates, errors) are in [0, 1]; intervals are 95 % percentile intervals of
 figure that cannot be measured is None, never a number.
 
 Methods are what a probe is compared by: "original", the NIR image as it is; "generated", the VIS image made
-of it, alone; "fusion", the average of both scores (the paper's); "truth", the true VIS image of the moment in
-the place of a generated one, alone, which is what a perfect generator would give; "reference", VIS against
-VIS: its probes are others, the further VIS captures of the people tested.
+of it, alone; "fusion", the average of both scores (the paper's), or a weighted one; "truth", the true VIS
+image of the moment in the place of a generated one, alone, which is what a perfect generator would give;
+"reference", VIS against VIS: its probes are others, the further VIS captures of the people tested.
 """
 
 import json
@@ -19,6 +19,7 @@ import numpy as np
 from pcfh.errors import UserError
 from pcfh.metrics.intervals import Interval, McNemar, mean_and_deviation
 from pcfh.recognition.plain import from_plain
+from pcfh.recognition.scores import AVERAGE
 
 REFERENCE = "reference"
 METHODS = ("original", "generated", "fusion", "truth", REFERENCE)
@@ -237,6 +238,7 @@ class Results:
         notes: what the reader must know.
         random: probes for a sheet of faces, drawn by chance.
         worst: those with the lowest margins, lowest first, by the method of ``mistakes``.
+        fusion_weight: of the generated face's score in the fusion.
     """
 
     version: str
@@ -257,6 +259,7 @@ class Results:
     notes: tuple[str, ...]
     random: tuple[ShownFace, ...] = ()
     worst: tuple[ShownFace, ...] = ()
+    fusion_weight: float = AVERAGE
 
     @property
     def methods(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from pcfh.errors import UserError
 from pcfh.metrics.recognition import ScoreMatrix, pairs_of, ranks, thresholds
 
+AVERAGE = 0.5  # weight of the generated face's score in the paper's fusion
 _NORM_TOLERANCE = 1e-3  # features stored in half precision keep their norm to this
 
 
@@ -60,11 +61,11 @@ def cosine_scores(
 
 
 def fused_scores(
-    original: Float[np.ndarray, "p g"], generated: Float[np.ndarray, "p g"]
+    original: Float[np.ndarray, "p g"], generated: Float[np.ndarray, "p g"], weight: float = AVERAGE
 ) -> Float[np.ndarray, "p g"]:
-    """The paper's score (Sec. 4.2): the average of the original and the generated pair's.
+    """The paper's score (Sec. 4.2), the average of the original and the generated pair's, or a weighted one.
 
-        s(I_N, I_V) = (cos(F(I_N), F(I_V)) + cos(F(G_A(I_N)), F(I_V))) / 2
+        s(I_N, I_V) = (1 - w) cos(F(I_N), F(I_V)) + w cos(F(G_A(I_N)), F(I_V)),    w = 1/2 in the paper
 
     F is the recogniser, not tuned to generated images. Each term alone is the baseline or the generated
     image's own worth.
@@ -72,8 +73,9 @@ def fused_scores(
     Args:
         original: of NIR probes against the VIS gallery.
         generated: of the VIS images made of them, in the same order, against the same gallery.
+        weight: w; other than the average's, it is to be chosen on people who are not in the test.
     """
-    return (original + generated) / 2
+    return (1 - weight) * original + weight * generated
 
 
 def figures(matrix: ScoreMatrix, fars: Sequence[float]) -> Figures:

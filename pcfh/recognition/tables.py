@@ -17,6 +17,7 @@ from pcfh.recognition.results import (
     Verification,
     summaries,
 )
+from pcfh.recognition.scores import AVERAGE
 
 LABELS: Mapping[str, str] = {
     "original": "NIR as it is",
@@ -72,7 +73,9 @@ def caption(results: Results) -> str:
     """One line on what was measured: recogniser, database, folds."""
     names = ", ".join(fold.protocol for fold in results.folds)
     folds = f"protocol {names}" if len(results.folds) == 1 else f"mean ± deviation over protocols {names}"
-    return f"{results.recognizer} on {results.database or 'a database'}, {folds}, in percent."
+    weighted = results.generators and results.fusion_weight != AVERAGE
+    fusion = f" In the fusion the generated face weighs {results.fusion_weight:g}." if weighted else ""
+    return f"{results.recognizer} on {results.database or 'a database'}, {folds}, in percent.{fusion}"
 
 
 def interval_row(fold: Fold, figures: MethodFigures) -> tuple[str, ...]:

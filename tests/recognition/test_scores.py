@@ -40,6 +40,12 @@ class TestFusedScores:
     def test_are_the_average_of_both(self):
         assert np.allclose(fused_scores(np.array([[0.2, -0.4]]), np.array([[0.6, 0.4]])), [[0.4, 0]])
 
+    def test_are_each_alone_at_the_ends_of_the_weight(self):
+        original, generated = np.array([[0.2, -0.4]]), np.array([[0.6, 0.4]])
+        assert np.array_equal(fused_scores(original, generated, 0.0), original)
+        assert np.array_equal(fused_scores(original, generated, 1.0), generated)
+        assert np.allclose(fused_scores(original, generated, 0.75), [[0.5, 0.2]])
+
     def test_equal_half_the_product_with_the_sum_of_both_features(self):
         nir, generated, gallery = features(5), features(5, seed=1), features(7, seed=2)
         fused = fused_scores(cosine_scores(nir, gallery), cosine_scores(generated, gallery))
