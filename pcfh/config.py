@@ -388,13 +388,19 @@ def to_dict(config: Config) -> dict[str, dict[str, Any]]:
     return dataclasses.asdict(config)
 
 
-def completed(data: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """What ``to_dict`` gave in an earlier version, with the settings that it did not know.
+def completed(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record of an earlier version with the settings that it did not know, at their defaults.
 
-    They are at their defaults. So a new setting's default must leave runs as they were without it.
+    So a new setting's default must leave runs as they were without it.
+
+    Args:
+        record: what decided a result, with what ``to_dict`` gave as "config"; one without it stays as it is.
     """
-    defaults = to_dict(Config())
-    return {name: {**defaults.get(name, {}), **data.get(name, {})} for name in {**defaults, **data}}
+    if "config" not in record:
+        return dict(record)
+    defaults, known = to_dict(Config()), record["config"]
+    config = {group: {**defaults.get(group, {}), **known.get(group, {})} for group in {**defaults, **known}}
+    return {**record, "config": config}
 
 
 def from_dict(data: Mapping[str, Mapping[str, Any]]) -> Config:

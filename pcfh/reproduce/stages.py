@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pcfh import config as configuration
+from pcfh.config import completed
 from pcfh.errors import UserError
 from pcfh.files import locked, sha256_of, write_atomically
 
@@ -138,11 +138,9 @@ def _record(stage: Stage) -> dict[str, Any]:
     """What was written when the stage was done; empty where nothing was, or it is damaged."""
     try:
         record = dict(json.loads(stage.record.read_bytes()))
-        if "config" in record["inputs"]:  # settings that are newer than the record are at their defaults
-            record["inputs"]["config"] = configuration.completed(record["inputs"]["config"])
+        return {**record, "inputs": completed(record["inputs"])}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
-    return record
 
 
 def _content(stage: Stage) -> dict[str, Any]:

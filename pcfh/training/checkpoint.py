@@ -16,7 +16,7 @@ from safetensors.torch import save
 from torch import nn
 
 from pcfh import __version__
-from pcfh import config as configuration
+from pcfh.config import completed
 from pcfh.errors import UserError
 from pcfh.files import atomic_path, write_atomically
 from pcfh.training.method import Method
@@ -123,7 +123,8 @@ def restore(path: Path, content: Mapping[str, Any], state: Resumable, identity: 
     Raises:
         UserError: the checkpoint belongs to another run (the text lists what differs), or to other networks.
     """
-    different = _differences(_completed(json.loads(content["identity"])), _completed(identity))
+    kept, wanted = json.loads(content["identity"]), json.loads(json.dumps(identity))
+    different = _differences(completed(kept), completed(wanted))
     if different:
         raise UserError(
             f"{path} belongs to another run:\n  " + "\n  ".join(different) + "\nstart in a new run folder, "
@@ -197,14 +198,6 @@ def load_generator(path: Path) -> tuple[Translator, Mapping[str, Any]]:
             f"{path}: its weights do not fit its own description; the file is damaged, take another copy"
         ) from error
     return generator.eval().requires_grad_(False), about
-
-
-def _completed(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """An identity as a file holds it, with the settings that are newer than it."""
-    plain: dict[str, Any] = json.loads(json.dumps(identity))
-    if "config" in plain:
-        plain["config"] = configuration.completed(plain["config"])
-    return plain
 
 
 def _differences(kept: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = "") -> list[str]:
