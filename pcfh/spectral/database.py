@@ -3,7 +3,7 @@
     OUT/NIR-VIS-2.0/
         s1..s4/NIR/<id>/<n>.jpg, .../VIS/<id>/<n>.jpg    the captures; NIR ones have one channel
         protocols/{nir_train,vis_train,vis_gallery,nir_probe}_{1..10,dev}.txt
-        truth/<path of a NIR capture>    the VIS image of the same moment in soft light, for evaluation only
+        truth/<path of a NIR capture>    the VIS image of the same moment in soft light; no camera has it
         landmarks68.csv                  68 exact (x, y) points of every capture
         parameters.csv, people.csv       how every capture was taken, and of whom
         README.txt, recipe.json, SHA256SUMS
