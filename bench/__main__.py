@@ -4,6 +4,7 @@
     python -m bench scores [--full]       see bench/scores.py
     python -m bench faces COMMAND         see bench/faces.py
     python -m bench inference             see bench/inference.py
+    python -m bench device                see bench/device.py
 
 One thread is the default: the processor time of several depends on who else uses the machine, because
 some of oneDNN's kernels wait for each other by spinning, whatever OMP_WAIT_POLICY says.
@@ -23,7 +24,7 @@ from typing import Any
 
 import torch
 
-from bench import faces, inference, scores, step, warp
+from bench import device, faces, inference, scores, step, warp
 from bench.hallucination import environment
 from pcfh.files import write_atomically
 from pcfh.training.runtime import keep_freed_memory
@@ -40,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return faces.main(arguments[1:])
     if list(arguments[:1]) == ["inference"]:
         return inference.main(arguments[1:])
+    if list(arguments[:1]) == ["device"]:
+        return device.main(arguments[1:])
     options = parser().parse_args(arguments)
     keep_freed_memory()
     torch.set_num_threads(options.threads)

@@ -79,14 +79,15 @@ class Laps:
 
     Args:
         counter: of FLOP, if they are to be counted.
+        device: whose work is waited for before each look at the clock.
 
     Attributes:
         parts: by name, in order.
     """
 
-    def __init__(self, counter: FlopCounter | None = None) -> None:
+    def __init__(self, counter: FlopCounter | None = None, device: torch.device = HERE.device) -> None:
         self.parts: Parts = {}
-        self._counter = counter
+        self._counter, self._device = counter, device
         self._last = self._now()
 
     def end(self, part: str) -> None:
@@ -96,6 +97,8 @@ class Laps:
         self._last = now
 
     def _now(self) -> Reading:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
         flop = 0 if self._counter is None else self._counter.flop
         return Reading(time.perf_counter(), time.process_time(), flop)
 
@@ -106,19 +109,24 @@ class TrainingStep:
     Args:
         config: of the run.
         precision: takes the place of the configuration's.
+        runtime: where it computes.
     """
 
-    def __init__(self, config: Config, precision: Precision) -> None:
+    def __init__(self, config: Config, precision: Precision, runtime: Runtime = HERE) -> None:
         self.config = C.overridden(config, [f"training.precision={precision}"])
-        self.state = loop.new_state(self.config, HERE)
-        with_identity = config.objective.needs_recognizer
-        self.recognizer = build_lightcnn("lightcnn29").requires_grad_(False).eval() if with_identity else None
-        self.batch = made_up_batch(config.training.batch, config.training.size, self.recognizer)
+        self.runtime = runtime
+        self.recognizer = None
+        if config.objective.needs_recognizer:
+            network = build_lightcnn("lightcnn29").requires_grad_(False).eval()
+            self.recognizer = network.to(runtime.device)
+        self.state = loop.new_state(self.config, runtime, self.recognizer)
+        with torch.device(runtime.device):
+            self.batch = made_up_batch(config.training.batch, config.training.size, self.recognizer)
 
     def __call__(self, counter: FlopCounter | None = None) -> Parts:
         """Does one step; returns what its parts cost for one image."""
-        laps = Laps(counter)
-        networks, weights = self.state.model, term_weights(self.config, HERE.device)
+        laps = Laps(counter, self.runtime.device)
+        networks, weights = self.state.model, term_weights(self.config, self.runtime.device)
         assert isinstance(networks, PCFH)
         step.backward(networks, self.recognizer, self.batch, weights, on_part=laps.end)
         loop.update(self.state, self.config)
@@ -168,14 +176,18 @@ def random_images(count: int, size: int) -> Float[Tensor, "b 3 s s"]:
 @torch.no_grad()
 def made_up_batch(count: int, size: int, recognizer: nn.Module | None) -> Batch:
     """Noise with landmarks anywhere in it: what a step costs does not depend on what it sees."""
-    nir, vis, warped = (random_images(count, size) for _ in range(3))
+    nir, vis, warped, truth = (random_images(count, size) for _ in range(4))
+    features = None if recognizer is None else recognizer(to_lightcnn_input(vis))
     return Batch(
         nir=nir[:, :1].expand(-1, 3, -1, -1),
         vis=vis,
         warped=warped,
         landmarks=torch.rand(count, 68, 2) * size,
         mix=torch.rand(count),
-        vis_features=None if recognizer is None else recognizer(to_lightcnn_input(vis)),
+        truth=truth,
+        vis_features=features,
+        person=torch.arange(count),
+        people=features,
     )
 
 

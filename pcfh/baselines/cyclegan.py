@@ -183,6 +183,11 @@ class CycleGAN:
         """Both discriminators."""
         return (self.networks.is_vis, self.networks.is_nir)
 
+    @property
+    def needs_warped(self) -> bool:
+        """No."""
+        return False
+
     def backward(self, batch: Batch) -> Values:
         """Puts the gradients of all losses into the networks, and the fakes into the pools.
 

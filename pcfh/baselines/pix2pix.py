@@ -141,6 +141,11 @@ class Pix2Pix:
         """The discriminator."""
         return (self.networks.discriminator,)
 
+    @property
+    def needs_warped(self) -> bool:
+        """No."""
+        return False
+
     def backward(self, batch: Batch) -> Values:
         """Puts the gradients of both losses into the networks.
 

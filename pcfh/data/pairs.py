@@ -52,14 +52,14 @@ class PairImages:
     Attributes:
         nir: NIR captures.
         vis: VIS captures of the same people.
-        warped: the latter warped onto the former.
+        warped: the latter warped onto the former, where that is wanted.
         landmarks: (x, y) in pixels of ``nir``.
         truth: true VIS images of the moments of ``nir``, where they are known.
     """
 
     nir: UInt8[Tensor, "b 1 s s"]
     vis: UInt8[Tensor, "b 3 s s"]
-    warped: UInt8[Tensor, "b 3 s s"]
+    warped: UInt8[Tensor, "b 3 s s"] | None
     landmarks: Float[Tensor, "b 68 2"]
     truth: UInt8[Tensor, "b 3 s s"] | None = None
 
@@ -124,15 +124,19 @@ class TrainingPairs:
         ]
         return Plan(nir=nir, vis=np.array(vis), mirror=(chance[:, 1] < 0.5) & self.flip, mix=chance[:, 2])
 
-    def images(self, plan: Plan) -> PairImages:
-        """Fetches and warps what a plan names."""
-        warped = self._warp(plan)
+    def images(self, plan: Plan, *, warp: bool = True) -> PairImages:
+        """Fetches what a plan names.
+
+        Args:
+            plan: which captures.
+            warp: whether to warp them, which takes far longer than all else.
+        """
         landmarks = self._nir_landmarks[plan.nir]
         mirror = torch.from_numpy(plan.mirror)
         return PairImages(
             nir=_mirrored(self.nir[plan.nir], mirror),
             vis=_mirrored(self.vis[plan.vis], mirror),
-            warped=_mirrored(warped, mirror),
+            warped=_mirrored(self._warp(plan), mirror) if warp else None,
             landmarks=torch.where(mirror[:, None, None], mirror_points(landmarks, self.size), landmarks),
             truth=None if self._truth is None else _mirrored(self._truth[plan.nir], mirror),
         )

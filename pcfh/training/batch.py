@@ -21,9 +21,9 @@ class Batch:
     Attributes:
         nir: I_N.
         vis: I_V, another capture of the same person.
-        warped: I_Warp, ``vis`` warped onto the landmarks of ``nir``.
         landmarks: (x, y) in pixels of ``nir``.
         mix: uniform in [0, 1), where between two images the penalties look.
+        warped: I_Warp, ``vis`` warped onto the landmarks of ``nir``, for methods that look at it.
         truth: the true VIS image of the moment of ``nir``, where it is known and wanted.
         vis_features: F(I_V), if there is a recogniser.
         person: whose faces these are, as a row of ``people``.
@@ -32,9 +32,9 @@ class Batch:
 
     nir: Float[Tensor, "b 3 s s"]
     vis: Float[Tensor, "b 3 s s"]
-    warped: Float[Tensor, "b 3 s s"]
     landmarks: Float[Tensor, "b 68 2"]
     mix: Float[Tensor, " b"]
+    warped: Float[Tensor, "b 3 s s"] | None = None
     truth: Float[Tensor, "b 3 s s"] | None = None
     vis_features: Float[Tensor, "b d"] | None = None
     person: Int[Tensor, " b"] | None = None

@@ -112,7 +112,7 @@ def train(job: Job, runtime: Runtime, hooks: Hooks | None = None) -> State:
     if runtime.is_first:
         remove_leftovers(job.run)
         write_atomically(job.run / "config.json", json.dumps(identity, indent=2).encode())
-    maker = BatchMaker(pairs, job.config, runtime, recognizer)
+    maker = BatchMaker(pairs, job.config, runtime, recognizer, warp=state.method.needs_warped)
     with _monitor(job, runtime, state.step) as monitor:
         _loop(state, maker, job, runtime, hooks, monitor, identity)
     return state
@@ -207,12 +207,19 @@ class BatchMaker:
         config: size of the batch.
         runtime: this process among the others.
         recognizer: F; the features of all VIS captures are computed here, once.
+        warp: whether the method looks at warped images.
     """
 
     def __init__(
-        self, pairs: TrainingPairs, config: Config, runtime: Runtime, recognizer: nn.Module | None
+        self,
+        pairs: TrainingPairs,
+        config: Config,
+        runtime: Runtime,
+        recognizer: nn.Module | None,
+        *,
+        warp: bool = True,
     ) -> None:
-        self._pairs, self._device = pairs, runtime.device
+        self._pairs, self._device, self._warp = pairs, runtime.device, warp
         self._batch = config.training.batch
         self._part = self._batch // runtime.processes
         self._rank = runtime.rank
@@ -226,12 +233,12 @@ class BatchMaker:
     def fetch(self, step: int) -> tuple[Plan, PairImages]:
         """Pictures of a step (from 0), on the CPU; safe in another thread."""
         plan = self._pairs.plan(step * self._batch + self._rank * self._part, self._part)
-        return plan, self._pairs.images(plan)
+        return plan, self._pairs.images(plan, warp=self._warp)
 
     def preview(self) -> Batch:
         """A few pairs, the same at any time, to look at."""
         plan = self._pairs.plan(0, _PREVIEW)
-        return self.batch(plan, self._pairs.images(plan))
+        return self.batch(plan, self._pairs.images(plan, warp=self._warp))
 
     def batch(self, plan: Plan, images: PairImages) -> Batch:
         """Moves pictures to the device, in [-1, 1]."""
@@ -242,7 +249,7 @@ class BatchMaker:
         return Batch(
             nir=from_bytes(images.nir.to(self._device)).expand(-1, 3, -1, -1),
             vis=from_bytes(images.vis.to(self._device)),
-            warped=from_bytes(images.warped.to(self._device)),
+            warped=None if images.warped is None else from_bytes(images.warped.to(self._device)),
             landmarks=images.landmarks.to(self._device),
             truth=None if images.truth is None else from_bytes(images.truth.to(self._device)),
             mix=torch.from_numpy(plan.mix).float().to(self._device),

@@ -42,6 +42,10 @@ class Method(Protocol):
     def critics(self) -> Sequence[nn.Module]:
         """Those of them that learn at the critics' rate; all others learn at the generators'."""
 
+    @property
+    def needs_warped(self) -> bool:
+        """Whether it looks at ``Batch.warped``, which is not made for those that do not."""
+
     def backward(self, batch: Batch) -> Values:
         """Puts the gradient of every network into its parameters' ``grad``; updates nothing.
 

@@ -82,15 +82,22 @@ class PCFHMethod:
         N_E = self.networks.N_E
         return (self.networks.D_A, *([] if N_E is None else [N_E]))
 
+    @property
+    def needs_warped(self) -> bool:
+        """Whether the attention warping module is on."""
+        return self.networks.Att is not None
+
     def backward(self, batch: Batch) -> Values:
         """Puts the gradient of every network into its parameters' ``grad``; see the function ``backward``."""
         values, _ = backward(self.networks, self._recognizer, batch, self._weights)
         return values
 
     def pictures(self, batch: Batch, output: Image) -> Mapping[str, Image]:
-        """The warped VIS image and the attention map, from -1 for 0 to 1 for 1; black without AWM."""
-        Att = self.networks.Att
-        attention = torch.zeros_like(batch.nir[:, :1]) if Att is None else Att(batch.nir, batch.warped)
+        """The warped VIS image and the attention map, from -1 for 0 to 1 for 1; none without AWM."""
+        if self.networks.Att is None:
+            return {}
+        assert batch.warped is not None
+        attention = self.networks.Att(batch.nir, batch.warped)
         return {"warped": batch.warped, "attention": (2 * attention - 1).expand_as(output)}
 
 
@@ -214,6 +221,7 @@ def _attention_warping(
     Att: Attention, batch: Batch, x: Image, weights: Weights, values: Values, on_x: Values
 ) -> None:
     """Eq. 7 for the attention network and Eq. 8 for G_A; both take images in [0, 1]."""
+    assert batch.warped is not None
     generated, warped = (x + 1) / 2, (batch.warped + 1) / 2
     with mixed_precision(weights.bf16, x):
         attention = Att(batch.nir, batch.warped).float()

@@ -1,0 +1,139 @@
+"""What training steps and the shipped generator cost on a device, by the clock.
+
+    python -m bench device [--device cuda] [--steps 20] [--presets cpu paper-256 ...]
+
+Each step is waited for, as training does when it reads the losses. Images are noise with landmarks anywhere,
+already on the device; medians over the steps after three that warm up. The parts of PCFH's step are waited
+for one by one in other steps, so their sum is more than the step. Reading pictures, warping and logging are
+left out: ``pcfh train`` does the first two in another thread meanwhile.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+import torch
+
+from bench.ceilings import Precision
+from bench.step import TrainingStep, made_up_batch
+from pcfh import config as C
+from pcfh.config import Config
+from pcfh.devices import mixes, usable_device
+from pcfh.recognition.tables import markdown_table
+from pcfh.shipped import shipped
+from pcfh.training import loop
+from pcfh.training.batch import Batch
+from pcfh.training.checkpoint import load_generator
+from pcfh.training.runtime import Runtime, keep_freed_memory
+
+PRESETS = ("cpu", "pix2pix-cpu", "cyclegan-cpu", "rendered", "paper-144", "paper-256", "cyclegan", "pix2pix")
+BATCHES = (1, 8, 64)
+_WARM = 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures and prints; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    keep_freed_memory()
+    runtime = Runtime(rank=0, processes=1, device=usable_device(options.device))
+    print(f"# {_name(runtime.device)}, torch {torch.__version__}, {options.steps} steps each\n", flush=True)
+    rows = [_training_row(name, runtime, options.steps) for name in options.presets]
+    head = ["preset", "size", "batch", "precision", "ms a step", "images a second", "MiB at the peak"]
+    print(markdown_table(head, rows) + "\n", flush=True)
+    ours = [name for name in options.presets if C.preset(name).training.method == "pcfh"]
+    for name in ours:
+        print(f"{name}, ms of each part: {_parts(C.preset(name), runtime, options.steps)}\n", flush=True)
+    rows = [_forward_row(batch, runtime, options.steps) for batch in BATCHES]
+    print(markdown_table(["shipped generator, batch", "fp32, images a second", "bf16"], rows))
+    return 0
+
+
+def medians(call: Callable[[], object], device: torch.device, steps: int) -> float:
+    """Median seconds of a call, what it started on the device included."""
+    seconds = []
+    for _ in range(_WARM + steps):
+        start = time.perf_counter()
+        call()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds[_WARM:])
+
+
+def _training_row(name: str, runtime: Runtime, steps: int) -> list[str]:
+    config = C.preset(name)
+    t = config.training
+    if runtime.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(runtime.device)
+    seconds = medians(training_step(config, runtime), runtime.device, steps)
+    peak = torch.cuda.max_memory_allocated(runtime.device) if runtime.device.type == "cuda" else None
+    return [
+        name,
+        str(t.size),
+        str(t.batch),
+        _precision(config, runtime),
+        f"{1e3 * seconds:.1f}",
+        f"{t.batch / seconds:.0f}",
+        "" if peak is None else f"{peak / 2**20:.0f}",
+    ]
+
+
+def training_step(config: Config, runtime: Runtime) -> Callable[[], object]:
+    """A step of any method on noise; an identity loss has a Light CNN-29 of random weights."""
+    if config.training.method == "pcfh":
+        return TrainingStep(config, _precision(config, runtime), runtime)
+    state = loop.new_state(config, runtime)
+    with torch.device(runtime.device):
+        batch = made_up_batch(config.training.batch, config.training.size, None)
+
+    def step() -> None:
+        state.method.backward(batch)
+        loop.update(state, config)
+
+    return step
+
+
+def _parts(config: Config, runtime: Runtime, steps: int) -> str:
+    step = TrainingStep(config, _precision(config, runtime), runtime)
+    laps = [step() for _ in range(_WARM + steps)][_WARM:]
+    batch = config.training.batch
+    return ", ".join(
+        f"{part} {1e3 * batch * statistics.median(lap[part].wall for lap in laps):.1f}" for part in laps[0]
+    )
+
+
+@torch.inference_mode()
+def _forward_row(batch: int, runtime: Runtime, steps: int) -> list[str]:
+    generator, _ = load_generator(shipped("generator"))
+    generator = generator.to(runtime.device)
+    rates = []
+    for bf16 in (False, True):
+        with torch.device(runtime.device):
+            nir = made_up_batch(batch, generator.size, None)
+
+        def forward(bf16: bool = bf16, nir: Batch = nir) -> object:
+            with torch.autocast(runtime.device.type, torch.bfloat16, enabled=bf16):
+                return generator(nir.nir, nir.landmarks)
+
+        rates.append(f"{batch / medians(forward, runtime.device, steps):.0f}")
+    return [str(batch), *rates]
+
+
+def _precision(config: Config, runtime: Runtime) -> Precision:
+    return "bf16" if mixes(config.training.precision, runtime.device) else "fp32"
+
+
+def _name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "this machine's processor"
+
+
+def _parser() -> argparse.ArgumentParser:
+    result = argparse.ArgumentParser(
+        prog="python -m bench device",
+        description=(__doc__ or "").split("\n")[0],
+    )
+    result.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
+    result.add_argument("--steps", type=int, default=20, help="that medians are taken over")
+    result.add_argument("--presets", nargs="+", default=PRESETS, choices=tuple(C.PRESETS))
+    return result

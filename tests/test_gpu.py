@@ -1,0 +1,125 @@
+"""What a GPU computes is what the processor computes; skipped where there is none."""
+
+import numpy as np
+import pytest
+import torch
+from runs import CPU, SETTINGS, job, stop_after
+
+from pcfh import config as C
+from pcfh.data.images import read_image
+from pcfh.hallucinate import Hallucinator
+from pcfh.models.lightcnn import build_lightcnn
+from pcfh.models.weights import load_recognizer
+from pcfh.objective import attention_loss
+from pcfh.recognition.recognizer import open_recognizer
+from pcfh.shipped import shipped
+from pcfh.training.checkpoint import load_generator
+from pcfh.training.loop import GENERATOR, BatchMaker, Hooks, new_state, open_pairs, train
+from pcfh.training.runtime import Runtime, start_runtime
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that PyTorch can use")
+METHODS = ("training.method=pcfh", "training.method=pix2pix", "training.method=cyclegan")
+
+
+@pytest.fixture(scope="module")
+def gpu():
+    with start_runtime("cuda") as runtime:
+        yield runtime
+
+
+@pytest.fixture(autouse=True)
+def _full_precision(monkeypatch):
+    """Convolutions in 32 bits, not in TF32."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+
+
+def first_step(work, runtime: Runtime, recognizer=None) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
+    """Values and gradients of the first step."""
+    network = None if recognizer is None else recognizer.to(runtime.device)
+    state = new_state(work.config, runtime, network)
+    maker = BatchMaker(open_pairs(work), work.config, runtime, network, warp=state.method.needs_warped)
+    torch.manual_seed(0)
+    values = state.method.backward(maker.batch(*maker.fetch(0)))
+    gradients = {n: p.grad.cpu() for n, p in state.model.named_parameters() if p.grad is not None}
+    return {name: float(value) for name, value in values.items()}, gradients
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_first_step_has_the_processors_losses_and_gradients(method, drawn_prepared, tmp_path, gpu):
+    # Pix2Pix draws its dropout on the device, so its numbers differ; that all of them are there is seen.
+    settings = (method, "baseline.width=8", "baseline.blocks=1", "objective.lambda_id=1e-4")
+    work = job(drawn_prepared, tmp_path, *settings)
+    torch.manual_seed(1)
+    F = build_lightcnn("lightcnn9").eval().requires_grad_(False) if "pcfh" in method else None
+    here, slopes = first_step(work, CPU, F)
+    there, others = first_step(work, gpu, F)
+    assert here.keys() == there.keys() and slopes.keys() == others.keys()
+    assert all(np.isfinite(list(there.values())))
+    if "pix2pix" in method:
+        return
+    assert there == pytest.approx(here, rel=2e-3, abs=1e-5)
+    for name, slope in slopes.items():
+        assert torch.linalg.norm(others[name] - slope) <= 0.02 * torch.linalg.norm(slope) + 1e-6, name
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_run_goes_on_where_it_was_stopped_on_either_device(method, drawn_prepared, tmp_path, gpu):
+    settings = (method, "baseline.width=8", "baseline.blocks=1")
+    work = job(drawn_prepared, tmp_path, *settings)
+    assert train(work, gpu, Hooks(should_stop=stop_after(2))).step == 2
+    assert train(work, CPU, Hooks(should_stop=stop_after(1))).step == 3
+    assert train(work, gpu).step == 6
+    generator, about = load_generator(tmp_path / GENERATOR)
+    assert about["step"] == 6
+    assert all(torch.isfinite(p).all() for p in generator.parameters())
+
+
+@pytest.mark.parametrize("preset", ["cpu", "best", "rendered"])
+def test_mixed_precision_takes_steps_of_the_presets(preset, drawn_prepared, tmp_path, gpu):
+    settings = ("training.size=64", "training.precision=bf16", "objective.lambda_truth=0", *SETTINGS)
+    config = C.overridden(C.preset(preset), settings)
+    work = job(drawn_prepared, tmp_path)
+    work = type(work)(**{**vars(work), "config": config, "recognizer": shipped("recognizer")})
+    assert train(work, gpu).step == 6
+
+
+def test_the_nuclear_norm_and_its_slope_are_the_processors(gpu):
+    torch.manual_seed(0)
+    attention, generated, warped = (
+        torch.rand(2, 1, 64, 64),
+        torch.rand(2, 3, 64, 64),
+        torch.rand(2, 3, 64, 64),
+    )
+
+    def slope(device) -> tuple[float, torch.Tensor]:
+        leaf = attention.to(device).requires_grad_()
+        loss = attention_loss(leaf, generated.to(device), warped.to(device), (3.0, 0.003, 1e-6))
+        loss.backward()
+        return float(loss.detach()), leaf.grad.cpu()
+
+    (here, expected), (there, found) = slope("cpu"), slope(gpu.device)
+    assert there == pytest.approx(here, rel=1e-5)
+    assert torch.allclose(found, expected, atol=1e-6)
+
+
+def test_the_shipped_generator_paints_the_processors_grey_levels(gpu):
+    noise = np.random.default_rng(0)
+    crops = noise.integers(0, 256, (3, 128, 128, 3), dtype=np.uint8)
+    crops[:] = crops[..., :1]
+    points = noise.uniform(30, 98, (3, 68, 2))
+    here, there = (
+        Hallucinator.from_file(shipped("generator"), device=d).crops(crops, points).astype(int)
+        for d in ("cpu", str(gpu.device))
+    )
+    assert np.abs(here - there).max() <= 1
+
+
+def test_the_shipped_recogniser_has_the_processors_features(drawn_prepared, gpu):
+    crops = np.stack([read_image(path) for path in sorted(drawn_prepared.glob("crops/64/VIS/*/*.png"))[:4]])
+    faces = np.kron(crops, np.ones((1, 2, 2, 1), dtype=np.uint8))
+    here, there = (
+        open_recognizer(shipped("recognizer"), device=d).features(faces) for d in ("cpu", str(gpu.device))
+    )
+    cosines = (here * there).sum(1) / np.linalg.norm(here, axis=1) / np.linalg.norm(there, axis=1)
+    assert cosines.min() > 0.99999
+    assert load_recognizer(shipped("recognizer")) is not None
