@@ -150,6 +150,7 @@ class Training:
         precision: "fp32", "bf16" for mixed precision, or "auto" for the latter where the device has
             arithmetic for it.
         flip: mirrors half of the pairs.
+        vary_nir: other light, exposure and noise for the NIR images at each step.
         warp_cache_mb: memory for warped images that were computed before.
         seed: of weights, pairs and everything else random.
         log_every: steps between scalars.
@@ -170,6 +171,7 @@ class Training:
     ema: float = 0.999
     precision: Precision = "auto"
     flip: bool = True
+    vary_nir: bool = False
     warp_cache_mb: int = 2048
     seed: int = 0
     log_every: int = 20

@@ -58,8 +58,12 @@ def test_the_first_step_has_the_processors_losses_and_gradients(method, drawn_pr
     if "pix2pix" in method:
         return
     assert there == pytest.approx(here, rel=2e-3, abs=1e-5)
+    # Biases before a normalisation have no slope but rounding's.
+    largest = max(torch.linalg.norm(slope) for slope in slopes.values())
     for name, slope in slopes.items():
-        assert torch.linalg.norm(others[name] - slope) <= 0.02 * torch.linalg.norm(slope) + 1e-6, name
+        assert torch.linalg.norm(others[name] - slope) <= 0.02 * torch.linalg.norm(slope) + 1e-4 * largest, (
+            name
+        )
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -92,7 +96,7 @@ def test_the_nuclear_norm_and_its_slope_are_the_processors(gpu):
     )
 
     def slope(device) -> tuple[float, torch.Tensor]:
-        leaf = attention.to(device).requires_grad_()
+        leaf = attention.detach().clone().to(device).requires_grad_()
         loss = attention_loss(leaf, generated.to(device), warped.to(device), (3.0, 0.003, 1e-6))
         loss.backward()
         return float(loss.detach()), leaf.grad.cpu()

@@ -60,8 +60,8 @@ def reproduce(  # noqa: PLR0913 - one argument per option of the command
         preset: of PCFH: cpu, paper-144, paper-256 or another. Pix2Pix and CycleGAN take their narrow presets
             up to 128 pixels, else their published ones, and see as many images.
         steps: of PCFH's training, in the place of the preset's; the others see as many images.
-        settings: overrides as of pcfh train. Size, precision, flip, warp cache, logs and checkpoints of
-            training apply to all rows, baseline.* to Pix2Pix and CycleGAN, all others, such as
+        settings: overrides as of pcfh train. Size, precision, flip, vary_nir, warp cache, logs and
+            checkpoints of training apply to all rows, baseline.* to Pix2Pix and CycleGAN, all others, such as
             objective.lambda_id=0.001, to the rows of PCFH only; the identity loss uses --recognizer.
         seeds: of training; 0 1 2 if not given, 0 for table2.
         rows: what to train and evaluate, joined by commas or blanks: light-cnn, pix2pix, cyclegan,

@@ -16,7 +16,7 @@ from pcfh.reproduce.paper import CYCLEGAN, LIGHT_CNN, NO_AWM, NO_MIC, PIX2PIX
 BASELINES = (PIX2PIX, CYCLEGAN)
 # Settings that all rows share; of the others, baseline.* are of Pix2Pix and CycleGAN, the rest of PCFH alone.
 SHARED = (
-    *("training.size", "training.precision", "training.flip", "training.warp_cache_mb"),
+    *("training.size", "training.precision", "training.flip", "training.vary_nir", "training.warp_cache_mb"),
     *("training.log_every", "training.image_every", "training.checkpoint_every"),
 )
 _ABLATIONS = {NO_AWM: ("objective.awm=false",), NO_MIC: ("objective.mic=false",)}

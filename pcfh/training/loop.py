@@ -43,6 +43,7 @@ from pcfh.training.method import build_method
 from pcfh.training.monitor import Monitor, picture_grid
 from pcfh.training.runtime import Runtime
 from pcfh.training.translators import kind_of
+from pcfh.training.vary import varied
 
 CHECKPOINT, GENERATOR = "checkpoint.pt", "generator.safetensors"
 _PREVIEW = 6
@@ -240,14 +241,21 @@ class BatchMaker:
         plan = self._pairs.plan(0, _PREVIEW)
         return self.batch(plan, self._pairs.images(plan, warp=self._warp))
 
-    def batch(self, plan: Plan, images: PairImages) -> Batch:
-        """Moves pictures to the device, in [-1, 1]."""
+    def batch(self, plan: Plan, images: PairImages, *, vary: bool = False) -> Batch:
+        """Moves pictures to the device, in [-1, 1].
+
+        Args:
+            plan: which pictures.
+            images: those pictures.
+            vary: whether to change the NIR ones at random.
+        """
+        nir = from_bytes(images.nir.to(self._device)).expand(-1, 3, -1, -1)
         features = person = people = None
         if self._features is not None:
             features = self._features[plan.vis, plan.mirror.astype(int)]
             person, people = self._person[plan.vis], self._people
         return Batch(
-            nir=from_bytes(images.nir.to(self._device)).expand(-1, 3, -1, -1),
+            nir=varied(nir) if vary else nir,
             vis=from_bytes(images.vis.to(self._device)),
             warped=None if images.warped is None else from_bytes(images.warped.to(self._device)),
             landmarks=images.landmarks.to(self._device),
@@ -276,7 +284,7 @@ def _loop(
             plan_and_images = coming.result()
             coming = pool.submit(maker.fetch, state.step + 1)
             seed_step(t.seed, state.step, runtime.rank)
-            tensors = state.method.backward(maker.batch(*plan_and_images))
+            tensors = state.method.backward(maker.batch(*plan_and_images, vary=t.vary_nir))
             values, stop = _agree(tensors, runtime, hooks.should_stop())
             _require_finite(values, state.step, job.run)
             runtime.average_gradients(state.model.parameters())

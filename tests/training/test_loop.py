@@ -96,6 +96,18 @@ def test_stopped_at_any_step_and_resumed_it_gives_the_same_bits(whole, drawn_pre
     assert_same_bits(whole, tmp_path)
 
 
+def test_varied_images_are_the_same_again_in_a_run_that_goes_on_and_matter(whole, drawn_prepared, tmp_path):
+    more = ("training.vary_nir=true",)
+    train(job(drawn_prepared, tmp_path / "whole", *more), CPU)
+    assert (
+        train(job(drawn_prepared, tmp_path / "cut", *more), CPU, Hooks(should_stop=stop_after(3))).step == 3
+    )
+    train(job(drawn_prepared, tmp_path / "cut", *more), CPU)
+    assert_same_bits(tmp_path / "whole", tmp_path / "cut")
+    varied, plain = weights(tmp_path / "whole"), weights(whole)
+    assert not torch.equal(varied["G_A.whole.first.0.weight"], plain["G_A.whole.first.0.weight"])
+
+
 def test_resumed_after_a_crash_between_checkpoints_it_gives_the_same_bits(whole, drawn_prepared, tmp_path):
     def crash(step: int, _: object) -> None:
         if step == 5:
