@@ -1,6 +1,6 @@
 """Measures images per second of a generator, and of CycleGAN's at the same size, run in several ways.
 
-    python -m bench inference [--model FILE | --preset NAME] [--rounds 5] [--threads 1]
+    python -m bench inference [--model FILE | --preset NAME] [--rounds 5] [--threads 1] [--precisions fp32]
 
 The ways are PyTorch as it is (eager), ``torch.compile``, and ONNX Runtime with the exported file, in 32 bits
 and in bfloat16 where there is such a thing: weights and images of that type, no autocast. Each round runs
@@ -99,7 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     size = generator.size
     rival = ResidualGenerator(size=size, blocks=rival_blocks(size)).eval().requires_grad_(False)
     load = os.getloadavg()[0]
-    ready = dict(candidates({title: generator, "CycleGAN": rival}, options.ways, options.batches))
+    networks = {title: generator, "CycleGAN": rival}
+    ready = dict(candidates(networks, options.ways, options.precisions, options.batches))
     clock = time.process_time if options.threads == 1 else time.perf_counter
     rates = measure(ready, options.rounds, clock)
     if options.json is not None:
@@ -149,10 +150,13 @@ def measure(ready: Mapping[Candidate, Run | str], rounds: int, clock: Callable[[
 
 @torch.inference_mode()
 def candidates(
-    networks: Mapping[str, Translator], ways: Sequence[str], batches: Sequence[int]
+    networks: Mapping[str, Translator],
+    ways: Sequence[str],
+    precisions: Sequence[str],
+    batches: Sequence[int],
 ) -> Iterator[tuple[Candidate, Run | str]]:
     """Every candidate with what runs it, run once already, or why it does not run."""
-    for (name, network), way, precision in product(networks.items(), ways, PRECISIONS):
+    for (name, network), way, precision in product(networks.items(), ways, precisions):
         run = prepared(network, way, precision)
         for batch in batches:
             candidate = Candidate(network=name, size=network.size, way=way, precision=precision, batch=batch)
@@ -229,5 +233,12 @@ def _parser() -> argparse.ArgumentParser:
     result.add_argument("--threads", type=int, default=1)
     result.add_argument("--batches", type=int, nargs="+", default=[1, 8], help="images at once")
     result.add_argument("--ways", nargs="+", default=WAYS, choices=WAYS)
+    result.add_argument(
+        "--precisions",
+        nargs="+",
+        default=tuple(PRECISIONS),
+        choices=tuple(PRECISIONS),
+        help="bf16 takes minutes an image on a processor without instructions for it",
+    )
     result.add_argument("--json", type=Path, help="file to write every round to")
     return result
