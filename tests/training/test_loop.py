@@ -96,13 +96,33 @@ def test_stopped_at_any_step_and_resumed_it_gives_the_same_bits(whole, drawn_pre
     assert_same_bits(whole, tmp_path)
 
 
+def refuse_to_warp(*_: object) -> None:
+    raise RuntimeError("warped")
+
+
+@pytest.mark.parametrize("setting", ["method=pix2pix", "method=cyclegan", "awm"])
+def test_a_method_that_does_not_look_at_warped_images_gets_none_made(
+    setting, drawn_prepared, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("pcfh.data.pairs.inverse_distance_warp", refuse_to_warp)
+    named = "objective.awm=false" if setting == "awm" else f"training.{setting}"
+    settings = (named, "training.steps=3", "baseline.width=4", "baseline.blocks=1")
+    assert train(job(drawn_prepared, tmp_path, *settings), CPU).step == 3
+    assert (tmp_path / "pictures" / "0000003.png").exists()
+
+
+def test_attention_warping_gets_warped_images(drawn_prepared, tmp_path, monkeypatch):
+    monkeypatch.setattr("pcfh.data.pairs.inverse_distance_warp", refuse_to_warp)
+    with pytest.raises(RuntimeError, match="warped"):
+        train(job(drawn_prepared, tmp_path), CPU)
+
+
 def test_varied_images_are_the_same_again_in_a_run_that_goes_on_and_matter(whole, drawn_prepared, tmp_path):
     more = ("training.vary_nir=true",)
     train(job(drawn_prepared, tmp_path / "whole", *more), CPU)
-    assert (
-        train(job(drawn_prepared, tmp_path / "cut", *more), CPU, Hooks(should_stop=stop_after(3))).step == 3
-    )
-    train(job(drawn_prepared, tmp_path / "cut", *more), CPU)
+    cut = job(drawn_prepared, tmp_path / "cut", *more)
+    assert train(cut, CPU, Hooks(should_stop=stop_after(3))).step == 3
+    train(cut, CPU)
     assert_same_bits(tmp_path / "whole", tmp_path / "cut")
     varied, plain = weights(tmp_path / "whole"), weights(whole)
     assert not torch.equal(varied["G_A.whole.first.0.weight"], plain["G_A.whole.first.0.weight"])
