@@ -140,6 +140,6 @@ def ribbons(strands: Strands, seed: int = 0) -> Ribbons:
     )
 
 
-def _per_triangle(values: Shaped[np.ndarray, "n *c"], times: int) -> Shaped[np.ndarray, "m *c"]:
+def _per_triangle(values: Shaped[np.ndarray, " n *c"], times: int) -> Shaped[np.ndarray, " m *c"]:
     """Repeats each value for the triangles that share it."""
     return np.repeat(values, times, 0)

@@ -395,8 +395,8 @@ def _vis_features(F: nn.Module, pairs: TrainingPairs, device: torch.device) -> F
 
 
 def mean_of_people(
-    features: Float[Tensor, "n *rest"], people: Sequence[str]
-) -> tuple[Int[Tensor, " n"], Float[Tensor, "p *rest"]]:
+    features: Float[Tensor, " n *rest"], people: Sequence[str]
+) -> tuple[Int[Tensor, " n"], Float[Tensor, " p *rest"]]:
     """Means of the features over all captures of each person, and in which row the person of a capture is.
 
     The rows stand in the order of the people's names.
