@@ -187,6 +187,34 @@ def test_prepare_reads_the_casia_layout_and_reports_to_stdout(run, drawn_databas
     assert read_manifest(tmp_path / "out").layout == "casia"
 
 
+@pytest.mark.parametrize("sizes", [("64", "128"), ("64,128",), ("64,", "128")])
+def test_numbers_are_joined_by_commas_or_blanks(run, drawn_database, tmp_path, sizes):
+    code, _, err = run(
+        *(
+            "prepare",
+            tmp_path,
+            "--database",
+            drawn_database,
+            "--backend",
+            "given",
+            "--workers",
+            "1",
+            "--sizes",
+            *sizes,
+        )
+    )
+    assert code == 0, err
+    assert sorted(path.name for path in (tmp_path / "crops").iterdir()) == ["128", "64"]
+
+
+@pytest.mark.parametrize("sizes", ["64,x", "6.4", "64-128"])
+def test_what_is_no_number_is_named_with_its_option(run, drawn_database, tmp_path, sizes):
+    code, _, err = run("prepare", tmp_path / "out", "--database", drawn_database, "--sizes", sizes)
+    assert code == 2 and not (tmp_path / "out").exists()
+    text = " ".join(err.replace("│", " ").split())
+    assert f"--sizes: expected whole numbers joined by commas or blanks, got {sizes.split(',')[-1]}" in text
+
+
 def test_prepare_called_again_has_nothing_left_to_do(run, drawn_database, tmp_path):
     prepare(run, drawn_database, tmp_path / "out")
     crop = next((tmp_path / "out" / "crops").rglob("*.png"))

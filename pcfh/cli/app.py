@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, Token
 from tqdm import tqdm
 
 from pcfh import __version__
@@ -43,7 +43,23 @@ COMMANDS = {
 }
 MODEL_COMMANDS = {"models": ("fetch",)}
 
-Several = Annotated[tuple[int, ...], Parameter(consume_multiple=True, negative="")]
+
+def _whole_numbers(_: object, tokens: Sequence[Token]) -> tuple[int, ...]:
+    """Numbers joined by commas or blanks.
+
+    Raises:
+        ValueError: something else was given.
+    """
+    texts = [text for token in tokens for text in token.value.split(",") if text]
+    wrong = [text for text in texts if not text.removeprefix("-").isdecimal()]
+    if wrong:
+        raise ValueError(
+            f"{tokens[0].keyword}: expected whole numbers joined by commas or blanks, got {' '.join(wrong)}"
+        )
+    return tuple(map(int, texts))
+
+
+Several = Annotated[tuple[int, ...], Parameter(consume_multiple=True, negative="", converter=_whole_numbers)]
 Names = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")]
 
 

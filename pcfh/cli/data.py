@@ -111,7 +111,7 @@ def prepare(  # noqa: PLR0913 - one argument per option of the command
         probe_list: likewise, NIR pictures to recognise.
         landmarks: CSV file of 68 landmarks per picture; then nothing is detected.
         backend: what finds faces and landmarks; "given" takes those that lie with the database.
-        sizes: sides of the crops in pixels: 144 and 256 as in the paper, 128, 64.
+        sizes: sides of the crops in pixels, joined by commas or blanks: 144 and 256 as in the paper, 128, 64.
         workers: processes; 0 takes one per processor core.
         device: where the backend computes.
         min_score: faces found with less confidence count as none.

@@ -63,7 +63,7 @@ def reproduce(  # noqa: PLR0913 - one argument per option of the command
         settings: overrides as of pcfh train. Size, precision, flip, vary_nir, warp cache, logs and
             checkpoints of training apply to all rows, baseline.* to Pix2Pix and CycleGAN, all others, such as
             objective.lambda_id=0.001, to the rows of PCFH only; the identity loss uses --recognizer.
-        seeds: of training; 0 1 2 if not given, 0 for table2.
+        seeds: of training, joined by commas or blanks; 0 1 2 if not given, 0 for table2.
         rows: what to train and evaluate, joined by commas or blanks: light-cnn, pix2pix, cyclegan,
             pcfh-no-awm, pcfh-no-mic, pcfh.
         recognizer: Light CNN checkpoint, recognizer.safetensors or ONNX model; the shipped one if not
