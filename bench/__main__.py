@@ -17,7 +17,7 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,20 +29,20 @@ from bench.hallucination import environment
 from pcfh.files import write_atomically
 from pcfh.training.runtime import keep_freed_memory
 
+PROGRAMS: Mapping[str, Callable[[Sequence[str]], int]] = {
+    "scores": scores.main,
+    "faces": faces.main,
+    "inference": inference.main,
+    "device": device.main,
+}
 FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, prints and writes; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if list(arguments[:1]) == ["scores"]:
-        return scores.main(arguments[1:])
-    if list(arguments[:1]) == ["faces"]:
-        return faces.main(arguments[1:])
-    if list(arguments[:1]) == ["inference"]:
-        return inference.main(arguments[1:])
-    if list(arguments[:1]) == ["device"]:
-        return device.main(arguments[1:])
+    if arguments and arguments[0] in PROGRAMS:
+        return PROGRAMS[arguments[0]](arguments[1:])
     options = parser().parse_args(arguments)
     keep_freed_memory()
     torch.set_num_threads(options.threads)

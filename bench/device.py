@@ -12,20 +12,21 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 
 from bench.ceilings import Precision
-from bench.step import TrainingStep, made_up_batch
+from bench.step import TrainingStep, made_up_batch, made_up_run
 from pcfh import config as C
 from pcfh.config import Config
 from pcfh.devices import mixes, usable_device
 from pcfh.recognition.tables import markdown_table
 from pcfh.shipped import shipped
 from pcfh.training import loop
-from pcfh.training.batch import Batch
 from pcfh.training.checkpoint import load_generator
 from pcfh.training.runtime import Runtime, keep_freed_memory
+from pcfh.training.translators import Translator
 
 PRESETS = ("cpu", "pix2pix-cpu", "cyclegan-cpu", "rendered", "paper-144", "paper-256", "cyclegan", "pix2pix")
 BATCHES = (1, 8, 64)
@@ -44,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ours = [name for name in options.presets if C.preset(name).training.method == "pcfh"]
     for name in ours:
         print(f"{name}, ms of each part: {_parts(C.preset(name), runtime, options.steps)}\n", flush=True)
-    rows = [_forward_row(batch, runtime, options.steps) for batch in BATCHES]
+    generator, _ = load_generator(shipped("generator"))
+    generator = generator.to(runtime.device)
+    rows = [_forward_row(generator, batch, runtime.device, options.steps) for batch in BATCHES]
     print(markdown_table(["shipped generator, batch", "fp32, images a second", "bf16"], rows))
     return 0
 
@@ -80,12 +83,8 @@ def _training_row(name: str, runtime: Runtime, steps: int) -> list[str]:
 
 
 def training_step(config: Config, runtime: Runtime) -> Callable[[], object]:
-    """A step of any method on noise; an identity loss has a Light CNN-29 of random weights."""
-    if config.training.method == "pcfh":
-        return TrainingStep(config, _precision(config, runtime), runtime)
-    state = loop.new_state(config, runtime)
-    with torch.device(runtime.device):
-        batch = made_up_batch(config.training.batch, config.training.size, None)
+    """A step of any method on noise, waited for at its end alone."""
+    state, _, batch = made_up_run(config, runtime)
 
     def step() -> None:
         state.method.backward(batch)
@@ -104,20 +103,16 @@ def _parts(config: Config, runtime: Runtime, steps: int) -> str:
 
 
 @torch.inference_mode()
-def _forward_row(batch: int, runtime: Runtime, steps: int) -> list[str]:
-    generator, _ = load_generator(shipped("generator"))
-    generator = generator.to(runtime.device)
-    rates = []
-    for bf16 in (False, True):
-        with torch.device(runtime.device):
-            nir = made_up_batch(batch, generator.size, None)
+def _forward_row(generator: Translator, batch: int, device: torch.device, steps: int) -> list[str]:
+    with torch.device(device):
+        faces = made_up_batch(batch, generator.size, None)
 
-        def forward(bf16: bool = bf16, nir: Batch = nir) -> object:
-            with torch.autocast(runtime.device.type, torch.bfloat16, enabled=bf16):
-                return generator(nir.nir, nir.landmarks)
+    def forward(bf16: bool) -> object:
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            return generator(faces.nir, faces.landmarks)
 
-        rates.append(f"{batch / medians(forward, runtime.device, steps):.0f}")
-    return [str(batch), *rates]
+    seconds = [medians(partial(forward, bf16), device, steps) for bf16 in (False, True)]
+    return [str(batch), *(f"{batch / s:.0f}" for s in seconds)]
 
 
 def _precision(config: Config, runtime: Runtime) -> Precision:

@@ -122,7 +122,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     images = [candidates(*pair, nir_to_rgb) for pair in zip(probes, outputs, strict=True)]
     quality = [image_scores(*pair) for pair in zip(probes, images, strict=True)]
     poses = pose_distances(detector, probes, outputs)
-    shown = draw_probes(probes, options.seed)
+    shown = draw_probes([probe.record for probe in probes], options.seed)
     sheet = make_sheet([probes[i] for i in shown], [images[i] for i in shown])
     write_png(options.sheet, sheet, {"Comment": "the row 'generated' is synthetic"})
     people = [probe.record.subject for probe in probes]
@@ -331,12 +331,11 @@ def pose_summary(poses: Sequence[Mapping[str, Any]], people: Sequence[str]) -> d
     }
 
 
-def draw_probes(probes: Sequence[Probe], seed: int) -> list[int]:
-    """One probe of each of a few people, both by chance."""
+def draw_probes(probes: Sequence[Record], seed: int) -> list[int]:
+    """Places of one probe of each of a few people, both by chance."""
     random = np.random.default_rng(seed)
-    people = subjects([probe.record for probe in probes])
-    drawn = random.permutation(people)[:SHEET_PEOPLE]
-    of_person = [[i for i, probe in enumerate(probes) if probe.record.subject == person] for person in drawn]
+    drawn = random.permutation(subjects(probes))[:SHEET_PEOPLE]
+    of_person = [[i for i, probe in enumerate(probes) if probe.subject == person] for person in drawn]
     return [int(random.choice(indices)) for indices in of_person]
 
 

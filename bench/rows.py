@@ -10,21 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.hallucination import draw_probes
 from pcfh.data.images import read_image
 from pcfh.data.prepared import open_prepared, read_manifest
-from pcfh.data.records import Record
 from pcfh.data.rendered import truth_crop
 from pcfh.files import write_atomically
 from pcfh.hallucinate import Hallucinator
-from pcfh.recognition.sheets import COLUMNS, sheet, to_jpeg
-
-
-def drawn_probes(probes: tuple[Record, ...], seed: int) -> list[Record]:
-    """One probe of each of eight people, or of all where there are fewer."""
-    rng = np.random.default_rng(seed)
-    people = sorted({probe.subject for probe in probes})
-    chosen = rng.permutation(people)[:COLUMNS]
-    return [rng.choice(np.array([p for p in probes if p.subject == one], dtype=object)) for one in chosen]
+from pcfh.recognition.sheets import sheet, to_jpeg
 
 
 def main() -> None:
@@ -46,7 +38,8 @@ def main() -> None:
     generators = {name: Hallucinator.from_file(Path(path), device="cpu") for name, path in named.items()}
     size = next(iter(generators.values())).size
     database = open_prepared(arguments.prepared, size)
-    probes = drawn_probes(database.protocol(arguments.protocol).probe, arguments.seed)
+    every = database.protocol(arguments.protocol).probe
+    probes = [every[place] for place in draw_probes(every, arguments.seed)]
     crops = np.stack([read_image(database.root / probe.path) for probe in probes])
     landmarks = np.array([probe.landmarks for probe in probes])
     rows = {"NIR": crops, **{name: g.crops(crops, landmarks) for name, g in generators.items()}}

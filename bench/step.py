@@ -30,6 +30,7 @@ from pcfh.models.lightcnn import build_lightcnn, to_lightcnn_input
 from pcfh.models.pcfh import PCFH
 from pcfh.training import loop, step
 from pcfh.training.batch import Batch
+from pcfh.training.checkpoint import State
 from pcfh.training.method import pcfh_networks, term_weights
 from pcfh.training.runtime import Runtime
 
@@ -115,13 +116,7 @@ class TrainingStep:
     def __init__(self, config: Config, precision: Precision, runtime: Runtime = HERE) -> None:
         self.config = C.overridden(config, [f"training.precision={precision}"])
         self.runtime = runtime
-        self.recognizer = None
-        if config.objective.needs_recognizer:
-            network = build_lightcnn("lightcnn29").requires_grad_(False).eval()
-            self.recognizer = network.to(runtime.device)
-        self.state = loop.new_state(self.config, runtime, self.recognizer)
-        with torch.device(runtime.device):
-            self.batch = made_up_batch(config.training.batch, config.training.size, self.recognizer)
+        self.state, self.recognizer, self.batch = made_up_run(self.config, runtime)
 
     def __call__(self, counter: FlopCounter | None = None) -> Parts:
         """Does one step; returns what its parts cost for one image."""
@@ -171,6 +166,16 @@ def rival_blocks(size: int) -> int:
 def random_images(count: int, size: int) -> Float[Tensor, "b 3 s s"]:
     """Noise in [-1, 1]."""
     return torch.rand(count, 3, size, size) * 2 - 1
+
+
+def made_up_run(config: Config, runtime: Runtime) -> tuple[State, nn.Module | None, Batch]:
+    """New networks of any method, a Light CNN-29 of random weights for an identity loss, and noise."""
+    recognizer = None
+    if config.objective.needs_recognizer:
+        recognizer = build_lightcnn("lightcnn29").requires_grad_(False).eval().to(runtime.device)
+    state = loop.new_state(config, runtime, recognizer)
+    with torch.device(runtime.device):
+        return state, recognizer, made_up_batch(config.training.batch, config.training.size, recognizer)
 
 
 @torch.no_grad()

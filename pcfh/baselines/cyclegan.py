@@ -160,6 +160,8 @@ class CycleGAN:
         bf16: whether the networks compute in bfloat16 where autocast deems it safe.
     """
 
+    needs_warped = False
+
     def __init__(
         self,
         networks: CycleGANNetworks,
@@ -182,11 +184,6 @@ class CycleGAN:
     def critics(self) -> Sequence[nn.Module]:
         """Both discriminators."""
         return (self.networks.is_vis, self.networks.is_nir)
-
-    @property
-    def needs_warped(self) -> bool:
-        """No."""
-        return False
 
     def backward(self, batch: Batch) -> Values:
         """Puts the gradients of all losses into the networks, and the fakes into the pools.

@@ -127,6 +127,8 @@ class Pix2Pix:
         bf16: whether the networks compute in bfloat16 where autocast deems it safe.
     """
 
+    needs_warped = False
+
     def __init__(self, networks: Pix2PixNetworks, *, lambda_l1: float = 100.0, bf16: bool = False) -> None:
         self.networks = networks
         self._lambda_l1, self._bf16 = lambda_l1, bf16
@@ -140,11 +142,6 @@ class Pix2Pix:
     def critics(self) -> Sequence[nn.Module]:
         """The discriminator."""
         return (self.networks.discriminator,)
-
-    @property
-    def needs_warped(self) -> bool:
-        """No."""
-        return False
 
     def backward(self, batch: Batch) -> Values:
         """Puts the gradients of both losses into the networks.
