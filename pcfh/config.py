@@ -68,6 +68,8 @@ class Objective:
             expression move less than F of the one capture of the pair, as in the paper.
         lambda_people: weight of the identity term against all people of the training, in the place of or
             beside lambda_2's, which knows one person at a time; 0 in the paper. Needs a recogniser.
+        people_margin: of that term: by how much the cosine with the own person shall be larger than those
+            with all others.
         lambda_truth: weight of the distance to the true VIS image of the moment, a mean; 0 in the paper. Only
             rendered databases know it.
         id_shake: F sees the generated face shifted and blurred a little, otherwise at each step, so that
@@ -93,6 +95,7 @@ class Objective:
     rec_noise: float = 0.0
     id_person: bool = False
     lambda_people: float = 0.0
+    people_margin: float = 0.0
     lambda_truth: float = 0.0
     id_shake: bool = False
     symmetric_fit: bool = False

@@ -83,24 +83,31 @@ def identity_loss(features_V: Float[Tensor, "b d"], features_G: Float[Tensor, "b
 
 
 def people_loss(
-    features_G: Float[Tensor, "b d"], people: Float[Tensor, "p d"], person: Int[Tensor, " b"]
+    features_G: Float[Tensor, "b d"],
+    people: Float[Tensor, "p d"],
+    person: Int[Tensor, " b"],
+    margin: float = 0.0,
 ) -> Float[Tensor, ""]:
     """An identity term that knows who else there is, not in the paper: mean over the batch.
 
-        -log softmax_p(s cos(F(G_A(I_N)), F_p)) at the own person, s = 30
+        -log softmax_p(s (cos(F(G_A(I_N)), F_p) - m [p is the own person])) at the own person, s = 30
 
     F_p is the mean of F over the VIS captures of person p of the training. Eq. 3 asks every feature to be
-    the same; recognition compares cosines, and asks only that nobody else's is larger.
+    the same; recognition compares cosines, and asks only that nobody else's is larger, with a margin m > 0
+    that it is larger than all others' by m.
 
     Args:
         features_G: F(G_A(I_N)).
         people: F_p.
         person: the own person's row of ``people``.
+        margin: m.
 
-    Reference: Wang et al., "NormFace: L2 Hypersphere Embedding for Face Verification", ACM MM 2017.
+    Reference: Wang et al., "NormFace: L2 Hypersphere Embedding for Face Verification", ACM MM 2017; the
+    margin: Wang et al., "CosFace: Large Margin Cosine Loss for Deep Face Recognition", CVPR 2018.
     """
     cosines = F.normalize(features_G) @ F.normalize(people).T
-    return F.cross_entropy(PEOPLE_SCALE * cosines, person)
+    own = F.one_hot(person, len(people))
+    return F.cross_entropy(PEOPLE_SCALE * (cosines - margin * own), person)
 
 
 def truth_loss(generated: Float[Tensor, "b c h w"], truth: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:

@@ -46,6 +46,16 @@ def test_the_term_against_all_people_is_the_cross_entropy_of_their_cosines():
     assert O.people_loss(5 * t(f), 0.1 * t(people), t(person)).item() == pytest.approx(expected)
 
 
+def test_the_margin_of_that_term_is_taken_off_the_own_cosine():
+    f, people, person = RNG.normal(size=(4, 8)), RNG.normal(size=(3, 8)), np.array([2, 0, 0, 1])
+    unit_f, unit_p = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in (f, people))
+    cosines = unit_f @ unit_p.T
+    cosines[range(4), person] -= 0.2
+    shares = np.exp(30 * cosines)
+    expected = -np.log(shares[range(4), person] / shares.sum(1)).mean()
+    assert O.people_loss(t(f), t(people), t(person), 0.2).item() == pytest.approx(expected)
+
+
 def test_the_distance_to_the_truth_is_a_mean():
     assert O.truth_loss(t(A), t(B)).item() == pytest.approx(np.abs(A - B).mean())
 

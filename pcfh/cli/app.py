@@ -24,7 +24,7 @@ app = App(
     suppress_keyboard_interrupt=False,  # ``main`` says what it means
 )
 
-models = App(name="models", help="Files of the landmark detector.")
+models = App(name="models", help="Files of networks: the landmark detector's, means of generators.")
 app.command(models)
 
 # Modules of this package, and the functions in them that are commands.
@@ -41,7 +41,7 @@ COMMANDS = {
     "serve": ("serve",),
     "settings": ("settings",),
 }
-MODEL_COMMANDS = {"models": ("fetch",)}
+MODEL_COMMANDS = {"models": ("fetch",), "weights": ("average",)}
 
 
 def _whole_numbers(_: object, tokens: Sequence[Token]) -> tuple[int, ...]:

@@ -22,6 +22,7 @@ from pcfh.recognition.report import mistake_pictures, write_report
 from pcfh.recognition.scores import AVERAGE
 from pcfh.recognition.sheets import face_sheets
 from pcfh.shipped import shipped
+from pcfh.training.runtime import keep_freed_memory
 
 _PLACE = "{protocol}"
 
@@ -118,6 +119,7 @@ def evaluate(  # noqa: PLR0913 - one argument per option of the command
         seed=seed,
         fusion_weight=fusion_weight,
     )
+    keep_freed_memory()
     names = evaluated_protocols(read_manifest(data).source.protocols, protocol)
     path = recognizer or shipped("recognizer")
     network = open_recognizer(path, settings=(onnx or OnnxOptions()).settings(path), device=device)

@@ -100,6 +100,7 @@ def translate(
     """
     if batch < 1:
         raise UserError(f"--batch {batch}: expected at least 1")
+    keep_freed_memory()
     finder = None if landmarks else open_backend(backend, device="cpu" if device == "auto" else device)
     chosen = model or shipped("generator")
     hallucinator = Hallucinator.from_file(chosen, device=device, backend=finder)

@@ -21,6 +21,7 @@ from pcfh.recognition.alignment import Alignment
 from pcfh.recognition.generated import MODEL, generated_crops
 from pcfh.recognition.groups import Draws, Labels, read_groups, read_parameters
 from pcfh.recognition.scores import AVERAGE
+from pcfh.training.checkpoint import lessons
 
 ALL = "all"
 _DEVELOPMENT = "dev"  # View 1 of CASIA, on which nothing is reported
@@ -238,18 +239,18 @@ def require_fair(material: Material) -> None:
         return
     data, protocols = sha256_of(material.job.prepared / MANIFEST), material.manifest.source.protocols
     for fold in material.folds:
-        about = material.generators[fold.name].about
-        if about.get("training_data") != data or about.get("protocol") not in protocols:
-            continue
-        seen = set(subjects(protocols[str(about["protocol"])].train))
-        tested = seen.intersection(subjects((*fold.gallery, *fold.probe)))
-        if tested:
-            raise UserError(
-                f"the generator for protocol {fold.name!r} was trained on protocol {about['protocol']!r}, "
-                f"which holds {len(tested)} of the people tested; results would be too good. Give a "
-                "generator for each fold (--generator 'runs/{protocol}/generator.safetensors'), or evaluate "
-                "its own"
-            )
+        for lesson in lessons(material.generators[fold.name].about):
+            if lesson["training_data"] != data or lesson["protocol"] not in protocols:
+                continue
+            seen = set(subjects(protocols[lesson["protocol"]].train))
+            tested = seen.intersection(subjects((*fold.gallery, *fold.probe)))
+            if tested:
+                raise UserError(
+                    f"the generator for protocol {fold.name!r} was trained on protocol "
+                    f"{lesson['protocol']!r}, which holds {len(tested)} of the people tested; results would "
+                    "be too good. Give a generator for each fold (--generator "
+                    "'runs/{protocol}/generator.safetensors'), or evaluate its own"
+                )
 
 
 def group_labels(job: EvaluationJob, home: Path | None) -> Labels | None:

@@ -149,7 +149,8 @@ def save_generator(path: Path, average: Translator, about: Mapping[str, Any]) ->
     Args:
         path: to write.
         average: its weights.
-        about: where it comes from (step, data, ...), plain data.
+        about: where it comes from (step, data, ...), plain data; ``before`` lists what it had learnt from
+            when its training began, see ``lessons``.
     """
     metadata = {
         "format": _GENERATOR_FORMAT,
@@ -198,6 +199,18 @@ def load_generator(path: Path) -> tuple[Translator, Mapping[str, Any]]:
             f"{path}: its weights do not fit its own description; the file is damaged, take another copy"
         ) from error
     return generator.eval().requires_grad_(False), about
+
+
+def lessons(about: Mapping[str, Any]) -> list[Mapping[str, str]]:
+    """All that a generator has learnt from: its own training, and those of the weights it began with.
+
+    Each is named by its ``training_data`` and ``protocol``; a mean has learnt what its parts have.
+
+    Args:
+        about: what ``load_generator`` says of it.
+    """
+    own = {key: str(about[key]) for key in ("training_data", "protocol") if key in about}
+    return [*about.get("before", ()), *([own] if len(own) == 2 else [])]
 
 
 def _differences(kept: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = "") -> list[str]:

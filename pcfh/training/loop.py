@@ -38,7 +38,14 @@ from pcfh.models.lightcnn import to_lightcnn_input
 from pcfh.models.weights import load_recognizer
 from pcfh.ranges import from_bytes
 from pcfh.training.batch import Batch
-from pcfh.training.checkpoint import State, load_checkpoint, load_generator, save_checkpoint, save_generator
+from pcfh.training.checkpoint import (
+    State,
+    lessons,
+    load_checkpoint,
+    load_generator,
+    save_checkpoint,
+    save_generator,
+)
 from pcfh.training.method import build_method
 from pcfh.training.monitor import Monitor, picture_grid
 from pcfh.training.runtime import Runtime
@@ -104,8 +111,7 @@ def train(job: Job, runtime: Runtime, hooks: Hooks | None = None) -> State:
     pairs = open_pairs(job)
     recognizer = _open_recognizer(job, runtime)
     state = new_state(job.config, runtime, recognizer)
-    if job.start is not None:
-        start_from(state, job.start)
+    before = [] if job.start is None else start_from(state, job.start)
     identity = _identity(job)
     if (job.run / CHECKPOINT).exists():
         load_checkpoint(job.run / CHECKPOINT, state, identity)
@@ -115,7 +121,7 @@ def train(job: Job, runtime: Runtime, hooks: Hooks | None = None) -> State:
         write_atomically(job.run / "config.json", json.dumps(identity, indent=2).encode())
     maker = BatchMaker(pairs, job.config, runtime, recognizer, warp=state.method.needs_warped)
     with _monitor(job, runtime, state.step) as monitor:
-        _loop(state, maker, job, runtime, hooks, monitor, identity)
+        _loop(state, maker, job, runtime, hooks, monitor, identity, before)
     return state
 
 
@@ -142,13 +148,16 @@ def new_state(config: Config, runtime: Runtime, recognizer: nn.Module | None = N
     return State(method=method, average=average, optimizer=optimizer)
 
 
-def start_from(state: State, path: Path) -> None:
+def start_from(state: State, path: Path) -> list[Mapping[str, str]]:
     """Gives a new state's translator and its average the weights of a generator file.
+
+    Returns:
+        What that generator had learnt from.
 
     Raises:
         UserError: the file is damaged or absent, or holds another network.
     """
-    kept, _ = load_generator(path)
+    kept, about = load_generator(path)
     translator = state.method.translator
     if (kind_of(kept), kept.arguments) != (kind_of(translator), translator.arguments):
         raise UserError(
@@ -157,6 +166,7 @@ def start_from(state: State, path: Path) -> None:
         )
     for network in (translator, state.average):
         network.load_state_dict(kept.state_dict())
+    return lessons(about)
 
 
 def open_pairs(job: Job) -> TrainingPairs:
@@ -275,6 +285,7 @@ def _loop(
     hooks: Hooks,
     monitor: Monitor | None,
     identity: Mapping[str, Any],
+    before: Sequence[Mapping[str, str]],
 ) -> None:
     t = job.config.training
     stop = False
@@ -294,7 +305,7 @@ def _loop(
             if monitor is not None:
                 _log(monitor, state, maker, job.config, values)
             if stop or state.step % t.checkpoint_every == 0 or state.step == t.steps:
-                _save(state, job, runtime, identity)
+                _save(state, job, runtime, identity, before)
 
 
 def seed_step(seed: int, step: int, rank: int) -> None:
@@ -349,9 +360,17 @@ def _log(
         monitor.grid(state.step, *picture_grid(state.average, state.method, maker.preview()))
 
 
-def _save(state: State, job: Job, runtime: Runtime, identity: Mapping[str, Any]) -> None:
+def _save(
+    state: State,
+    job: Job,
+    runtime: Runtime,
+    identity: Mapping[str, Any],
+    before: Sequence[Mapping[str, str]],
+) -> None:
     if runtime.is_first:
         about = {"step": state.step, "protocol": job.protocol, "training_data": identity["data"]["manifest"]}
+        if before:
+            about["before"] = before
         # The checkpoint comes last: a run that says it is finished has its generator.
         save_generator(job.run / GENERATOR, state.average, about)
         save_checkpoint(job.run / CHECKPOINT, state, identity)

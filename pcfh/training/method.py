@@ -123,6 +123,7 @@ def term_weights(config: Config, device: torch.device) -> Weights:
         lambda_rec=configuration.pixel_weight(o.lambda_rec, o, t.size),
         lambda_id=o.lambda_id,
         lambda_people=o.lambda_people,
+        people_margin=o.people_margin,
         lambda_truth=o.lambda_truth,
         lambda_y=o.lambda_y,
         lambda_awm=configuration.pixel_weight(o.lambda_awm, o, t.size),

@@ -45,6 +45,7 @@ class Weights:
     lambda_rec: float
     lambda_id: float
     lambda_people: float = 0.0
+    people_margin: float = 0.0
     lambda_truth: float = 0.0
     lambda_y: float
     lambda_awm: float
@@ -212,7 +213,9 @@ def _identity(F: nn.Module, batch: Batch, x: Image, weights: Weights, values: Va
         losses["id"] = weights.lambda_id * objective.identity_loss(batch.vis_features, features)
     if weights.lambda_people:
         assert batch.people is not None and batch.person is not None
-        losses["people"] = weights.lambda_people * objective.people_loss(features, batch.people, batch.person)
+        losses["people"] = weights.lambda_people * objective.people_loss(
+            features, batch.people, batch.person, weights.people_margin
+        )
     (on_x["id"],) = torch.autograd.grad(torch.stack(list(losses.values())).sum(), x)
     values |= {f"loss/{name}": loss.detach() for name, loss in losses.items()}
 

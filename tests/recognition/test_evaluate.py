@@ -465,8 +465,9 @@ def test_a_generator_that_has_seen_the_people_of_the_test_is_refused(job, drawn_
         copy, replace(manifest, source=replace(manifest.source, protocols={"1": one, "2": add(one)}))
     )
     about = {"training_data": sha256_of(copy / "manifest.json"), "protocol": "2"}
-    with pytest.raises(UserError, match="trained on protocol '2', which holds 3 of the people tested"):
-        evaluate(replace(job, prepared=copy), Blocks(), {"1": hallucinator(**about)})
+    for known in (about, {"before": [about]}, {**about, "protocol": "1", "before": [about]}):
+        with pytest.raises(UserError, match="trained on protocol '2', which holds 3 of the people tested"):
+            evaluate(replace(job, prepared=copy), Blocks(), {"1": hallucinator(**known)})
 
 
 def test_a_folder_without_truth_and_parameters_is_refused(job, tmp_path):

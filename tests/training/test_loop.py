@@ -22,7 +22,7 @@ from runs import (
 from pcfh.data.rendered import truth_crop
 from pcfh.errors import UserError
 from pcfh.models.lightcnn import build_lightcnn
-from pcfh.training.checkpoint import load_generator
+from pcfh.training.checkpoint import lessons, load_generator
 from pcfh.training.loop import (
     CHECKPOINT,
     GENERATOR,
@@ -290,9 +290,11 @@ def test_each_near_infrared_crop_gets_the_true_image_of_its_own_source(
 def test_a_run_may_start_from_another_runs_generator(whole, drawn_prepared, tmp_path):
     base = job(drawn_prepared, tmp_path / "run", "training.learning_rate=1e-9", "training.ema=0.0")
     train(replace(base, start=whole / GENERATOR), CPU)
-    started = load_generator(tmp_path / "run" / GENERATOR)[0].state_dict()
-    for key, value in load_generator(whole / GENERATOR)[0].state_dict().items():
-        torch.testing.assert_close(started[key], value, atol=1e-6, rtol=0)
+    started, about = load_generator(tmp_path / "run" / GENERATOR)
+    first, before = load_generator(whole / GENERATOR)
+    for key, value in first.state_dict().items():
+        torch.testing.assert_close(started.state_dict()[key], value, atol=1e-6, rtol=0)
+    assert lessons(about) == [*lessons(before), *lessons(before)] and len(lessons(before)) == 1
     with pytest.raises(UserError, match="start: the run has"):
         train(base, CPU)
 
