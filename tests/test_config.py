@@ -223,3 +223,15 @@ def test_a_configuration_cannot_be_changed():
     config = C.cpu()
     with pytest.raises(dataclasses.FrozenInstanceError, match="steps"):
         config.training.steps = 1
+
+
+def test_every_setting_of_the_objective_that_a_term_has_reaches_it():
+    """Each number stands in the terms under its own name, the three alphas together."""
+    numbers = {
+        f.name: f.default + 0.5 for f in dataclasses.fields(C.Objective) if isinstance(f.default, float)
+    }
+    config = dataclasses.replace(C.tiny(), objective=C.Objective(**numbers, reference_size=64))
+    w = term_weights(config, torch.device("cpu"))
+    alpha = ("alpha_fit", "alpha_rank", "alpha_sparse")
+    assert w.alpha == tuple(numbers.pop(name) for name in alpha)
+    assert {name: getattr(w, name) for name in numbers} == numbers

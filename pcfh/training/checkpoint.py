@@ -191,6 +191,7 @@ def load_generator(path: Path) -> tuple[Translator, Mapping[str, Any]]:
         )
     try:
         about = {"version": metadata["version"], **json.loads(metadata["about"])}
+        lessons(about)
         with torch.device("meta"):  # a false description may ask for more memory than there is
             generator = KINDS[kind](**json.loads(metadata["arguments"]))
         generator.load_state_dict(weights, assign=True)
@@ -208,9 +209,14 @@ def lessons(about: Mapping[str, Any]) -> list[Mapping[str, str]]:
 
     Args:
         about: what ``load_generator`` says of it.
+
+    Raises:
+        KeyError: ``before`` is not such a list.
+        TypeError: likewise.
     """
-    own = {key: str(about[key]) for key in ("training_data", "protocol") if key in about}
-    return [*about.get("before", ()), *([own] if len(own) == 2 else [])]
+    keys = ("training_data", "protocol")
+    own = [about] if all(key in about for key in keys) else []
+    return [{key: str(lesson[key]) for key in keys} for lesson in (*about.get("before", ()), *own)]
 
 
 def _differences(kept: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -48,6 +48,13 @@ def test_a_mean_has_learnt_from_what_any_of_its_parts_has(files, tmp_path):
     assert lessons(again) == lessons(about)
 
 
+@pytest.mark.parametrize("before", [7, [7], [{"protocol": "1"}], "1"])
+def test_a_file_whose_list_of_lessons_is_none_is_damaged(tmp_path, before):
+    save_generator(tmp_path / "bad.safetensors", generator(0), {"before": before})
+    with pytest.raises(UserError, match=r"bad\.safetensors: .*damaged"):
+        load_generator(tmp_path / "bad.safetensors")
+
+
 def test_one_file_or_files_of_different_networks_have_no_mean(files, tmp_path):
     with pytest.raises(UserError, match="expected two or more files"):
         mean_generator(files[:1])

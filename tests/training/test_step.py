@@ -140,13 +140,14 @@ def test_the_term_against_all_people_adds_to_the_identity_loss_and_goes_without_
     net, b, F = model(), batch(), Recognizer()
     values, on_x = {}, {}
     for name, lambda_id, lambda_people in (("id", 0.002, 0.0), ("people", 0.0, 0.5), ("both", 0.002, 0.5)):
-        w = Weights(**{**vars(WEIGHTS), "lambda_id": lambda_id, "lambda_people": lambda_people})
+        terms = {"lambda_id": lambda_id, "lambda_people": lambda_people, "people_margin": 0.2}
+        w = Weights(**{**vars(WEIGHTS), **terms})
         values[name], G = backward(net, F, b, w)
         net.zero_grad()
         x = G.requires_grad_()
         features = F(to_lightcnn_input(x))
         loss = lambda_id * objective.identity_loss(b.vis_features, features)
-        loss = loss + lambda_people * objective.people_loss(features, b.people, b.person)
+        loss = loss + lambda_people * objective.people_loss(features, b.people, b.person, 0.2)
         on_x[name] = torch.autograd.grad(loss, x)[0].flatten(1).norm(dim=1).mean().item() * len(x)
     for name, expected in on_x.items():
         assert values[name]["gradient/id"].item() == pytest.approx(expected, rel=1e-4)
