@@ -191,7 +191,7 @@ def load_generator(path: Path) -> tuple[Translator, Mapping[str, Any]]:
         )
     try:
         about = {"version": metadata["version"], **json.loads(metadata["about"])}
-        lessons(about)
+        lessons(about)  # raises where ``before`` is no list of lessons
         with torch.device("meta"):  # a false description may ask for more memory than there is
             generator = KINDS[kind](**json.loads(metadata["arguments"]))
         generator.load_state_dict(weights, assign=True)
