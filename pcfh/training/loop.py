@@ -236,7 +236,7 @@ class BatchMaker:
         self._rank = runtime.rank
         self._features: Tensor | None = None
         if recognizer is not None:
-            features = _vis_features(recognizer, pairs, self._device)
+            features = vis_features(recognizer, pairs, runtime)
             self._person, means = mean_of_people(features, [r.subject for r in pairs.vis_records])
             self._people = means.mean(1)
             self._features = means[self._person] if config.objective.id_person else features
@@ -404,13 +404,17 @@ def _open_recognizer(job: Job, runtime: Runtime) -> nn.Module | None:
 
 
 @torch.no_grad()
-def _vis_features(F: nn.Module, pairs: TrainingPairs, device: torch.device) -> Float[Tensor, "n 2 d"]:
-    """F(I_V) of every VIS capture, as it is and mirrored."""
+def vis_features(F: nn.Module, pairs: TrainingPairs, runtime: Runtime) -> Float[Tensor, "n 2 d"]:
+    """F(I_V) of every VIS capture, as it is and mirrored; each process computes a part of them."""
+    captures = len(pairs.vis)
+    part = -(-captures // runtime.processes)
+    # Parts are of one length, as joining them needs: the last capture fills up what is missing at the end.
+    mine = (runtime.rank * part + torch.arange(part)).clamp(max=captures - 1)
     features = []
-    for images in pairs.vis.split(32):
-        floats = from_bytes(images.to(device))
+    for rows in mine.split(32):
+        floats = from_bytes(pairs.vis[rows].to(runtime.device))
         features.append(torch.stack([F(to_lightcnn_input(i)).float() for i in (floats, floats.flip(-1))], 1))
-    return torch.cat(features)
+    return runtime.gather(torch.cat(features))[:captures]
 
 
 def mean_of_people(

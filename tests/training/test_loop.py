@@ -32,7 +32,9 @@ from pcfh.training.loop import (
     new_state,
     open_pairs,
     train,
+    vis_features,
 )
+from pcfh.training.runtime import Runtime
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +159,7 @@ def test_killed_from_outside_and_started_again_it_gives_the_same_bits(drawn_prep
 
 @pytest.mark.slow
 def test_two_processes_see_the_same_losses_as_one_with_the_doubled_batch_and_resume_exactly(
-    drawn_prepared, tmp_path
+    drawn_prepared, tmp_path, published
 ):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -166,8 +168,8 @@ def test_two_processes_see_the_same_losses_as_one_with_the_doubled_batch_and_res
         events.Reload()
         return {name: [e.value for e in events.Scalars(name)] for name in events.Tags()["scalars"]}
 
-    more = ("training.batch=8",)
-    train(job(drawn_prepared, tmp_path / "one", *more), CPU)
+    more = ("training.batch=8", "objective.lambda_id=0.002", "--recognizer", str(published))
+    train(replace(job(drawn_prepared, tmp_path / "one", *more[:2]), recognizer=published), CPU)
     finish(torchrun(drawn_prepared, tmp_path / "two", *more))
     one, two = scalars(tmp_path / "one"), scalars(tmp_path / "two")
     assert one.keys() == two.keys()
@@ -229,6 +231,23 @@ def test_the_identity_loss_trains_with_a_published_kind_of_recogniser(drawn_prep
     base = job(drawn_prepared, tmp_path / "run", "objective.lambda_id=0.002", "training.steps=1")
     train(replace(base, recognizer=published), CPU, Hooks(on_step=lambda _, values: seen.update(values)))
     assert seen["loss/id"] > 0 and seen["gradient/id"] > 0
+
+
+class _OfFour(Runtime):
+    """One of four processes, without the others to join its part with."""
+
+    def gather(self, part):
+        return part
+
+
+def test_each_process_computes_a_part_of_the_vis_features_and_their_order_stays(drawn_prepared, tmp_path):
+    network = build_lightcnn("lightcnn9").requires_grad_(False).eval()
+    pairs = open_pairs(job(drawn_prepared, tmp_path))
+    parts = [
+        vis_features(network, pairs, _OfFour(rank=rank, processes=4, device=CPU.device)) for rank in range(4)
+    ]
+    assert len(pairs.vis) == 9 and [len(part) for part in parts] == [3, 3, 3, 3]
+    torch.testing.assert_close(torch.cat(parts)[:9], vis_features(network, pairs, CPU))
 
 
 def test_the_identity_loss_may_compare_with_all_captures_of_a_person(drawn_prepared, tmp_path, published):
