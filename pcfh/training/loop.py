@@ -407,9 +407,9 @@ def _open_recognizer(job: Job, runtime: Runtime) -> nn.Module | None:
 def vis_features(F: nn.Module, pairs: TrainingPairs, runtime: Runtime) -> Float[Tensor, "n 2 d"]:
     """F(I_V) of every VIS capture, as it is and mirrored; each process computes a part of them."""
     captures = len(pairs.vis)
-    part = -(-captures // runtime.processes)
-    # Parts are of one length, as joining them needs: the last capture fills up what is missing at the end.
-    mine = (runtime.rank * part + torch.arange(part)).clamp(max=captures - 1)
+    # The last capture fills up to parts of one length, which joining them needs.
+    whole = -(-captures // runtime.processes) * runtime.processes
+    mine = runtime.part(torch.arange(whole).clamp(max=captures - 1))
     features = []
     for rows in mine.split(32):
         floats = from_bytes(pairs.vis[rows].to(runtime.device))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from pcfh.devices import usable_device
@@ -56,7 +56,7 @@ class Runtime:
         dist.all_gather(parts, part.contiguous())
         return torch.cat(parts)
 
-    def part(self, batch: Float[Tensor, "n ..."]) -> Float[Tensor, "b ..."]:
+    def part(self, batch: Shaped[Tensor, "n ..."]) -> Shaped[Tensor, "b ..."]:
         """This process's part of a whole batch; undoes ``gather``."""
         return batch.chunk(self.processes)[self.rank]
 
