@@ -27,7 +27,7 @@ import torch
 from bench import device, faces, inference, scores, step, warp
 from bench.hallucination import environment
 from pcfh.files import write_atomically
-from pcfh.training.runtime import keep_freed_memory
+from pcfh.runtime import keep_freed_memory
 
 PROGRAMS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "scores": scores.main,

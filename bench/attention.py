@@ -17,11 +17,11 @@ import torch
 from jaxtyping import Bool, Float
 
 from pcfh import config as C
-from pcfh.metrics.images import face_mask
-from pcfh.models.attention import Attention
-from pcfh.models.pcfh import PCFH
+from pcfh.evaluation.image_metrics import face_mask
+from pcfh.methods.pcfh.attention import Attention
+from pcfh.methods.pcfh.networks import PCFH
+from pcfh.runtime import Runtime
 from pcfh.training.loop import CHECKPOINT, BatchMaker, Job, new_state, open_pairs
-from pcfh.training.runtime import Runtime
 
 REGIONS = ("cheeks", "forehead", "contour", "background")
 Mask = Bool[np.ndarray, "s s"]

@@ -21,12 +21,12 @@ from bench.step import TrainingStep, made_up_batch, made_up_run
 from pcfh import config as C
 from pcfh.config import Config
 from pcfh.devices import mixes, usable_device
-from pcfh.recognition.tables import markdown_table
+from pcfh.evaluation.tables import markdown_table
+from pcfh.methods.files import load_generator
+from pcfh.methods.translators import Translator
+from pcfh.runtime import Runtime, keep_freed_memory
 from pcfh.shipped import shipped
 from pcfh.training import loop
-from pcfh.training.checkpoint import load_generator
-from pcfh.training.runtime import Runtime, keep_freed_memory
-from pcfh.training.translators import Translator
 
 PRESETS = ("cpu", "pix2pix-cpu", "cyclegan-cpu", "rendered", "paper-144", "paper-256", "cyclegan", "pix2pix")
 BATCHES = (1, 8, 64)

@@ -19,19 +19,19 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from pcfh.data.casia import read_casia
-from pcfh.data.images import read_image
-from pcfh.data.records import Record
+from pcfh.databases.casia import read_casia
+from pcfh.databases.records import Record
+from pcfh.evaluation.image_metrics import landmark_distance
+from pcfh.images import read_image
 from pcfh.landmarks import LandmarkBackend, cache_folder, open_backend
-from pcfh.metrics.images import landmark_distance
-from pcfh.spectral.difficulty import difficulty_of
-from pcfh.spectral.expressions import BASIC, symmetric
-from pcfh.spectral.facemodel import load_face_model
-from pcfh.spectral.params import Camera, Lamp, Look, Person, Shot
-from pcfh.spectral.render import Renderer
-from pcfh.spectral.sampling import draw_look, draw_person
-from pcfh.spectral.shots import draw_shots
-from pcfh.spectral.skin import melanin_of_type
+from pcfh_render.difficulty import difficulty_of
+from pcfh_render.expressions import BASIC, symmetric
+from pcfh_render.facemodel import load_face_model
+from pcfh_render.params import Camera, Lamp, Look, Person, Shot
+from pcfh_render.render import Renderer
+from pcfh_render.sampling import draw_look, draw_person
+from pcfh_render.shots import draw_shots
+from pcfh_render.skin import melanin_of_type
 
 Picture = UInt8[np.ndarray, "h w 3"]
 SEED = 2026

@@ -35,18 +35,18 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from pcfh.data.casia import LANDMARKS_FILE, read_casia
-from pcfh.data.images import read_image, write_png
-from pcfh.data.prepared import MANIFEST, open_prepared, read_manifest
-from pcfh.data.records import Record, subjects
-from pcfh.data.rendered import TRUTH, truth_crop
+from pcfh.databases.casia import LANDMARKS_FILE, read_casia
+from pcfh.databases.records import Record, subjects
+from pcfh.databases.rendered import TRUTH, truth_crop
 from pcfh.errors import UserError
+from pcfh.evaluation.image_metrics import face_mask, landmark_distance, mean_absolute_error, ssim
 from pcfh.files import sha256_of, write_atomically
 from pcfh.geometry.align import align_image, crop_of, similarity, transform_points
 from pcfh.geometry.warp import inverse_distance_warp
 from pcfh.hallucinate import Hallucinator
+from pcfh.images import read_image, write_png
 from pcfh.landmarks import LandmarkBackend, landmark_key, open_backend, read_landmarks
-from pcfh.metrics.images import face_mask, landmark_distance, mean_absolute_error, ssim
+from pcfh.preparation.prepared import MANIFEST, open_prepared, read_manifest
 
 BATCH = 16
 SHEET_PEOPLE = 8

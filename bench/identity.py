@@ -26,16 +26,16 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from pcfh.data.images import read_image
-from pcfh.data.prepared import open_prepared, read_manifest
-from pcfh.data.records import Database, Protocol, Record
-from pcfh.data.rendered import truth_crop
+from pcfh.databases.records import Database, Protocol, Record
+from pcfh.databases.rendered import truth_crop
 from pcfh.errors import UserError
+from pcfh.evaluation.rates import ScoreMatrix, ranks
 from pcfh.hallucinate import Hallucinator
-from pcfh.metrics.recognition import ScoreMatrix, ranks
-from pcfh.models.lightcnn import to_lightcnn_input
-from pcfh.models.weights import load_recognizer
+from pcfh.images import read_image
+from pcfh.preparation.prepared import open_prepared, read_manifest
 from pcfh.ranges import from_bytes
+from pcfh.recognisers.lightcnn.network import to_lightcnn_input
+from pcfh.recognisers.lightcnn.weights import load_recognizer
 from pcfh.shipped import shipped
 from pcfh.training.loop import mean_of_people
 

@@ -28,16 +28,16 @@ from torch import Tensor
 
 from bench.step import rival_blocks
 from pcfh import config
-from pcfh.baselines.cyclegan import ResidualGenerator
 from pcfh.errors import UserError
+from pcfh.evaluation.tables import markdown_table
 from pcfh.export import OPSET, GreyInput, Network, generator_batches, onnx_bytes, onnx_runner
 from pcfh.files import write_atomically
-from pcfh.recognition.tables import markdown_table
+from pcfh.methods.base import pcfh_networks
+from pcfh.methods.cyclegan import ResidualGenerator
+from pcfh.methods.files import load_generator
+from pcfh.methods.translators import Translator
+from pcfh.runtime import keep_freed_memory
 from pcfh.shipped import shipped
-from pcfh.training.checkpoint import load_generator
-from pcfh.training.method import pcfh_networks
-from pcfh.training.runtime import keep_freed_memory
-from pcfh.training.translators import Translator
 
 PRECISIONS: Mapping[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 WAYS = ("eager", "compiled", "ONNX Runtime")

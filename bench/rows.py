@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from bench.hallucination import draw_probes
-from pcfh.data.images import read_image
-from pcfh.data.prepared import open_prepared, read_manifest
-from pcfh.data.rendered import truth_crop
+from pcfh.databases.rendered import truth_crop
+from pcfh.evaluation.sheets import sheet, to_jpeg
 from pcfh.files import write_atomically
 from pcfh.hallucinate import Hallucinator
-from pcfh.recognition.sheets import sheet, to_jpeg
+from pcfh.images import read_image
+from pcfh.preparation.prepared import open_prepared, read_manifest
 
 
 def main() -> None:

@@ -24,15 +24,16 @@ from torch import Tensor, nn
 
 from bench.ceilings import FlopCounter, Precision, conv_ceiling
 from pcfh import config as C
-from pcfh.baselines.cyclegan import ResidualGenerator
 from pcfh.config import Config
-from pcfh.models.lightcnn import build_lightcnn, to_lightcnn_input
-from pcfh.models.pcfh import PCFH
-from pcfh.training import loop, step
-from pcfh.training.batch import Batch
+from pcfh.methods.base import pcfh_networks, term_weights
+from pcfh.methods.batch import Batch
+from pcfh.methods.cyclegan import ResidualGenerator
+from pcfh.methods.pcfh import step
+from pcfh.methods.pcfh.networks import PCFH
+from pcfh.recognisers.lightcnn.network import build_lightcnn, to_lightcnn_input
+from pcfh.runtime import Runtime
+from pcfh.training import loop
 from pcfh.training.checkpoint import State
-from pcfh.training.method import pcfh_networks, term_weights
-from pcfh.training.runtime import Runtime
 
 WHOLE = "whole step"
 HERE = Runtime(rank=0, processes=1, device=torch.device("cpu"))

@@ -29,12 +29,12 @@ from skimage.transform import PiecewiseAffineTransform, warp
 from torch import Tensor
 
 from bench.ceilings import median_times
-from pcfh.data.casia import read_casia
-from pcfh.data.images import read_image
-from pcfh.data.records import subjects
+from pcfh.databases.casia import read_casia
+from pcfh.databases.records import subjects
 from pcfh.demo import SAMPLE
 from pcfh.geometry.warp import inverse_distance_field, inverse_distance_warp, sample
-from pcfh.training.runtime import keep_freed_memory
+from pcfh.images import read_image
+from pcfh.runtime import keep_freed_memory
 
 SIZE = 256
 TARGET_MS, TARGET_RATIO = 3.0, 30.0

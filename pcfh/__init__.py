@@ -23,12 +23,12 @@ if TYPE_CHECKING:
         prepare,
     )
     from pcfh.errors import UserError
+    from pcfh.evaluation.image_metrics import psnr, ssim
+    from pcfh.evaluation.rates import ScoreMatrix
+    from pcfh.evaluation.scores import figures
     from pcfh.geometry.warp import inverse_distance_warp
     from pcfh.hallucinate import Hallucinator
-    from pcfh.metrics.images import psnr, ssim
-    from pcfh.metrics.recognition import ScoreMatrix
-    from pcfh.recognition.recognizer import Recognizer
-    from pcfh.recognition.scores import figures
+    from pcfh.recognisers.base import Recognizer
 
 __version__ = "0.1.0"
 
@@ -55,13 +55,13 @@ __all__ = [
 
 _ELSEWHERE = {
     "Hallucinator": "pcfh.hallucinate",
-    "Recognizer": "pcfh.recognition.recognizer",
-    "ScoreMatrix": "pcfh.metrics.recognition",
+    "Recognizer": "pcfh.recognisers.base",
+    "ScoreMatrix": "pcfh.evaluation.rates",
     "UserError": "pcfh.errors",
-    "figures": "pcfh.recognition.scores",
+    "figures": "pcfh.evaluation.scores",
     "inverse_distance_warp": "pcfh.geometry.warp",
-    "psnr": "pcfh.metrics.images",
-    "ssim": "pcfh.metrics.images",
+    "psnr": "pcfh.evaluation.image_metrics",
+    "ssim": "pcfh.evaluation.image_metrics",
 }
 
 

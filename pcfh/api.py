@@ -14,22 +14,22 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
-from pcfh.data.databases import AUTO, open_database
-from pcfh.data.images import read_image
-from pcfh.data.prepare import PrepareOptions
-from pcfh.data.prepare import prepare as run_preparation
-from pcfh.data.records import Database
-from pcfh.data.report import PrepareReport
+from pcfh.databases.layouts import AUTO, open_database
+from pcfh.databases.records import Database
 from pcfh.errors import UserError
+from pcfh.evaluation.evaluate import evaluate as run_evaluation
+from pcfh.evaluation.material import EvaluationJob
+from pcfh.evaluation.results import Results
 from pcfh.geometry.align import align_face
 from pcfh.hallucinate import AlignedFace, Hallucinator
+from pcfh.images import read_image
 from pcfh.landmarks import Face, LandmarkBackend, open_backend
 from pcfh.landmarks.given import landmark_key
-from pcfh.recognition.alignment import realign
-from pcfh.recognition.evaluate import evaluate as run_evaluation
-from pcfh.recognition.material import EvaluationJob
-from pcfh.recognition.recognizer import Recognizer, open_recognizer
-from pcfh.recognition.results import Results
+from pcfh.preparation.preparation_report import PrepareReport
+from pcfh.preparation.prepare import PrepareOptions
+from pcfh.preparation.prepare import prepare as run_preparation
+from pcfh.recognisers.alignment import realign
+from pcfh.recognisers.base import Recognizer, open_recognizer
 from pcfh.shipped import shipped
 
 
@@ -155,7 +155,7 @@ def prepare(
         workers: processes.
 
     Raises:
-        UserError: see ``pcfh.data.prepare.prepare``.
+        UserError: see ``pcfh.preparation.prepare.prepare``.
     """
     backend = "given" if all(record.landmarks for record in database.records) else "blaze"
     options = PrepareOptions(sizes=tuple(sizes), backend=backend, workers=workers)

@@ -14,19 +14,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pcfh import __version__
-from pcfh.data.casia import LANDMARKS_FILE, read_casia
-from pcfh.data.prepare import PrepareOptions, prepare
-from pcfh.data.records import Database
-from pcfh.data.rendered import HOME, TRUTH
+from pcfh.databases.casia import LANDMARKS_FILE, read_casia
+from pcfh.databases.records import Database
+from pcfh.databases.rendered import HOME, TRUTH
 from pcfh.errors import UserError
+from pcfh.evaluation.evaluate import evaluate_material
+from pcfh.evaluation.material import EvaluationJob, Material
+from pcfh.evaluation.report import mistake_pictures, write_report
+from pcfh.evaluation.results import Results
+from pcfh.evaluation.sheets import face_sheets
 from pcfh.files import sha256_of, write_atomically
 from pcfh.hallucinate import Hallucinator
-from pcfh.recognition.evaluate import evaluate_material
-from pcfh.recognition.material import EvaluationJob, Material
-from pcfh.recognition.recognizer import open_recognizer
-from pcfh.recognition.report import mistake_pictures, write_report
-from pcfh.recognition.results import Results
-from pcfh.recognition.sheets import face_sheets
+from pcfh.preparation.prepare import PrepareOptions, prepare
+from pcfh.recognisers.base import open_recognizer
 from pcfh.translate import Item, TranslateOptions, translate_items
 
 MARK = "demo.json"

@@ -24,18 +24,18 @@ from packaging.requirements import Requirement
 from torch import nn
 
 from pcfh import __version__
-from pcfh.data.images import read_image
 from pcfh.demo import SAMPLE
 from pcfh.devices import mixes, usable_device
 from pcfh.errors import UserError
 from pcfh.export import Network, converted
 from pcfh.hallucinate import Hallucinator
+from pcfh.images import read_image
 from pcfh.landmarks import cache_folder, open_backend
 from pcfh.landmarks.fan import WEIGHTS as FAN_WEIGHTS
-from pcfh.recognition.recognizer import LightCNNRecognizer
+from pcfh.recognisers.base import LightCNNRecognizer
 from pcfh.shipped import shipped
-from pcfh.spectral.facemodel import SOURCE as FACE_MODEL_SOURCE
-from pcfh.spectral.trace import Scene
+from pcfh_render.facemodel import SOURCE as FACE_MODEL_SOURCE
+from pcfh_render.trace import Scene
 
 SAMPLE_FACE = SAMPLE / "s2" / "NIR" / "00185" / "001.jpg"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "firefox")

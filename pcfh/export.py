@@ -35,10 +35,10 @@ from pcfh.errors import UserError
 from pcfh.files import sha256_of, write_atomically
 from pcfh.geometry.align import crop_of
 from pcfh.hallucinate import Hallucinator
-from pcfh.models.weights import load_recognizer
-from pcfh.recognition.alignment import LIGHTCNN
-from pcfh.recognition.onnx import OnnxSettings
-from pcfh.training.checkpoint import load_generator
+from pcfh.methods.files import load_generator
+from pcfh.recognisers.alignment import LIGHTCNN
+from pcfh.recognisers.lightcnn.weights import load_recognizer
+from pcfh.recognisers.onnx import OnnxSettings
 
 OPSET = 18
 OPSETS = range(18, 24)

@@ -17,16 +17,16 @@ import torch
 from jaxtyping import Float, UInt8
 
 from pcfh import __version__
-from pcfh.data.images import grey
 from pcfh.devices import usable_device
 from pcfh.errors import UserError
 from pcfh.files import sha256_of
 from pcfh.geometry.align import align_face, require_inside
+from pcfh.images import grey
 from pcfh.landmarks import LandmarkBackend, open_backend
 from pcfh.marks import TRAINED, xmp
+from pcfh.methods.files import load_generator
+from pcfh.methods.translators import Translator
 from pcfh.ranges import from_bytes, to_bytes
-from pcfh.training.checkpoint import load_generator
-from pcfh.training.translators import Translator
 
 
 class NoFaceError(UserError):

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from pcfh.data.images import IMAGE_SUFFIXES, read_image, write_png
 from pcfh.errors import UserError
 from pcfh.hallucinate import AlignedFace, Hallucinator
+from pcfh.images import IMAGE_SUFFIXES, read_image, write_png
 from pcfh.landmarks.given import landmark_key, read_landmarks
 
 # Pictures that cannot be read. They are listed too, so that each gets a line instead of silence.

@@ -3,14 +3,14 @@
 import numpy as np
 import torch
 
+from pcfh.evaluation.folds import fold_figures
+from pcfh.evaluation.groups import Draws
+from pcfh.evaluation.rates import ScoreMatrix
+from pcfh.evaluation.results import GroupRow, Mistake, QualityRow, Results
 from pcfh.hallucinate import Hallucinator
-from pcfh.metrics.recognition import ScoreMatrix
-from pcfh.models.generator import Hallucination
-from pcfh.recognition.alignment import Alignment
-from pcfh.recognition.folds import fold_figures
-from pcfh.recognition.groups import Draws
-from pcfh.recognition.results import GroupRow, Mistake, QualityRow, Results
-from pcfh.recognition.unit import unit_rows
+from pcfh.methods.pcfh.generator import Hallucination
+from pcfh.recognisers.alignment import Alignment
+from pcfh.recognisers.unit import unit_rows
 
 
 class Blocks:

@@ -5,11 +5,13 @@ import torch
 from drawn import draw_database
 
 from pcfh.cli import main
-from pcfh.data.casia import read_casia
-from pcfh.data.prepare import PrepareOptions, prepare
+from pcfh.databases.casia import read_casia
 from pcfh.errors import UserError
 from pcfh.landmarks.blaze import Blaze
 from pcfh.landmarks.fetch import cache_folder, fetch_blaze
+from pcfh.preparation.prepare import PrepareOptions, prepare
+
+pytest_plugins = ["miniatures"]
 
 
 def pytest_configure():

@@ -19,9 +19,9 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageChops, ImageDraw
 
-from pcfh.data.casia import LANDMARKS_FILE
-from pcfh.data.images import write_png
+from pcfh.databases.casia import LANDMARKS_FILE
 from pcfh.files import write_atomically
+from pcfh.images import write_png
 from pcfh.landmarks.given import write_landmarks
 
 CAPTURES = 3  # of each person in each light

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from pcfh import config as C
+from pcfh.runtime import Runtime
 from pcfh.training.loop import CHECKPOINT, Job
-from pcfh.training.runtime import Runtime
 
 CPU = Runtime(rank=0, processes=1, device=torch.device("cpu"))
 SETTINGS = (

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from pcfh.training.batch import Batch
+from pcfh.methods.batch import Batch
 
 
 def batch(count: int = 2, size: int = 64, seed: int = 1) -> Batch:

@@ -16,16 +16,17 @@ from PIL import Image
 from torch.distributed.run import get_args_parser
 
 from pcfh import __version__
-from pcfh.cli import app, main, method
+from pcfh.cli import app, main
+from pcfh.cli import train as method
 from pcfh.cli.app import COMMANDS, MODEL_COMMANDS
 from pcfh.config import PRESETS, known_fields
-from pcfh.data.prepared import open_prepared, read_manifest
 from pcfh.errors import UserError
 from pcfh.files import sha256_of
 from pcfh.landmarks.given import read_landmarks, write_landmarks
-from pcfh.models.generator import Hallucination
+from pcfh.methods.files import save_generator
+from pcfh.methods.pcfh.generator import Hallucination
+from pcfh.preparation.prepared import open_prepared, read_manifest
 from pcfh.shipped import shipped
-from pcfh.training.checkpoint import save_generator
 from pcfh.training.loop import Job
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pcfh.data.prepared import open_prepared, read_manifest
 from pcfh.landmarks.given import read_landmarks, write_landmarks
+from pcfh.preparation.prepared import open_prepared, read_manifest
 
 EXPRESSIONS = ("Anger", "Disgust", "Fear", "Happiness", "Sadness", "Surprise")
 

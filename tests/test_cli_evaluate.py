@@ -3,12 +3,12 @@
 import pytest
 from blocks import hallucinator
 
+from pcfh.evaluation.results import read_results
 from pcfh.files import sha256_of
-from pcfh.models.lightcnn import build_lightcnn
-from pcfh.recognition.checkpoint import save_recognizer
-from pcfh.recognition.results import read_results
+from pcfh.methods.files import save_generator
+from pcfh.recognisers.lightcnn.network import build_lightcnn
+from pcfh.recognisers.training.recogniser_checkpoint import save_recognizer
 from pcfh.shipped import shipped
-from pcfh.training.checkpoint import save_generator
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ import torch
 
 from pcfh import config as C
 from pcfh.errors import UserError
-from pcfh.objective import reconstruction_loss
+from pcfh.methods.base import term_weights
+from pcfh.methods.pcfh.losses import reconstruction_loss
+from pcfh.runtime import Runtime
 from pcfh.training.loop import new_state
-from pcfh.training.method import term_weights
-from pcfh.training.runtime import Runtime
 
 
 @pytest.mark.parametrize("name", C.PRESETS)

@@ -7,16 +7,16 @@ import torch
 from drawn import draw_database
 from PIL import Image
 
-from pcfh.data.casia import read_casia
-from pcfh.data.records import subjects
+from pcfh.databases.casia import read_casia
+from pcfh.databases.records import subjects
 from pcfh.demo import SAMPLE, run_demo
 from pcfh.errors import UserError
-from pcfh.models.generator import Hallucination
-from pcfh.models.lightcnn import build_lightcnn
-from pcfh.recognition.checkpoint import save_recognizer
-from pcfh.recognition.results import read_results
-from pcfh.spectral.checksums import changes_since
-from pcfh.training.checkpoint import save_generator
+from pcfh.evaluation.results import read_results
+from pcfh.methods.files import save_generator
+from pcfh.methods.pcfh.generator import Hallucination
+from pcfh.recognisers.lightcnn.network import build_lightcnn
+from pcfh.recognisers.training.recogniser_checkpoint import save_recognizer
+from pcfh_render.checksums import changes_since
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from pcfh.cli import doctor as command
 from pcfh.devices import mixes
 from pcfh.doctor import Check, Finding, core_requirements, core_works, tried
 from pcfh.errors import UserError
-from pcfh.spectral import trace
+from pcfh_render import trace
 
 
 def found(checks, name):

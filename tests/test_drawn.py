@@ -7,10 +7,10 @@ import torch
 from drawn import Capture, draw, draw_database, random_capture, random_face
 from PIL import Image
 
-from pcfh.data.casia import read_casia
-from pcfh.data.prepared import read_manifest
-from pcfh.data.records import subjects
+from pcfh.databases.casia import read_casia
+from pcfh.databases.records import subjects
 from pcfh.geometry.mirror import mirror_points
+from pcfh.preparation.prepared import read_manifest
 
 SIZE = 96
 STILL = Capture()

@@ -9,7 +9,7 @@ import pytest
 from blocks import hallucinator
 from PIL import Image
 
-from pcfh.training.checkpoint import save_generator
+from pcfh.methods.files import save_generator
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")

@@ -17,10 +17,10 @@ from pcfh.errors import UserError  # noqa: E402
 from pcfh.export import export  # noqa: E402
 from pcfh.files import sha256_of  # noqa: E402
 from pcfh.hallucinate import Hallucinator  # noqa: E402
-from pcfh.recognition.recognizer import open_recognizer  # noqa: E402
+from pcfh.methods.files import save_generator  # noqa: E402
+from pcfh.methods.translators import KINDS  # noqa: E402
+from pcfh.recognisers.base import open_recognizer  # noqa: E402
 from pcfh.shipped import shipped  # noqa: E402
-from pcfh.training.checkpoint import save_generator  # noqa: E402
-from pcfh.training.translators import KINDS  # noqa: E402
 
 SIZE = 64
 SMALL = {

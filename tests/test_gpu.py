@@ -6,15 +6,15 @@ import torch
 from runs import CPU, SETTINGS, job, stop_after
 
 from pcfh import config as C
-from pcfh.data.images import read_image
 from pcfh.hallucinate import Hallucinator
-from pcfh.models.lightcnn import build_lightcnn
-from pcfh.objective import attention_loss
-from pcfh.recognition.recognizer import open_recognizer
+from pcfh.images import read_image
+from pcfh.methods.files import load_generator
+from pcfh.methods.pcfh.losses import attention_loss
+from pcfh.recognisers.base import open_recognizer
+from pcfh.recognisers.lightcnn.network import build_lightcnn
+from pcfh.runtime import Runtime, start_runtime
 from pcfh.shipped import shipped
-from pcfh.training.checkpoint import load_generator
 from pcfh.training.loop import GENERATOR, BatchMaker, Hooks, new_state, open_pairs, train
-from pcfh.training.runtime import Runtime, start_runtime
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that PyTorch can use")
 METHODS = ("training.method=pcfh", "training.method=pix2pix", "training.method=cyclegan")

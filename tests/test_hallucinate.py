@@ -9,17 +9,17 @@ import torch
 from PIL import Image
 
 from pcfh import __version__
-from pcfh.baselines.cyclegan import ResidualGenerator
-from pcfh.baselines.pix2pix import UNetGenerator
-from pcfh.data.images import grey, read_image, write_png
 from pcfh.errors import UserError
 from pcfh.files import sha256_of
 from pcfh.geometry.align import align_image, crop_of, similarity, transform_points
 from pcfh.hallucinate import Hallucinator, NoFaceError
+from pcfh.images import grey, read_image, write_png
 from pcfh.landmarks.base import Face
 from pcfh.landmarks.given import read_landmarks
-from pcfh.models.generator import Hallucination
-from pcfh.training.checkpoint import save_generator
+from pcfh.methods.cyclegan import ResidualGenerator
+from pcfh.methods.files import save_generator
+from pcfh.methods.pcfh.generator import Hallucination
+from pcfh.methods.pix2pix import UNetGenerator
 
 SIZE = 64
 

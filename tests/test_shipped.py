@@ -3,7 +3,7 @@ import pytest
 from pcfh import shipped as module
 from pcfh.errors import UserError
 from pcfh.hallucinate import Hallucinator
-from pcfh.models.weights import load_recognizer
+from pcfh.recognisers.lightcnn.weights import load_recognizer
 from pcfh.shipped import WEIGHTS, shipped
 
 

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from pcfh.cli import main
 from pcfh.hallucinate import Hallucinator
-from pcfh.recognition.recognizer import open_recognizer
+from pcfh.recognisers.base import open_recognizer
 from pcfh.shipped import shipped
 from pcfh.web.app import create_app
 from pcfh.web.engine import Engine

@@ -15,7 +15,7 @@ from pcfh.errors import UserError
 from pcfh.hallucinate import Hallucinator
 from pcfh.landmarks.base import Face
 from pcfh.landmarks.given import read_landmarks, write_landmarks
-from pcfh.models.generator import Hallucination
+from pcfh.methods.pcfh.generator import Hallucination
 from pcfh.translate import Item, TranslateOptions, plan_items, translate_items
 
 SIZE = 64

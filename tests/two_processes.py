@@ -5,8 +5,8 @@ from pathlib import Path
 
 from runs import job, stop_after
 
+from pcfh.runtime import start_runtime
 from pcfh.training.loop import Hooks, train
-from pcfh.training.runtime import start_runtime
 
 if __name__ == "__main__":
     prepared, out, *settings = sys.argv[1:]

@@ -29,19 +29,21 @@ app.command(models)
 
 # Modules of this package, and the functions in them that are commands.
 COMMANDS = {
-    "data": ("inspect", "prepare"),
     "demo": ("demo",),
     "doctor": ("doctor",),
     "evaluate": ("evaluate",),
     "export": ("export",),
-    "method": ("train", "translate"),
-    "recognition": ("train_recognizer",),
+    "inspect": ("inspect",),
+    "prepare": ("prepare",),
     "render": ("render",),
     "reproduce": ("reproduce",),
     "serve": ("serve",),
     "settings": ("settings",),
+    "train": ("train",),
+    "train_recognizer": ("train_recognizer",),
+    "translate": ("translate",),
 }
-MODEL_COMMANDS = {"models": ("fetch",), "weights": ("average",)}
+MODEL_COMMANDS = {"models_fetch": ("fetch",), "models_average": ("average",)}
 
 
 def _whole_numbers(_: object, tokens: Sequence[Token]) -> tuple[int, ...]:

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from pcfh.demo import SAMPLE, run_demo
+from pcfh.runtime import keep_freed_memory
 from pcfh.shipped import shipped
-from pcfh.training.runtime import keep_freed_memory
 
 
 def demo(

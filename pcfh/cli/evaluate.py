@@ -10,19 +10,19 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from pcfh.cli.app import Names, progress_bar, show_stage
-from pcfh.data.prepared import read_manifest
 from pcfh.errors import UserError
+from pcfh.evaluation.evaluate import evaluate_material
+from pcfh.evaluation.material import EvaluationJob, Material, evaluated_protocols
+from pcfh.evaluation.report import mistake_pictures, write_report
+from pcfh.evaluation.scores import AVERAGE
+from pcfh.evaluation.sheets import face_sheets
 from pcfh.hallucinate import Hallucinator
 from pcfh.landmarks import open_backend
-from pcfh.recognition.evaluate import evaluate_material
-from pcfh.recognition.material import EvaluationJob, Material, evaluated_protocols
-from pcfh.recognition.onnx import OnnxSettings, settings_with
-from pcfh.recognition.recognizer import open_recognizer
-from pcfh.recognition.report import mistake_pictures, write_report
-from pcfh.recognition.scores import AVERAGE
-from pcfh.recognition.sheets import face_sheets
+from pcfh.preparation.prepared import read_manifest
+from pcfh.recognisers.base import open_recognizer
+from pcfh.recognisers.onnx import OnnxSettings, settings_with
+from pcfh.runtime import keep_freed_memory
 from pcfh.shipped import shipped
-from pcfh.training.runtime import keep_freed_memory
 
 _PLACE = "{protocol}"
 

@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from pcfh.cli.app import progress_bar
-from pcfh.data.rendered import HOME
+from pcfh.databases.rendered import HOME
 from pcfh.errors import UserError
 from pcfh.landmarks import cache_folder
-from pcfh.spectral.checksums import changes_since, whole_sum
-from pcfh.spectral.database import render_database
-from pcfh.spectral.recipes import RECIPES, Recipe, recipe_of, sittings
-from pcfh.spectral.studio import open_studio
+from pcfh_render.checksums import changes_since, whole_sum
+from pcfh_render.database import render_database
+from pcfh_render.recipes import RECIPES, Recipe, recipe_of, sittings
+from pcfh_render.studio import open_studio
 
 
 def render(  # noqa: PLR0913 - one argument per option of the command

@@ -10,13 +10,13 @@ from cyclopts import Parameter
 
 from pcfh.cli.app import Names, Several, progress_bar, show_stage, stop_signals
 from pcfh.errors import UserError
-from pcfh.reproduce.order import Order, Until, Watch
-from pcfh.reproduce.report import write_table
-from pcfh.reproduce.rows import Scale
-from pcfh.reproduce.run import reproduce as run_reproduction
-from pcfh.reproduce.texts import hours, markdown
+from pcfh.recipes.order import Order, Until, Watch
+from pcfh.recipes.report import write_table
+from pcfh.recipes.rows import Scale
+from pcfh.recipes.run import reproduce as run_reproduction
+from pcfh.recipes.texts import hours, markdown
+from pcfh.runtime import keep_freed_memory, start_runtime
 from pcfh.shipped import shipped
-from pcfh.training.runtime import keep_freed_memory, start_runtime
 
 
 def reproduce(  # noqa: PLR0913 - one argument per option of the command

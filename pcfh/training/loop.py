@@ -28,29 +28,23 @@ from torch import Tensor, nn
 
 from pcfh import config as configuration
 from pcfh.config import Config
-from pcfh.data.pairs import PairImages, Plan, TrainingPairs
-from pcfh.data.prepared import open_prepared, read_manifest
-from pcfh.data.records import Record, require_disjoint
-from pcfh.data.rendered import truth_crop
+from pcfh.databases.records import Record, require_disjoint
+from pcfh.databases.rendered import truth_crop
 from pcfh.errors import UserError
 from pcfh.files import remove_leftovers, sha256_of, write_atomically
-from pcfh.models.lightcnn import to_lightcnn_input
-from pcfh.models.weights import load_recognizer
+from pcfh.methods.base import build_method
+from pcfh.methods.batch import Batch
+from pcfh.methods.files import lessons, load_generator, save_generator
+from pcfh.methods.translators import kind_of
+from pcfh.methods.vary import varied
+from pcfh.preparation.pairs import PairImages, Plan, TrainingPairs
+from pcfh.preparation.prepared import open_prepared, read_manifest
 from pcfh.ranges import from_bytes
-from pcfh.training.batch import Batch
-from pcfh.training.checkpoint import (
-    State,
-    lessons,
-    load_checkpoint,
-    load_generator,
-    save_checkpoint,
-    save_generator,
-)
-from pcfh.training.method import build_method
+from pcfh.recognisers.lightcnn.network import to_lightcnn_input
+from pcfh.recognisers.lightcnn.weights import load_recognizer
+from pcfh.runtime import Runtime
+from pcfh.training.checkpoint import State, load_checkpoint, save_checkpoint
 from pcfh.training.monitor import Monitor, picture_grid
-from pcfh.training.runtime import Runtime
-from pcfh.training.translators import kind_of
-from pcfh.training.vary import varied
 
 CHECKPOINT, GENERATOR = "checkpoint.pt", "generator.safetensors"
 _PREVIEW = 6

@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from pcfh.files import atomic_path
+from pcfh.methods.base import Method
+from pcfh.methods.batch import Batch
+from pcfh.methods.translators import Translator
 from pcfh.ranges import to_bytes
-from pcfh.training.batch import Batch
-from pcfh.training.method import Method
-from pcfh.training.translators import Translator
 
 
 class Monitor:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from pcfh.data.images import png_bytes
-from pcfh.recognition.html import data_url
-from pcfh.recognition.sheets import to_jpeg
+from pcfh.evaluation.html import data_url
+from pcfh.evaluation.sheets import to_jpeg
+from pcfh.images import png_bytes
 from pcfh.web.engine import Engine, Probe
 from pcfh.web.photos import preview
 from pcfh.web.sessions import Enrolled

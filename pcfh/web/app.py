@@ -37,7 +37,7 @@ from starlette.types import ASGIApp
 
 from pcfh import __version__
 from pcfh.errors import UserError
-from pcfh.recognition.html import data_url
+from pcfh.evaluation.html import data_url
 from pcfh.web.answers import enrolled, entry_of, generated, translated
 from pcfh.web.archive import free_name, zip_bytes
 from pcfh.web.engine import Engine, compare

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32, UInt8
 
+from pcfh.evaluation.scores import cosine_scores, fused_scores
 from pcfh.geometry.align import align_face
 from pcfh.geometry.parts import part_corner, parts_of
 from pcfh.hallucinate import Hallucinator, NoFaceError
-from pcfh.recognition.alignment import realign
-from pcfh.recognition.recognizer import Recognizer
-from pcfh.recognition.scores import cosine_scores, fused_scores
+from pcfh.recognisers.alignment import realign
+from pcfh.recognisers.base import Recognizer
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, fields
 
-from pcfh.data.images import MAX_PIXELS
 from pcfh.errors import UserError
+from pcfh.images import MAX_PIXELS
 
 MIB = 1 << 20
 MEGAPIXEL = 1_000_000

@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, UnidentifiedImageError
 
-from pcfh.data.images import read_image
 from pcfh.errors import UserError
+from pcfh.images import read_image
 from pcfh.web.limits import MEGAPIXEL
 
 PREVIEW_SIDE = 720  # pixels of the longer side

@@ -10,14 +10,15 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from pcfh import __version__
-from pcfh.baselines.cyclegan import ResidualGenerator
-from pcfh.baselines.pix2pix import UNetGenerator
 from pcfh.config import overridden, tiny, to_dict
 from pcfh.errors import UserError
-from pcfh.models.generator import Hallucination
-from pcfh.training.checkpoint import State, load_checkpoint, load_generator, save_checkpoint, save_generator
+from pcfh.methods.cyclegan import ResidualGenerator
+from pcfh.methods.files import load_generator, save_generator
+from pcfh.methods.pcfh.generator import Hallucination
+from pcfh.methods.pix2pix import UNetGenerator
+from pcfh.methods.translators import KINDS, Translator, kind_of
+from pcfh.training.checkpoint import State, load_checkpoint, save_checkpoint
 from pcfh.training.loop import new_state
-from pcfh.training.translators import KINDS, Translator, kind_of
 
 IDENTITY = {"config": {"training": {"steps": 3, "seed": 0}}, "data": {"protocol": "1"}, "recognizer": None}
 

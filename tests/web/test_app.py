@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pcfh.data.images import grey
+from pcfh.images import grey
 from pcfh.web.photos import decode
 
 

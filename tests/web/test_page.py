@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import pcfh.web.app
-from pcfh.data.images import read_image
+from pcfh.images import read_image
 
 PAGE = pcfh.web.app.PAGE
 DATABASE = Path(__file__).parents[2] / "samples" / "NIR-VIS-2.0"

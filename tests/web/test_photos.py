@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pcfh.data.images import png_bytes
 from pcfh.errors import UserError
-from pcfh.recognition.sheets import to_jpeg
+from pcfh.evaluation.sheets import to_jpeg
+from pcfh.images import png_bytes
 from pcfh.web.photos import decode, preview
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (30, 50, 3), np.uint8)

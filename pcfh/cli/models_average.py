@@ -1,0 +1,25 @@
+"""Commands about weights of generators: models average."""
+
+from pathlib import Path
+
+from pcfh.errors import UserError
+from pcfh.methods.average import mean_generator
+from pcfh.methods.files import save_generator
+
+
+def average(out: Path, *generators: Path) -> int:
+    """Write a generator with the mean of the weights of several whose trainings began with the same weights.
+
+    The mean is often better than each of them. A file named twice counts twice.
+
+    Args:
+        out: file to write, e.g. mean.safetensors; must not exist.
+        generators: two or more generator.safetensors.
+    """
+    if out.exists():
+        raise UserError(f"{out}: exists; name another file, or remove it")
+    generator, about = mean_generator(generators)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    save_generator(out, generator, about)
+    print(out)
+    return 0

@@ -1,0 +1,125 @@
+"""The command that aligns the faces of a database."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from pcfh.cli.app import Several, progress_bar
+from pcfh.cli.inspect import Illumination, Infrared, LayoutName, _lists
+from pcfh.databases.flattened import read_flattened
+from pcfh.databases.folders import read_folder_pair
+from pcfh.databases.layouts import AUTO, Choice, in_protocols, layout_of, open_database
+from pcfh.databases.records import Database
+from pcfh.errors import UserError
+from pcfh.preparation.prepare import PrepareOptions
+from pcfh.preparation.prepare import prepare as run_prepare
+
+
+def prepare(  # noqa: PLR0913 - one argument per option of the command
+    out: Path,
+    *,
+    database: Path | None = None,
+    layout: LayoutName = "auto",
+    seed: int = 0,
+    illumination: Illumination = "Strong",
+    infrared: Infrared | None = None,
+    casia: Path | None = None,
+    nir: Path | None = None,
+    vis: Path | None = None,
+    test_subjects: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = (),
+    root: Path | None = None,
+    train_list: Path | None = None,
+    gallery_list: Path | None = None,
+    probe_list: Path | None = None,
+    landmarks: Path | None = None,
+    backend: Literal["blaze", "fan", "given"] = "blaze",
+    sizes: Several = (144, 256),
+    workers: int = 0,
+    device: str = "cpu",
+    min_score: float = 0.5,
+) -> int:
+    """Find faces and landmarks in a database, align them and write crops.
+
+    Name the database by --database, by --nir and --vis, or by --root and --train-list. Stopped and called
+    again, it goes on. Captures that cannot be used are listed with a reason in OUT/report.txt.
+
+    Args:
+        out: folder to write to.
+        database: folder of CASIA NIR-VIS 2.0, Oulu-CASIA, BUAA-VisNir, LAMP-HQ or Tufts, or of another
+            database in one of their layouts.
+        layout: of --database; "auto" tells it by what lies on disk.
+        seed: of the protocol that is drawn where no official list exists (Oulu-CASIA, BUAA, Tufts).
+        illumination: of Oulu-CASIA.
+        infrared: pictures of Tufts that take the place of NIR.
+        casia: the same as --database with --layout casia.
+        nir: folder of NIR pictures, one subfolder per person.
+        vis: folder of VIS pictures, likewise.
+        test_subjects: people of --nir and --vis that are kept out of training.
+        root: folder that the paths of lists are relative to.
+        train_list: list of a flattened re-distribution (path, label, domain); with --database your own list
+            in the place of a drawn protocol.
+        gallery_list: likewise, enrolled VIS pictures.
+        probe_list: likewise, NIR pictures to recognise.
+        landmarks: CSV file of 68 landmarks per picture; then nothing is detected.
+        backend: what finds faces and landmarks; "given" takes those that lie with the database.
+        sizes: sides of the crops in pixels, joined by commas or blanks: 144 and 256 as in the paper, 128, 64.
+        workers: processes; 0 takes one per processor core.
+        device: where the backend computes.
+        min_score: faces found with less confidence count as none.
+    """
+    lists = _lists(train_list, gallery_list, probe_list)
+    source, kind = _database(
+        database,
+        layout,
+        Choice(seed=seed, illumination=illumination, infrared=infrared, lists=lists),
+        casia=casia,
+        pair=(nir, vis, test_subjects),
+        root=root,
+    )
+    options = PrepareOptions(
+        sizes=sizes,
+        backend=backend,
+        landmarks=landmarks,
+        workers=workers or os.cpu_count() or 1,
+        device=device,
+        min_score=min_score,
+        layout=kind,
+    )
+    with progress_bar("captures", len(source.records)) as bar:
+        report = run_prepare(source, out, options, on_progress=lambda done, _: bar.update(done - bar.n))
+    print(report.text(), end="")
+    print(f"\nWritten to {out}; the whole report is {out / 'report.txt'}")
+    return 1 if report.dropped else 0
+
+
+def _database(
+    database: Path | None,
+    layout: str,
+    choice: Choice,
+    *,
+    casia: Path | None,
+    pair: tuple[Path | None, Path | None, Sequence[str]],
+    root: Path | None,
+) -> tuple[Database, str]:
+    """Reads the database that was named, in exactly one of the ways, and says of what layout it is."""
+    nir, vis, test_subjects = pair
+    lists = choice.lists
+    ways = [database, casia, any(pair), root or (lists and not database)]
+    if sum(map(bool, ways)) != 1:
+        raise UserError(
+            "name one database: --casia DIR, or --nir DIR --vis DIR [--test-subjects ...], or --root DIR "
+            "--train-list FILE [--gallery-list FILE] [--probe-list FILE], or --database DIR [--layout NAME]"
+        )
+    if database is not None:
+        name = layout_of(database) if layout == AUTO else layout
+        return in_protocols(open_database(database, name, choice)), name
+    if casia is not None:
+        return open_database(casia, "casia"), "casia"
+    if root is not None and lists is not None and lists.train is not None:
+        return read_flattened(root, lists.train, lists.gallery, probe=lists.probe), "flattened"
+    if nir is not None and vis is not None:
+        return read_folder_pair(nir, vis, test_subjects=test_subjects), "folders"
+    raise UserError("--root and --train-list go together, and so do --nir and --vis")

@@ -1,1 +1,0 @@
-"""Databases: records, readers, preparation and training pairs."""

@@ -1,0 +1,138 @@
+"""BUAA-VisNir as its authors hand it out.
+
+    <root>/<person 1..150>/<number>.bmp
+
+Numbers 2k - 1 and 2k are one shot of a camera that takes both lights; further VIS pictures in other lights
+follow. Which of the two numbers is the NIR one differs between copies of the database, and some copies hold
+NIR pictures as RGB: the pictures themselves decide, by their saturation.
+
+There is no official list. The papers train on 50 people and test on 100, with 9 shots of each and one VIS
+picture of each enrolled. ``draw_buaa`` draws people and shots by a seed.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from pcfh.databases.folders import Named, draw, named_captures
+from pcfh.databases.lists import DiskIndex, Lists, known_captures, read_protocol, require_tested
+from pcfh.databases.records import Database, Modality, Protocol, Record
+from pcfh.errors import UserError
+from pcfh.images import read_image
+
+EXAMPLE = "1/2.bmp"
+SHOTS = 9  # of each person
+_TRAIN_PEOPLE = 50
+_TRAIN_PART = 1 / 3
+_NAME = re.compile(r"(?:^|/)0*(\d+)/0*(\d+)\.\w+")
+_STEP = 4  # every fourth pixel of every fourth row tells enough
+_GREY = 0.03  # JPEG leaves some colour in grey pictures; VIS faces, dark ones too, have several times this
+
+People = dict[str, dict[Modality, dict[int, Record]]]
+
+
+def read_buaa(root: Path, *, seed: int = 0, lists: Lists | None = None) -> Database:
+    """Reads the database; its records are all pictures on disk.
+
+    Args:
+        root: folder that the layout above lies in, at any depth.
+        seed: of the protocol that is drawn.
+        lists: your own instead; paths relative to ``root``.
+
+    Returns:
+        The database with one protocol: "1", drawn, or "own", from the lists.
+
+    Raises:
+        UserError: this is not the layout above, all pictures are of one modality, or the lists are not sound.
+    """
+    records, notes = named_captures(root, lambda path: _named(root, path), EXAMPLE)
+    _require_both(root, records)
+    if lists is not None:
+        make = known_captures(records, EXAMPLE)
+        protocol, remarks = read_protocol("own", lists, DiskIndex(root), make)
+    else:
+        protocol, remarks = draw_buaa(records, seed=seed)
+    return Database(root=root, records=records, protocols={protocol.name: protocol}, notes=(*notes, *remarks))
+
+
+def draw_buaa(records: Sequence[Record], *, seed: int) -> tuple[Protocol, tuple[str, ...]]:
+    """Draws a third of the people (at most 50) for training, and 9 shots of each person.
+
+    Of the others the VIS picture of the lowest number is enrolled, the NIR pictures of the shots are probes.
+
+    Returns:
+        The protocol "1", and notes.
+    """
+    people = _by_person(records)
+    shots = {person: _draw_shots(person, people, seed) for person in people}
+    without = sorted(person for person in people if not shots[person])
+    able = [person for person in people if shots[person]]
+    count = min(_TRAIN_PEOPLE, round(len(able) * _TRAIN_PART))
+    train = set(draw(able, count, f"{seed} train"))
+    tested = sorted(set(able) - train, key=int)
+    protocol = Protocol(
+        name="1",
+        train=tuple(r for person in sorted(train, key=int) for shot in shots[person] for r in shot),
+        gallery=tuple(min(people[person]["VIS"].items())[1] for person in tested),
+        probe=tuple(nir for person in tested for nir, _ in shots[person]),
+    )
+    require_tested(protocol)
+    left_out = f"{len(without)} people have no shot in both lights and are left out: {', '.join(without)}"
+    note = f"protocol 1 is drawn with seed {seed}: there is no official list"
+    return protocol, (note, left_out) if without else (note,)
+
+
+def is_grey(image: UInt8[np.ndarray, "h w 3"]) -> bool:
+    """Whether a picture has no colour to speak of: mean of (largest - smallest channel) / (largest + 1)."""
+    sample = image[::_STEP, ::_STEP].astype(np.float32)
+    largest = sample.max(2)
+    return bool(((largest - sample.min(2)).mean() / (largest.mean() + 1)) < _GREY)
+
+
+def _named(root: Path, path: str) -> Named | None:
+    """What a picture of this layout is."""
+    match = _NAME.search(path)
+    if match is None:
+        return None
+    modality: Modality = "NIR" if is_grey(read_image(root / path)) else "VIS"
+    return Named(key=f"{match[1]} {match[2]}", record=Record(subject=match[1], modality=modality, path=path))
+
+
+def _require_both(root: Path, records: Sequence[Record]) -> None:
+    """Refuses a database whose pictures are all grey or all coloured."""
+    found = {record.modality for record in records}
+    if len(found) == 1:
+        state = "grey" if found == {"NIR"} else "coloured"
+        raise UserError(
+            f"{root}: expected grey NIR and coloured VIS pictures, all {len(records)} are {state}; "
+            "take the database as it was handed out, not a converted copy"
+        )
+
+
+def _by_person(records: Iterable[Record]) -> People:
+    """The pictures of each person by modality and number."""
+    people: People = {}
+    for record in records:
+        person = people.setdefault(record.subject, {"NIR": {}, "VIS": {}})
+        person[record.modality][int(Path(record.path).stem)] = record
+    return people
+
+
+def _draw_shots(person: str, people: People, seed: int) -> list[tuple[Record, Record]]:
+    """The NIR and VIS pictures of the shots of one person that take part, in the order of their numbers."""
+    vis = people[person]["VIS"]
+    shots = {
+        str((number + 1) // 2): (nir, vis[_partner(number)])
+        for number, nir in people[person]["NIR"].items()
+        if _partner(number) in vis
+    }
+    drawn = draw(shots, SHOTS, f"{seed} shots of {person}")
+    return [shots[shot] for shot in sorted(drawn, key=int)]
+
+
+def _partner(number: int) -> int:
+    """The other number of a shot: 1 and 2 belong together, then 3 and 4."""
+    return number + 1 if number % 2 else number - 1

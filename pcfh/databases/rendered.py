@@ -1,0 +1,39 @@
+"""What lies beside the captures of a rendered database (``pcfh render``), and only there.
+
+NIR-VIS-2.0/truth/<path of a NIR capture>    the VIS image of the same moment
+NIR-VIS-2.0/parameters.csv                   how every capture was taken
+"""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from pcfh.databases.records import Record
+from pcfh.errors import UserError
+from pcfh.geometry.align import align_image, crop_of, similarity
+from pcfh.images import read_image
+
+HOME = "NIR-VIS-2.0"
+TRUTH = "truth"
+PARAMETERS = "parameters.csv"
+
+
+def truth_crop(home: Path, capture: Record, size: int) -> UInt8[np.ndarray, "{size} {size} 3"]:
+    """The true VIS image of a NIR capture, aligned by the capture's landmarks as its own crop is.
+
+    Args:
+        home: root of the rendered database.
+        capture: with landmarks.
+        size: side of the crop.
+
+    Raises:
+        UserError: it is absent or cannot be read.
+    """
+    path = home / TRUTH / capture.path
+    if not path.is_file():
+        raise UserError(
+            f"{path}: the true VIS image of a NIR capture is absent; name the very database that was "
+            "prepared, whole"
+        )
+    return align_image(read_image(path), similarity(np.array(capture.landmarks), crop_of(size)), size)

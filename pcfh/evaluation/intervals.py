@@ -1,0 +1,242 @@
+"""How sure a figure is: intervals over people and folds, and tests between two methods.
+
+Captures of one person are alike, so people are what is drawn, with replacement, never single captures.
+Shares are in [0, 1]. Every draw comes from a seed; the same seed draws the same people.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Shaped
+
+from pcfh.errors import UserError
+from pcfh.evaluation.rates import ScoreMatrix, allowed_impostors, most_allowed, pairs_of, verification_rate
+
+_AT_ONCE = 2**22  # numbers in the largest array of a chunk of draws
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """An estimate and the percentile interval around it."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class McNemar:
+    """The exact test of two methods on the same probes.
+
+    Attributes:
+        only_a: probes that only the first method gets right.
+        only_b: probes that only the second gets right.
+        p_value: two-sided; the chance of a split as uneven if both were equally good.
+    """
+
+    only_a: int
+    only_b: int
+    p_value: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ranked:
+    """Pairs as draws of people see them; n genuine pairs, t impostor pairs, i people.
+
+    Attributes:
+        impostors: pairs in all.
+        people: of the highest impostor scores, falling: the probe's and the gallery image's.
+        genuine_people: of the genuine scores, falling.
+        at_least: impostor scores that are as high as each genuine score or higher, rising.
+        drawn: people with a genuine pair; the others stay in every draw, once.
+        images: of each person: probes, gallery images.
+    """
+
+    impostors: int
+    people: Int[np.ndarray, "2 t"]
+    genuine_people: Int[np.ndarray, " n"]
+    at_least: Int[np.ndarray, " n"]
+    drawn: Bool[np.ndarray, " i"]
+    images: Int[np.ndarray, "2 i"]
+
+
+def bootstrap_interval(
+    values: Float[np.ndarray, " n"],
+    people: Shaped[np.ndarray, " n"],
+    *,
+    level: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Interval:
+    """The interval of a mean over captures, e.g. of Rank-1 hits (0 or 1) or of an image error.
+
+    Args:
+        values: one for each capture.
+        people: whose capture it is.
+        level: share of draws inside the interval.
+        resamples: number of draws.
+        seed: of the draws.
+
+    Raises:
+        UserError: there are fewer than two people.
+    """
+    names, codes = np.unique(people, return_inverse=True)
+    _require_several(len(names), "people")
+    sums = np.stack([np.bincount(codes, values), np.bincount(codes)])
+    chunks = _weights(np.ones(len(names), dtype=bool), resamples, seed, width=len(names))
+    total, count = np.concatenate([weights @ sums.T for weights in chunks]).T
+    return percentile_interval(float(values.mean()), total / count, level)
+
+
+def percentile_interval(estimate: float, draws: Float[np.ndarray, " r"], level: float = 0.95) -> Interval:
+    """The percentiles of draws that leave the same share on both sides, around an estimate."""
+    low, high = np.quantile(draws, ((1 - level) / 2, (1 + level) / 2))
+    return Interval(estimate=estimate, low=float(low), high=float(high))
+
+
+def verification_rate_interval(
+    matrix: ScoreMatrix, far: float, *, level: float = 0.95, resamples: int = 1000, seed: int = 0
+) -> Interval:
+    """The interval of VR@FAR; each draw has a threshold of its own.
+
+    Raises:
+        UserError: there are fewer than two people with genuine pairs, or too few impostor pairs.
+    """
+    draws = verification_rate_draws(matrix, far, resamples=resamples, seed=seed)
+    return percentile_interval(verification_rate(pairs_of(matrix), far), draws, level)
+
+
+def verification_rate_difference(
+    a: ScoreMatrix, b: ScoreMatrix, far: float, *, level: float = 0.95, resamples: int = 1000, seed: int = 0
+) -> Interval:
+    """The interval of VR@FAR of ``b`` less that of ``a``, the same people drawn for both.
+
+    The methods differ if it does not hold 0.
+
+    Raises:
+        UserError: the matrices are not of the same probes and gallery, or as in
+            ``verification_rate_interval``.
+    """
+    if not (np.array_equal(a.probes, b.probes) and np.array_equal(a.gallery, b.gallery)):
+        raise UserError(
+            "expected both methods on the same probes and gallery, got different people or another order; "
+            "run both on one protocol"
+        )
+    rates = [verification_rate(pairs_of(matrix), far) for matrix in (a, b)]
+    draws = [verification_rate_draws(matrix, far, resamples=resamples, seed=seed) for matrix in (a, b)]
+    return percentile_interval(rates[1] - rates[0], draws[1] - draws[0], level)
+
+
+def verification_rate_draws(
+    matrix: ScoreMatrix, far: float, *, resamples: int = 1000, seed: int = 0
+) -> Float[np.ndarray, " {resamples}"]:
+    """VR@FAR in draws of people.
+
+    A person drawn w times counts w times in the genuine pairs, and a pair of people drawn w and v times w v
+    times in the impostor pairs; copies of one person are not compared. People without a genuine pair, who
+    only fill the gallery, are in every draw once.
+
+    Raises:
+        UserError: there are fewer than two people with genuine pairs, or too few impostor pairs.
+    """
+    ranked = _ranked(matrix)
+    _require_several(int(ranked.drawn.sum()), "people with genuine pairs")
+    tail = 2 * allowed_impostors(far, ranked.impostors) + 1000
+    chunks = _weights(ranked.drawn, resamples, seed, width=min(tail, ranked.impostors))
+    return np.concatenate([_drawn_rates(ranked, weights, far, tail) for weights in chunks])
+
+
+def mean_and_deviation(folds: Float[np.ndarray, " n"]) -> tuple[float, float]:
+    """The mean over folds and their sample standard deviation, with n - 1.
+
+    Raises:
+        UserError: there are fewer than two folds.
+    """
+    _require_several(len(folds), "folds")
+    return float(folds.mean()), float(folds.std(ddof=1))
+
+
+def mcnemar(a: Bool[np.ndarray, " n"], b: Bool[np.ndarray, " n"]) -> McNemar:
+    """Tests whether two methods get the same share of the same probes right, e.g. at rank 1.
+
+    Only probes on which they differ count; under equality each of these is a fair coin. It takes probes
+    for independent, which captures of one person are not: a small p value is smaller than it should be.
+
+    Args:
+        a: whether the first method is right, for each probe.
+        b: the same of the second.
+    """
+    only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
+    n, fewer = only_a + only_b, min(only_a, only_b)
+    term = tail = 1
+    for i in range(fewer):
+        term = term * (n - i) // (i + 1)  # the binomial coefficient, exactly
+        tail += term
+    return McNemar(only_a=only_a, only_b=only_b, p_value=min(1.0, (2 * tail) / (1 << n)))
+
+
+def _require_several(count: int, name: str) -> None:
+    """Refuses to tell a spread from one."""
+    if count < 2:
+        raise UserError(f"expected at least two {name}, got {count}; there is no spread to tell")
+
+
+def _weights(
+    drawn: Bool[np.ndarray, " i"], resamples: int, seed: int, *, width: int
+) -> Iterator[Int[np.ndarray, "c i"]]:
+    """How often each person is in each draw, a chunk of draws at a time; the chunks change nothing.
+
+    Args:
+        drawn: who is drawn; the others are in every draw once.
+        resamples: number of draws.
+        seed: of the draws.
+        width: numbers that one draw needs.
+    """
+    rng = np.random.default_rng(seed)
+    count = int(drawn.sum())
+    chunk = max(1, _AT_ONCE // max(width, len(drawn)))
+    for start in range(0, resamples, chunk):
+        weights = np.ones((min(chunk, resamples - start), len(drawn)), np.int64)
+        weights[:, drawn] = rng.multinomial(count, np.full(count, 1 / count), len(weights))
+        yield weights
+
+
+def _ranked(matrix: ScoreMatrix) -> _Ranked:
+    """Sorts the pairs of a matrix."""
+    probes, gallery = matrix.codes
+    row, column = np.nonzero(~matrix.genuine)
+    scores = matrix.scores[row, column]
+    falling = np.argsort(-scores, kind="stable")
+    own_row, own_column = np.nonzero(matrix.genuine)
+    own = matrix.scores[own_row, own_column]
+    own_falling = np.argsort(-own, kind="stable")
+    count = int(max(probes.max(), gallery.max())) + 1
+    images = np.stack([np.bincount(side, minlength=count) for side in (probes, gallery)])
+    return _Ranked(
+        impostors=len(scores),
+        people=np.stack([probes[row[falling]], gallery[column[falling]]]),
+        genuine_people=probes[own_row[own_falling]],
+        at_least=np.searchsorted(-scores[falling], -own[own_falling], side="right"),
+        drawn=images.prod(0) > 0,
+        images=images,
+    )
+
+
+def _drawn_rates(
+    ranked: _Ranked, weights: Int[np.ndarray, "c i"], far: float, tail: int
+) -> Float[np.ndarray, " c"]:
+    """VR in each draw, looking at as many of the highest impostor scores as it takes."""
+    probes, gallery = ranked.images
+    total = (weights @ probes) * (weights @ gallery) - weights**2 @ (probes * gallery)
+    allowed = most_allowed(far, total)
+    by_person = np.ascontiguousarray(weights.T)
+    first, second = ranked.people[:, :tail]
+    accepted = np.cumsum(by_person[first] * by_person[second], axis=0)  # t x c
+    if tail < ranked.impostors and (accepted[-1] <= allowed).any():
+        return _drawn_rates(ranked, weights, far, 2 * tail)
+    last = (accepted <= allowed).sum(0)  # impostor scores, of all, that may be accepted
+    genuine = np.cumsum(by_person[ranked.genuine_people], axis=0)
+    taken = np.searchsorted(ranked.at_least, last, side="right")
+    won = np.where(taken > 0, genuine[taken - 1, np.arange(len(weights))], 0)
+    return np.asarray(won / genuine[-1])

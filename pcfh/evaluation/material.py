@@ -1,0 +1,297 @@
+"""What an evaluation works on: the crops of the chosen protocols, generators, true images, groups.
+
+Axis letters: s side of a crop.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from pcfh.databases.records import Database, Protocol, Record, require_disjoint, subjects
+from pcfh.databases.rendered import HOME, PARAMETERS, TRUTH, truth_crop
+from pcfh.errors import UserError
+from pcfh.evaluation.generated import MODEL, generated_crops
+from pcfh.evaluation.groups import Draws, Labels, read_groups, read_parameters
+from pcfh.evaluation.scores import AVERAGE
+from pcfh.files import sha256_of
+from pcfh.hallucinate import Hallucinator
+from pcfh.methods.files import lessons
+from pcfh.preparation.prepared import MANIFEST, Manifest, crops_folder, open_prepared, read_manifest
+from pcfh.recognisers.alignment import Alignment
+
+ALL = "all"
+_DEVELOPMENT = "dev"  # View 1 of CASIA, on which nothing is reported
+_ARCFACE_LEAST = 144  # smaller crops lack forehead
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationJob:
+    """What to evaluate, and how.
+
+    Attributes:
+        prepared: folder that ``pcfh prepare`` made.
+        protocols: names of the folds; "all" stands for all that have probes, without View 1.
+        cache: folder for features and generated crops.
+        raw: root of the rendered database that was prepared, for true images and parameters.
+        groups: a user's table of groups, in the place of the rendered database's.
+        batch: faces computed at once.
+        resamples: draws of people of each interval.
+        seed: of the draws.
+        fusion_weight: of the generated face's score in the fusion, 0 to 1.
+    """
+
+    prepared: Path
+    protocols: tuple[str, ...]
+    cache: Path
+    raw: Path | None = None
+    groups: Path | None = None
+    batch: int = 32
+    resamples: int = 1000
+    seed: int = 0
+    fusion_weight: float = AVERAGE
+
+    @property
+    def draws(self) -> Draws:
+        """Of people."""
+        return Draws(resamples=self.resamples, seed=self.seed)
+
+
+@dataclass(frozen=True)
+class Material:
+    """The crops of a job's folds.
+
+    Attributes:
+        job: see there.
+        generators: of each protocol, or none at all.
+        alignment: that the recogniser wants.
+    """
+
+    job: EvaluationJob
+    generators: Mapping[str, Hallucinator]
+    alignment: Alignment
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """Of the prepared database."""
+        return read_manifest(self.job.prepared)
+
+    @cached_property
+    def home(self) -> Path | None:
+        """Root of the rendered database, if one was named."""
+        return None if self.job.raw is None else find_home(self.job.raw)
+
+    @cached_property
+    def truth(self) -> Path | None:
+        """The same where it has true images."""
+        return self.home if self.home and (self.home / TRUTH).is_dir() else None
+
+    @cached_property
+    def size(self) -> int:
+        """Side of the crops that suit the recogniser."""
+        return source_size(self.manifest.sizes, self.alignment)
+
+    @cached_property
+    def generated_size(self) -> int:
+        """Side of generated and true crops."""
+        return next((generator.size for generator in self.generators.values()), self.size)
+
+    @cached_property
+    def databases(self) -> Mapping[int, Database]:
+        """The crops of both sizes."""
+        return {size: open_prepared(self.job.prepared, size) for size in {self.size, self.generated_size}}
+
+    @cached_property
+    def folds(self) -> tuple[Protocol, ...]:
+        """The chosen protocols."""
+        return chosen_protocols(self.databases[self.size], self.job.protocols)
+
+    @cached_property
+    def references(self) -> Mapping[str, tuple[Record, ...]]:
+        """Further VIS captures of the people that each fold searches for, beside those of its gallery.
+
+        Layouts with several protocols have them, since who is tested in one trains in another.
+        """
+        records = self.databases[self.size].records
+        return {fold.name: further_captures(records, fold) for fold in self.folds}
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether every fold has such captures, so that VIS against VIS can stand in one table."""
+        return all(self.references.values())
+
+    @cached_property
+    def at_generated_size(self) -> Mapping[str, Record]:
+        """The crops' records at the size of generated ones, by path."""
+        return {record.path: record for record in self.databases[self.generated_size].records}
+
+    def resized(self, records: Iterable[Record]) -> list[Record]:
+        """The same crops at the size of generated ones."""
+        return [self.at_generated_size[record.path] for record in records]
+
+    def by_generator(self) -> list[tuple[Hallucinator, tuple[Record, ...]]]:
+        """Each different generator with the probes of its folds."""
+        models = {str(generator.about[MODEL]): generator for generator in self.generators.values()}
+        return [
+            (generator, different(f.probe for f in self.folds if model_of(self.generators[f.name]) == model))
+            for model, generator in models.items()
+        ]
+
+    def generated(
+        self, generator: Hallucinator, probes: Sequence[Record]
+    ) -> Iterator[UInt8[np.ndarray, "s s 3"]]:
+        """Crops that a generator makes of probes."""
+        root = crops_folder(self.job.prepared, self.generated_size)
+        batch = self.job.batch
+        return generated_crops(generator, root, self.resized(probes), cache=self.job.cache, batch=batch)
+
+    def true_crops(self, probes: Sequence[Record]) -> Iterator[UInt8[np.ndarray, "s s 3"]]:
+        """The true VIS images of probes, which lie on their crops at the size of generated ones."""
+        assert self.truth is not None
+        for record in probes:
+            yield truth_crop(self.truth, self.manifest.sources[record.path], self.generated_size)
+
+
+def further_captures(records: Iterable[Record], fold: Protocol) -> tuple[Record, ...]:
+    """The VIS captures of a fold's probes' people that are not enrolled."""
+    people, enrolled = set(subjects(fold.probe)), {record.path for record in fold.gallery}
+    return tuple(
+        record
+        for record in records
+        if record.modality == "VIS" and record.subject in people and record.path not in enrolled
+    )
+
+
+def chosen_protocols(database: Database, names: Sequence[str]) -> tuple[Protocol, ...]:
+    """Looks protocols up, each once.
+
+    Raises:
+        UserError: there is none of a name, it has nobody to search for, no gallery, one person only, or
+            people that train; or all captures are of one modality.
+    """
+    kinds = {record.modality for record in database.records}
+    if len(kinds) < 2:
+        raise UserError(
+            f"{database.root}: expected NIR and VIS captures, got {' and '.join(kinds) or 'none'} only; "
+            "prepare a database that has both"
+        )
+    found = tuple(database.protocol(name) for name in evaluated_protocols(database.protocols, names))
+    if not found:
+        raise UserError(f"{database.root}: no protocol has probes; prepare the database with its test lists")
+    for protocol in found:
+        for name, part in (("gallery", protocol.gallery), ("probes", protocol.probe)):
+            if not part:
+                raise UserError(
+                    f"{database.root}: protocol {protocol.name!r} has no {name}; evaluate one that has, or "
+                    "prepare the database with its test lists"
+                )
+        if len(subjects(protocol.gallery)) < 2:
+            raise UserError(
+                f"{database.root}: expected two people or more in the gallery of protocol {protocol.name!r}, "
+                "got one; there is nobody to confuse with"
+            )
+        require_disjoint(protocol)
+    return found
+
+
+def evaluated_protocols(protocols: Mapping[str, Protocol], names: Sequence[str]) -> tuple[str, ...]:
+    """The names of protocols, each once; "all" stands for all that have probes, without View 1."""
+    if ALL not in names:
+        return tuple(dict.fromkeys(names))
+    return tuple(name for name, found in protocols.items() if found.probe and name != _DEVELOPMENT)
+
+
+def find_home(raw: Path) -> Path:
+    """The root of a rendered database: the folder named, or the one inside of it.
+
+    Raises:
+        UserError: neither true images nor parameters are there.
+    """
+    for home in (raw, raw / HOME):
+        if (home / TRUTH).is_dir() or (home / PARAMETERS).is_file():
+            return home
+    raise UserError(
+        f"{raw}: expected a rendered database with {TRUTH}/ or {PARAMETERS} in it; leave --database out for "
+        "any other"
+    )
+
+
+def source_size(sizes: Sequence[int], alignment: Alignment) -> int:
+    """The smallest prepared crops that hold all that a recogniser wants, or the largest there are."""
+    least = alignment.size if alignment.convention == "lightcnn" else max(alignment.size, _ARCFACE_LEAST)
+    enough = [size for size in sizes if size >= least]
+    return min(enough) if enough else max(sizes)
+
+
+def require_fair(material: Material) -> None:
+    """Refuses generators that are not one for each fold, or have learnt from people of the test.
+
+    Raises:
+        UserError: with the number of such people.
+    """
+    sizes = {generator.size for generator in material.generators.values()}
+    if len(sizes) > 1:
+        raise UserError(f"expected generators of one size, got {', '.join(map(str, sorted(sizes)))} pixels")
+    if not material.generators:
+        return
+    data, protocols = sha256_of(material.job.prepared / MANIFEST), material.manifest.source.protocols
+    for fold in material.folds:
+        for lesson in lessons(material.generators[fold.name].about):
+            if lesson["training_data"] != data or lesson["protocol"] not in protocols:
+                continue
+            seen = set(subjects(protocols[lesson["protocol"]].train))
+            tested = seen.intersection(subjects((*fold.gallery, *fold.probe)))
+            if tested:
+                raise UserError(
+                    f"the generator for protocol {fold.name!r} was trained on protocol "
+                    f"{lesson['protocol']!r}, which holds {len(tested)} of the people tested; results would "
+                    "be too good. Give a generator for each fold (--generator "
+                    "'runs/{protocol}/generator.safetensors'), or evaluate its own"
+                )
+
+
+def group_labels(job: EvaluationJob, home: Path | None) -> Labels | None:
+    """Groups of captures: the user's, else the rendered database's, else none."""
+    if job.groups is not None:
+        return read_groups(job.groups)
+    if home is not None and (home / PARAMETERS).is_file():
+        return read_parameters(home / PARAMETERS)
+    return None
+
+
+def notes_on(material: Material) -> tuple[str, ...]:
+    """What the reader of the figures must know."""
+    notes: list[str] = []
+    if material.size < material.alignment.size:
+        notes.append(
+            f"The recogniser wants crops of {material.alignment.size} pixels, but the prepared ones have at "
+            f"most {material.size}; they were enlarged."
+        )
+    dropped = len(material.manifest.dropped)
+    if dropped:
+        notes.append(
+            f"{dropped} captures could not be prepared (see report.txt of the prepared database) and are "
+            "left out of probes and gallery; published figures count them."
+        )
+    without = [name for name, captures in material.references.items() if not captures]
+    if without:
+        notes.append(
+            f"VIS against VIS is not measured: of the people tested in protocol {', '.join(without)}, no VIS "
+            "capture beside the gallery's is prepared."
+        )
+    if material.truth is not None:
+        notes.append("The faces are rendered; the figures say nothing about real people.")
+    return tuple(notes)
+
+
+def different(parts: Iterable[Iterable[Record]]) -> tuple[Record, ...]:
+    """The records of several lists, each path once."""
+    return tuple({record.path: record for part in parts for record in part}.values())
+
+
+def model_of(generator: Hallucinator) -> str:
+    """SHA-256 of a generator's file."""
+    return str(generator.about[MODEL])

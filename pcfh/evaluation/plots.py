@@ -1,0 +1,125 @@
+"""ROC and CMC as PNG pictures, in light and in dark colours. Rates are means over folds, in percent."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from pcfh.evaluation.results import DEPTH, REFERENCE, Results, summaries
+from pcfh.evaluation.tables import LABELS
+
+_SIZE, _DPI = (5.6, 4.0), 130  # inches, and pixels of one
+_STYLES: Mapping[str, tuple[str, str]] = {  # marker and dashes tell methods apart without colour
+    "original": ("o", "-"),
+    "generated": ("s", "--"),
+    "fusion": ("D", "-"),
+    "truth": ("^", ":"),
+    REFERENCE: ("v", "-."),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Theme:
+    """Colours of a picture; those of lines by method, told apart by the colour-blind, too (Okabe and Ito)."""
+
+    background: str
+    ink: str
+    lines: Mapping[str, str]
+
+
+LIGHT = Theme(
+    background="#ffffff",
+    ink="#1b1f24",
+    lines={
+        "original": "#0072b2",
+        "generated": "#d55e00",
+        "fusion": "#007a5a",
+        "truth": "#5b5b5b",
+        REFERENCE: "#9c4f7c",
+    },
+)
+DARK = Theme(
+    background="#161b22",
+    ink="#e6e6e6",
+    lines={
+        "original": "#56b4e9",
+        "generated": "#e69f00",
+        "fusion": "#2fd0a0",
+        "truth": "#b8b8b8",
+        REFERENCE: "#e59ac8",
+    },
+)
+
+
+def roc_png(results: Results, theme: Theme) -> bytes:
+    """VR over FAR on a logarithmic axis, where every fold can measure it."""
+    figure, axes = _figure(theme)
+    for number, method in enumerate(results.methods):
+        curves = [dict(fold.methods[number].roc) for fold in results.folds]
+        fars = sorted(set(curves[0]).intersection(*curves[1:]))
+        _line(
+            axes,
+            theme,
+            method,
+            fars,
+            [100 * float(np.mean([curve[far] for curve in curves])) for far in fars],
+        )
+    axes.set_xscale("log")
+    axes.set_xlabel("FAR")
+    axes.set_ylabel("VR (%)")
+    return _finished(figure, axes, theme)
+
+
+def cmc_png(results: Results, theme: Theme) -> bytes:
+    """The share of probes whose person is among the k best."""
+    figure, axes = _figure(theme)
+    ranks = [float(rank) for rank in range(1, DEPTH + 1)]
+    for row in summaries(results):
+        _line(axes, theme, row.method, ranks, [100 * rank.mean for rank in row.ranks])
+    axes.set_xticks(ranks)
+    axes.set_xlabel("rank k")
+    axes.set_ylabel("found among the k best (%)")
+    return _finished(figure, axes, theme)
+
+
+def _figure(theme: Theme) -> tuple[Figure, Axes]:
+    """An empty picture in the theme's colours."""
+    figure = Figure(figsize=_SIZE, dpi=_DPI, facecolor=theme.background)
+    figure.subplots_adjust(
+        left=0.12, right=0.97, bottom=0.13, top=0.97
+    )  # a layout engine would draw it twice
+    axes = figure.add_subplot(facecolor=theme.background)
+    axes.grid(color=theme.ink, alpha=0.15)
+    axes.tick_params(which="both", colors=theme.ink)
+    for side in axes.spines.values():
+        side.set_color(theme.ink)
+    return figure, axes
+
+
+def _line(axes: Axes, theme: Theme, method: str, x: Sequence[float], y: Sequence[float]) -> None:
+    marker, dashes = _STYLES[method]
+    axes.plot(
+        x,
+        y,
+        color=theme.lines[method],
+        linestyle=dashes,
+        marker=marker,
+        markersize=4,
+        label=LABELS[method],
+        markevery=max(1, len(x) // 12),
+    )
+
+
+def _finished(figure: Figure, axes: Axes, theme: Theme) -> bytes:
+    """The PNG file; without the date, so that equal results give equal files."""
+    axes.xaxis.label.set_color(theme.ink)
+    axes.yaxis.label.set_color(theme.ink)
+    axes.legend(facecolor=theme.background, edgecolor="none", labelcolor=theme.ink, fontsize="small")
+    buffer = BytesIO()
+    FigureCanvasAgg(figure)
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""Methods that turn a NIR face into a VIS face: one file or folder each."""

@@ -1,0 +1,214 @@
+"""The paper's equations 1 to 10, one function each; Eq. 6 is ``pcfh.geometry.warp.inverse_distance_warp``.
+
+Two terms are not the paper's: ``people_loss`` and ``truth_loss``.
+
+Every function returns the bare term; its weight lambda or alpha is applied in ``pcfh.methods.pcfh.step``
+and stands in ``pcfh.config.Objective``. A weight means nothing without the reduction of its term, so
+each docstring states it. Symbols: I_N NIR image, I_V VIS image of the same person, G_A(I_N) the
+generated VIS image, Att the attention map.
+
+Images are in [-1, 1], except in Eq. 7 and 8, which take [0, 1]: there a zero must mean black, because
+masking by Att moves values towards zero. With [-1, 1] the map collapses to zero within 150 steps.
+
+Axis letters: b batch, c channels, h and w pixels, d features, g images of one re-pairing group, p people.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+# ITU-R BT.601, the weights of Y in YCbCr.
+LUMA = (0.299, 0.587, 0.114)
+PEOPLE_SCALE = 30.0
+
+
+def adversarial_loss(fake_scores: Float[Tensor, " b"]) -> Float[Tensor, ""]:
+    """The generator's adversarial term (paper Eq. 1), mean over the batch.
+
+        L_ad = -E D_A(G_A(I_N))
+
+    Args:
+        fake_scores: D_A of generated images.
+    """
+    return -fake_scores.mean()
+
+
+def critic_loss(real_scores: Float[Tensor, " b"], fake_scores: Float[Tensor, " b"]) -> Float[Tensor, ""]:
+    """What D_A minimises: the Wasserstein critic's loss that belongs to Eq. 1, mean over the batch.
+
+        L_D = E D_A(G_A(I_N)) - E D_A(I_V)
+
+    Reference: Arjovsky, Chintala, Bottou, "Wasserstein GAN", ICML 2017.
+    """
+    return fake_scores.mean() - real_scores.mean()
+
+
+def gradient_penalty(gradient: Float[Tensor, "b n"]) -> Float[Tensor, ""]:
+    """Keeps a critic 1-Lipschitz in the RMS norm of its input, mean over the batch.
+
+        E max(0, sqrt(n) |grad D(x)|_2 - 1)^2
+
+    The usual penalty takes the Euclidean norm and lets the critic's slope per pixel be sqrt(n) times
+    larger: the adversarial term then drowns all others, whose weights were chosen for errors per pixel.
+    One-sided, because Lipschitz means at most 1: N_E can reach slope 1 by terms of one image alone, which
+    measure nothing, and a two-sided penalty asks for just that.
+
+    Args:
+        gradient: of the critic's score with respect to its input, flattened; n numbers per sample.
+
+    Reference: Gulrajani et al., "Improved training of Wasserstein GANs", NeurIPS 2017 (Euclidean,
+    two-sided); Petzka et al., "On the regularization of Wasserstein GANs", ICLR 2018 (one-sided).
+    """
+    squared = gradient.square().sum(1) * gradient.shape[1]
+    return ((squared + 1e-12).sqrt() - 1).clamp(min=0).square().mean()
+
+
+def reconstruction_loss(
+    reconstructed: Float[Tensor, "b c h w"], I_N: Float[Tensor, "b c h w"]
+) -> Float[Tensor, ""]:
+    """The cycle term (paper Eq. 2 without lambda_1): SUM over channels and pixels, mean over the batch.
+
+    |G_B(G_A(I_N)) - I_N|_1
+    """
+    return (reconstructed - I_N).abs().sum((1, 2, 3)).mean()
+
+
+def identity_loss(features_V: Float[Tensor, "b d"], features_G: Float[Tensor, "b d"]) -> Float[Tensor, ""]:
+    """The identity-preserving term (paper Eq. 3 without lambda_2): SUM over features, mean over the batch.
+
+    |F(I_V) - F(G_A(I_N))|_1
+    """
+    return (features_V - features_G).abs().sum(1).mean()
+
+
+def people_loss(
+    features_G: Float[Tensor, "b d"],
+    people: Float[Tensor, "p d"],
+    person: Int[Tensor, " b"],
+    margin: float = 0.0,
+) -> Float[Tensor, ""]:
+    """An identity term that knows who else there is, not in the paper: mean over the batch.
+
+        -log softmax_p(s (cos(F(G_A(I_N)), F_p) - m [p is the own person])) at the own person, s = 30
+
+    F_p is the mean of F over the VIS captures of person p of the training. Eq. 3 asks every feature to be
+    the same; recognition compares cosines, and asks only that nobody else's is larger, with a margin m > 0
+    that it is larger than all others' by m.
+
+    Args:
+        features_G: F(G_A(I_N)).
+        people: F_p.
+        person: the own person's row of ``people``.
+        margin: m.
+
+    Reference: Wang et al., "NormFace: L2 Hypersphere Embedding for Face Verification", ACM MM 2017; the
+    margin: Wang et al., "CosFace: Large Margin Cosine Loss for Deep Face Recognition", CVPR 2018.
+    """
+    cosines = F.normalize(features_G) @ F.normalize(people).T
+    own = F.one_hot(person, len(people))
+    return F.cross_entropy(PEOPLE_SCALE * (cosines - margin * own), person)
+
+
+def truth_loss(generated: Float[Tensor, "b c h w"], truth: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
+    """Distance to the true VIS image of the moment, not in the paper: MEAN over channels, pixels and batch.
+
+    |G_A(I_N) - T|_1
+
+    No camera takes both at once; a renderer does.
+    """
+    return (generated - truth).abs().mean()
+
+
+def luminance(images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:
+    """Y of YCbCr, in the range of the images."""
+    return torch.einsum("bchw,c->bhw", images, images.new_tensor(LUMA))
+
+
+def luminance_loss(generated: Float[Tensor, "b 3 h w"], I_N: Float[Tensor, "b 3 h w"]) -> Float[Tensor, ""]:
+    """The luminance term (paper Eq. 4 without lambda_3): MEAN over pixels and batch.
+
+    |Y(G_A(I_N)) - Y(I_N)|_1
+    """
+    return (luminance(generated) - luminance(I_N)).abs().mean()
+
+
+def base_objective(
+    L_ad: Float[Tensor, ""], L_rec: Float[Tensor, ""], L_ID: Float[Tensor, ""], L_Y: Float[Tensor, ""]
+) -> Float[Tensor, ""]:
+    """The base method's objective of the generator (paper Eq. 5), of terms that carry their weights.
+
+    L_G = L_ad + L_rec + L_ID + L_Y
+    """
+    return L_ad + L_rec + L_ID + L_Y
+
+
+def attention_loss(
+    attention: Float[Tensor, "b 1 h w"],
+    generated: Float[Tensor, "b c h w"],
+    warped: Float[Tensor, "b c h w"],
+    alpha: tuple[float, float, float],
+) -> Float[Tensor, ""]:
+    """What the attention network minimises (paper Eq. 7); images in [0, 1].
+
+        L_A = alpha_1 |Att * G_A(I_N) - I_Warp|_1 + alpha_2 rank(Att) + alpha_3 |Att|_1
+
+    The first term is a MEAN over channels, pixels and batch. rank(Att) is not differentiable; its
+    convex envelope, the nuclear norm (SUM of the singular values of the map), stands for it, mean over
+    the batch. |Att|_1 is a SUM over pixels, mean over the batch. I_Warp is not masked: that is what
+    pushes Att towards 1 where the generator agrees with the warped image.
+
+    Args:
+        attention: the map Att, in [0, 1].
+        generated: G_A(I_N) in [0, 1].
+        warped: I_Warp in [0, 1].
+        alpha: the weights alpha_1, alpha_2, alpha_3.
+    """
+    alpha_1, alpha_2, alpha_3 = alpha
+    fit = (attention * generated - warped).abs().mean()
+    nuclear = torch.linalg.svdvals(attention[:, 0]).sum(-1).mean()
+    return alpha_1 * fit + alpha_2 * nuclear + alpha_3 * attention.abs().sum((1, 2, 3)).mean()
+
+
+def attention_warping_loss(
+    attention: Float[Tensor, "b 1 h w"],
+    generated: Float[Tensor, "b c h w"],
+    warped: Float[Tensor, "b c h w"],
+) -> Float[Tensor, ""]:
+    """Supervision of the generator by the warped image (paper Eq. 8 without lambda_4); images in [0, 1].
+
+        |Att * G_A(I_N) - Att * I_Warp|_1
+
+    SUM over channels and pixels, mean over the batch. Att = 0 would be a trivial zero, so no gradient
+    reaches the attention network.
+    """
+    return (attention.detach() * (generated - warped)).abs().sum((1, 2, 3)).mean()
+
+
+def mutual_information(pair_scores: Float[Tensor, "groups g g"]) -> Float[Tensor, ""]:
+    """The estimate that N_E maximises (paper Eq. 10).
+
+        I(a, b) ~ E_(z ~ p) N_E(z) - E_(z ~ q) N_E(z)
+
+    p is the joint distribution of pairs that belong together, q the product of the marginals: pairs
+    (a_i, b_j), i != j, made anew inside a group. A Wasserstein form, so N_E must be Lipschitz
+    (``gradient_penalty``). Mean over pairs.
+
+    Args:
+        pair_scores: N_E(a_i, b_j) of all pairs of each group, g >= 2; the diagonal is the joint
+            distribution.
+    """
+    groups, g, _ = pair_scores.shape
+    joint = pair_scores.diagonal(dim1=1, dim2=2).sum()
+    return joint / (groups * g) - (pair_scores.sum() - joint) / (groups * g * (g - 1))
+
+
+def mutual_information_constraint(I_GV: Float[Tensor, ""], I_GN: Float[Tensor, ""]) -> Float[Tensor, ""]:
+    """The generator's mutual information constraint (paper Eq. 9 without lambda_5), to be minimised.
+
+        L_MIC = I(G_A(I_N), I_N) - I(G_A(I_N), I_V)
+
+    The printed equation has the signs the other way round while its text maximises I(G, V) and
+    minimises I(G, N).
+    """
+    return I_GN - I_GV

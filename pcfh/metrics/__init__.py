@@ -1,1 +1,0 @@
-"""How good results are: images against their truth, recognition against identities, and how sure that is."""

@@ -1,0 +1,268 @@
+"""From a database as it was recorded to aligned crops: by several processes, and on after any interruption.
+
+What is written does not depend on the number of processes, nor on how often the work was broken off.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain, count
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pcfh.databases.records import Database, Protocol, Record
+from pcfh.errors import UserError
+from pcfh.files import remove_leftovers, write_atomically
+from pcfh.geometry.align import crop_of
+from pcfh.journal import open_journal
+from pcfh.landmarks.given import landmark_key, read_landmarks, write_landmarks
+from pcfh.parallel import map_unordered
+from pcfh.preparation.capture import GIVEN, Job, Outcome, Setup, rounded, stamp_of, start
+from pcfh.preparation.preparation_report import PrepareReport, make_report
+from pcfh.preparation.prepared import (
+    MANIFEST,
+    Drop,
+    Manifest,
+    crop_landmarks,
+    crops_folder,
+    landmarks_file,
+    write_manifest,
+)
+
+JOURNAL = "journal.jsonl"
+REPORT = "report.txt"
+_VERSION = 1  # of what is made of a capture; raise it when the same capture and options give other crops
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareOptions:
+    """How to prepare.
+
+    Attributes:
+        sizes: sides of the crops in pixels.
+        backend: "blaze" or "fan" detect, "given" takes the landmarks that the records carry.
+        landmarks: file with landmarks of the pictures, by paths relative to the database's root; nothing is
+            detected then.
+        workers: number of processes; 1 works in this one.
+        device: that the backend computes on.
+        min_score: faces found with a lower score count as none.
+        layout: name of the database's layout, for the manifest.
+    """
+
+    sizes: tuple[int, ...] = (144, 256)
+    backend: str = "blaze"
+    landmarks: Path | None = None
+    workers: int = 1
+    device: str = "cpu"
+    min_score: float = 0.5
+    layout: str = ""
+
+
+def prepare(
+    database: Database, out: Path, options: PrepareOptions, *, on_progress: Progress | None = None
+) -> PrepareReport:
+    """Finds the landmarks of every capture, aligns it and writes crops, landmarks, report and manifest.
+
+    Captures that cannot be used are dropped with a reason and the rest goes on. Called again after an
+    interruption, it does what is left to do.
+
+    Args:
+        database: to prepare.
+        out: folder to prepare into (see ``pcfh.preparation.prepared``).
+        options: how.
+        on_progress: called after each capture with the numbers of those that are done (earlier ones too) and
+            of all.
+
+    Raises:
+        UserError: an option is wrong, ``out`` holds another preparation, nothing could be kept, or a protocol
+            lost the whole of a list.
+    """
+    _require_sound(options)
+    setup = _setup(database, out, options)
+    jobs = _plan(database, options)
+    out.mkdir(parents=True, exist_ok=True)
+    with open_journal(out / JOURNAL, _header(setup, database, jobs)) as journal:
+        remove_leftovers(out)
+        (out / MANIFEST).unlink(missing_ok=True)
+        finished = {
+            job.record.path: journal.done[job.record.path]
+            for job in jobs
+            if _is_done(setup, job, journal.done)
+        }
+        pending = [job for job in jobs if job.record.path not in finished]
+        with closing(map_unordered(partial(start, setup), pending, options.workers)) as outcomes:
+            for outcome in outcomes:
+                journal.append(outcome)
+                finished[outcome.path] = outcome
+                if on_progress:
+                    on_progress(len(finished), len(jobs))
+        return _conclude(database, setup, jobs, finished, options.layout)
+
+
+def _require_sound(options: PrepareOptions) -> None:
+    """Refuses options that cannot work."""
+    if not options.sizes:
+        raise UserError("expected at least one crop size, got none")
+    for size in options.sizes:
+        crop_of(size)
+    if options.workers < 1:
+        raise UserError(f"expected at least one worker, got {options.workers}")
+
+
+def _setup(database: Database, out: Path, options: PrepareOptions) -> Setup:
+    """What the workers have to know."""
+    return Setup(
+        root=database.root,
+        out=out,
+        sizes=tuple(sorted(set(options.sizes))),
+        backend=options.backend if options.landmarks is None else GIVEN,
+        device=options.device,
+        min_score=options.min_score,
+    )
+
+
+def _plan(database: Database, options: PrepareOptions) -> list[Job]:
+    """The work, in the order of the records."""
+    records = _with_landmarks(database, options)
+    return [Job(record=record, crop=crop) for record, crop in zip(records, crop_names(records), strict=True)]
+
+
+def _with_landmarks(database: Database, options: PrepareOptions) -> list[Record]:
+    """The records with the landmarks that are given, and none where they are to be detected."""
+    if options.landmarks is None:
+        given = options.backend == GIVEN
+        return [record if given else replace(record, landmarks=None) for record in database.records]
+    points = {key: rounded(landmarks) for key, landmarks in read_landmarks(options.landmarks).items()}
+    records = [replace(r, landmarks=points.get(landmark_key(r.path))) for r in database.records]
+    if not any(record.landmarks for record in records):
+        raise UserError(
+            f"{options.landmarks}: names none of the {len(records)} captures; expected paths relative to "
+            f"{database.root}, e.g. {records[0].path}"
+        )
+    return records
+
+
+def crop_names(records: Iterable[Record]) -> list[str]:
+    """Names the crops of each record; all names differ, even where case does not count.
+
+    ``<modality>/<subject>/<session>_<stem>.png``, with what could trouble a file system replaced, and a
+    number where that path is taken.
+    """
+    taken: set[str] = set()
+    names = []
+    for record in records:
+        base = f"{record.modality}/{_safe(record.subject)}/{_safe(_leaf(record))}"
+        candidates = chain([f"{base}.png"], (f"{base}-{number}.png" for number in count(2)))
+        name = next(candidate for candidate in candidates if candidate.lower() not in taken)
+        taken.add(name.lower())
+        names.append(name)
+    return names
+
+
+def _leaf(record: Record) -> str:
+    """Session and name of a capture; once only where the name begins with the session."""
+    stem = PurePosixPath(record.path).stem
+    prefix = f"{record.session}_" if record.session else ""
+    return stem if stem.startswith(prefix) else prefix + stem
+
+
+def _safe(name: str) -> str:
+    """A name that is one harmless, visible path component."""
+    return re.sub(r"[^\w.-]", "_", name).lstrip(".") or "_"
+
+
+def _header(setup: Setup, database: Database, jobs: Iterable[Job]) -> dict[str, Any]:
+    """What tells this preparation from any other."""
+    records = [[r.subject, r.modality, r.session, r.path, r.landmarks] for r in (job.record for job in jobs)]
+    lists = {
+        name: [
+            [record.path for record in part] for part in (protocol.train, protocol.gallery, protocol.probe)
+        ]
+        for name, protocol in database.protocols.items()
+    }
+    return {
+        "format": "pcfh-journal",
+        "version": _VERSION,
+        "sizes": list(setup.sizes),
+        "backend": setup.backend,
+        "min_score": setup.min_score,
+        "database": hashlib.sha256(json.dumps([records, lists]).encode()).hexdigest(),
+    }
+
+
+def _is_done(setup: Setup, job: Job, done: Mapping[str, Outcome]) -> bool:
+    """Whether a capture need not be prepared again: its file is the same and its crops are there."""
+    outcome = done.get(job.record.path)
+    if outcome is None or outcome.stamp != stamp_of(setup.root / job.record.path):
+        return False
+    if outcome.landmarks is None:
+        return True
+    return all((crops_folder(setup.out, size) / job.crop).is_file() for size in setup.sizes)
+
+
+def _conclude(
+    database: Database, setup: Setup, jobs: Iterable[Job], outcomes: Mapping[str, Outcome], layout: str
+) -> PrepareReport:
+    """Writes report, landmarks and, last, the manifest."""
+    pairs = [(job, outcomes[job.record.path]) for job in jobs]
+    crops = {job.record.path: job.crop for job, outcome in pairs if outcome.landmarks is not None}
+    dropped = tuple(Drop(path=o.path, reason=o.reason) for _, o in pairs if o.landmarks is None)
+    notes = [f"{outcome.path}: {outcome.note}" for _, outcome in pairs if outcome.note]
+    report = make_report(database, crops.keys(), dropped, notes)
+    write_atomically(setup.out / REPORT, report.text().encode(errors="backslashreplace"))
+    _require_usable(setup.out, report)
+    kept = {o.path: replace(job.record, landmarks=o.landmarks) for job, o in pairs if o.landmarks is not None}
+    _write_landmarks(setup, kept, crops)
+    manifest = Manifest(
+        layout=layout,
+        backend=setup.backend,
+        sizes=setup.sizes,
+        source=_restricted(database, kept),
+        crops=crops,
+        dropped=dropped,
+    )
+    write_manifest(setup.out, manifest)
+    return report
+
+
+def _require_usable(out: Path, report: PrepareReport) -> None:
+    """Refuses a result that nobody could train or test with."""
+    if not report.kept:
+        first = report.dropped[0]
+        raise UserError(
+            f"{out / REPORT}: none of {len(report.dropped)} captures could be used; "
+            f"the first, {first.path}: {first.reason}"
+        )
+    if report.emptied:
+        lists = ", ".join(
+            f"{count.part} of protocol {count.protocol} ({count.before})" for count in report.emptied
+        )
+        raise UserError(
+            f"{out / REPORT}: every capture was dropped of {lists}; mend the reasons listed there"
+        )
+
+
+def _write_landmarks(setup: Setup, kept: Mapping[str, Record], crops: Mapping[str, str]) -> None:
+    """Writes the landmarks of the crops of each size."""
+    for size in setup.sizes:
+        points = {crops[path]: crop_landmarks(r.landmarks, size) for path, r in kept.items() if r.landmarks}
+        write_landmarks(landmarks_file(setup.out, size), points)
+
+
+def _restricted(database: Database, kept: Mapping[str, Record]) -> Database:
+    """The database without the captures that were dropped."""
+
+    def left(records: Iterable[Record]) -> tuple[Record, ...]:
+        return tuple(kept[record.path] for record in records if record.path in kept)
+
+    protocols = {
+        name: Protocol(name=name, train=left(old.train), gallery=left(old.gallery), probe=left(old.probe))
+        for name, old in database.protocols.items()
+    }
+    return Database(root=database.root, records=left(database.records), protocols=protocols)

@@ -1,0 +1,297 @@
+"""From the outcomes of all runs to the figures of a table.
+
+A row's score is the paper's: the recogniser alone for Light CNN, the average of the original and the
+generated pair's scores for the others. Over seeds there is the mean and the sample deviation; with several
+folds, the seeds are averaged within each fold first, and mean and deviation are over folds.
+
+Two rows are compared by the mean of each probe's outcome over the seeds: what a training gives on average.
+The people of the test are drawn with replacement, the same for both rows, and the difference of the two means
+has its percentile interval. That is the doubt about people; the doubt about seeds is the deviation of each
+row. McNemar's test, which a single pair of runs allows, is given at its worst: the largest p value of any
+pair of runs of one seed. Folds share people, so over several folds VR has no interval but its deviation.
+
+Shares are in [0, 1]. Axis letters: n probes, f FARs, r draws of people.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from pcfh.evaluation.intervals import Interval, bootstrap_interval, mcnemar, percentile_interval
+from pcfh.evaluation.results import Results, Spread, spread
+from pcfh.recipes.order import Run
+from pcfh.recipes.paper import LIGHT_CNN, PCFH
+from pcfh.recipes.scoring import Evaluated, Outcome
+
+RATIO = "landmark distance over the detector's noise"
+# What is reported of images: what it is called in the report of an evaluation, and between which images.
+_DISTANCE = "landmark distance, of the eyes' distance"
+MEASURES: Mapping[str, tuple[str, str]] = {
+    "MAE": ("mean absolute error, 0 to 1", "truth"),
+    "SSIM": ("SSIM", "truth"),
+    "skin ΔE2000": ("skin ΔE2000", "truth"),
+    "landmark distance, NIR to generated": (_DISTANCE, "input"),
+    "yaw error, degrees": ("yaw error, degrees", "input"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """The three columns of a table; None where there are too few impostor pairs."""
+
+    rank1: Spread
+    vr1: Spread | None
+    vr01: Spread | None
+
+    @property
+    def columns(self) -> tuple[Spread | None, ...]:
+        """In the table's order."""
+        return (self.rank1, self.vr1, self.vr01)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cuts:
+    """Which part of Light CNN's errors a row takes away, in [0, 1]; negative where it adds some.
+
+    Attributes:
+        rank1: of the probes that do not find their person first; None where Light CNN has no such.
+        vr01: of the genuine pairs refused at FAR = 0.1 %; likewise.
+    """
+
+    rank1: float | None
+    vr01: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFigure:
+    """A figure of image quality, by its name in ``MEASURES``, or ``RATIO``."""
+
+    name: str
+    figure: Spread
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What was measured of a row.
+
+    Attributes:
+        key: of the row.
+        seeds: of the trainings; none where nothing is trained.
+        figures: with the paper's score.
+        generated: with the generated pair's score alone; None where nothing is generated.
+        truth: with the true VIS image in the place of a generated one, alone, where it is known: what a
+            perfect generator would give. Of Light CNN's row only.
+        cuts: against Light CNN; None without it, and in its own row.
+        images: quality of the generated images; of Light CNN's row, of the NIR images as they are, and the
+            detector's noise.
+        processor_seconds: of all trainings.
+        wall_seconds: likewise.
+    """
+
+    key: str
+    seeds: tuple[int, ...]
+    figures: Figures
+    generated: Figures | None
+    truth: Figures | None
+    cuts: Cuts | None
+    images: tuple[ImageFigure, ...]
+    processor_seconds: float
+    wall_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Versus:
+    """One row less another.
+
+    Attributes:
+        row: key of the one.
+        other: key of the other.
+        rank1: difference of Rank-1.
+        vr1: of VR at 1 %; None where not measured, or over several folds.
+        vr01: of VR at 0.1 %; likewise.
+        mcnemar_p: of Rank-1, the largest of any pair of runs of one seed and fold.
+        folds_won: on how many of the folds its VR at 0.1 % is the higher one; None with one fold.
+    """
+
+    row: str
+    other: str
+    rank1: Interval | None
+    vr1: Interval | None
+    vr01: Interval | None
+    mcnemar_p: float
+    folds_won: int | None
+
+
+Runs = Mapping[Run, Evaluated]
+
+
+def figures_of(outcomes: Mapping[Run, Outcome]) -> Figures:
+    """Mean and deviation of the three columns over seeds or folds.
+
+    Args:
+        outcomes: of all runs of one row by one method.
+    """
+    rank1 = over_runs({run: float(outcome.hits.mean()) for run, outcome in outcomes.items()})
+    rates = [{run: float(outcome.rates[i]) for run, outcome in outcomes.items()} for i in range(2)]
+    vr1, vr01 = (None if np.isnan([*column.values()]).any() else over_runs(column) for column in rates)
+    return Figures(rank1=rank1, vr1=vr1, vr01=vr01)
+
+
+def over_runs(values: Mapping[Run, float]) -> Spread:
+    """Mean and deviation over folds of the seeds' means, or over seeds where there is one fold."""
+    by_fold: dict[str, list[float]] = {}
+    for run, value in values.items():
+        by_fold.setdefault(run.fold, []).append(value)
+    if len(by_fold) == 1:
+        return spread(next(iter(by_fold.values())))
+    return spread([float(np.mean(of_fold)) for of_fold in by_fold.values()])
+
+
+def cuts_of(row: Figures, alone: Figures) -> Cuts:
+    """What a row takes away of the errors of the recogniser alone: 1 - (1 - row) / (1 - alone)."""
+    return Cuts(rank1=_cut(row.rank1, alone.rank1), vr01=_cut(row.vr01, alone.vr01))
+
+
+def paper_cut(row: float, alone: float) -> float:
+    """The same of the paper's figures, which are in percent."""
+    return 1 - (100 - row) / (100 - alone)
+
+
+def measured_row(key: str, runs: Runs, alone: Figures | None, costs: tuple[float, float]) -> Measured:
+    """Everything of one row.
+
+    Args:
+        key: of the row.
+        runs: all of its runs.
+        alone: figures of Light CNN; None where they are not there.
+        costs: seconds of processors and by the clock.
+    """
+    figures = figures_of(outcomes_of(runs, method_of(key)))
+    methods = next(iter(runs.values())).outcomes
+    untrained = key == LIGHT_CNN
+    return Measured(
+        key=key,
+        seeds=tuple(dict.fromkeys(run.seed for run in runs if run.seed is not None)),
+        figures=figures,
+        generated=None if untrained else figures_of(outcomes_of(runs, "generated")),
+        truth=figures_of(outcomes_of(runs, "truth")) if untrained and "truth" in methods else None,
+        cuts=None if untrained or alone is None else cuts_of(figures, alone),
+        images=_images(runs, untrained),
+        processor_seconds=costs[0],
+        wall_seconds=costs[1],
+    )
+
+
+def outcomes_of(runs: Runs, method: str) -> dict[Run, Outcome]:
+    """The outcomes of one method."""
+    return {run: evaluated.outcomes[method] for run, evaluated in runs.items()}
+
+
+def method_of(key: str) -> str:
+    """What a row's score is, as ``pcfh evaluate`` calls it."""
+    return "original" if key == LIGHT_CNN else "fusion"
+
+
+def compared(rows: Mapping[str, Runs]) -> tuple[Versus, ...]:
+    """Each row against Light CNN, and PCFH against each other row."""
+    pairs = [(key, LIGHT_CNN) for key in rows if key != LIGHT_CNN]
+    pairs += [(PCFH, key) for key in rows if key not in (LIGHT_CNN, PCFH)]
+    return tuple(
+        versus(
+            (row, outcomes_of(rows[row], method_of(row))), (other, outcomes_of(rows[other], method_of(other)))
+        )
+        for row, other in pairs
+        if row in rows and other in rows
+    )
+
+
+def versus(row: tuple[str, Mapping[Run, Outcome]], other: tuple[str, Mapping[Run, Outcome]]) -> Versus:
+    """Compares two rows, each given by its key and outcomes.
+
+    Both are of the same folds.
+    """
+    (name, a), (other_name, b) = row, other
+    folds = list(dict.fromkeys(run.fold for run in a))
+    of_fold = [(_of(a, fold), _of(b, fold)) for fold in folds]
+    rates = (None, None) if len(folds) > 1 else tuple(_rate_difference(*of_fold[0], i) for i in range(2))
+    return Versus(
+        row=name,
+        other=other_name,
+        rank1=_rank1_difference(of_fold),
+        vr1=rates[0],
+        vr01=rates[1],
+        mcnemar_p=_largest_p(a, b),
+        folds_won=sum(_mean_rate(x, 1) > _mean_rate(y, 1) for x, y in of_fold) if len(folds) > 1 else None,
+    )
+
+
+def _of(outcomes: Mapping[Run, Outcome], fold: str) -> list[Outcome]:
+    return [outcome for run, outcome in outcomes.items() if run.fold == fold]
+
+
+def _cut(row: Spread | None, alone: Spread | None) -> float | None:
+    if row is None or alone is None or alone.mean == 1:
+        return None
+    return 1 - (1 - row.mean) / (1 - alone.mean)
+
+
+def _rank1_difference(folds: Sequence[tuple[list[Outcome], list[Outcome]]]) -> Interval | None:
+    """Over people, each of whom is drawn with all probes in all folds; None where there is one person."""
+    difference = np.concatenate([_mean_hits(a) - _mean_hits(b) for a, b in folds])
+    people = np.concatenate([a[0].people for a, _ in folds])
+    if len(np.unique(people)) < 2:
+        return None
+    return bootstrap_interval(difference, people, resamples=folds[0][0][0].draws.shape[1])
+
+
+def _mean_hits(outcomes: Sequence[Outcome]) -> Float[np.ndarray, " n"]:
+    """Of each probe, the share of seeds that find its person first."""
+    return np.asarray(np.mean([outcome.hits for outcome in outcomes], axis=0, dtype=np.float64))
+
+
+def _rate_difference(a: Sequence[Outcome], b: Sequence[Outcome], column: int) -> Interval | None:
+    """Of the VRs' means over seeds, in the same draws of people."""
+    draws = np.mean([o.draws[column] for o in a], axis=0) - np.mean([o.draws[column] for o in b], axis=0)
+    if np.isnan(draws).any():
+        return None
+    return percentile_interval(_mean_rate(a, column) - _mean_rate(b, column), draws)
+
+
+def _mean_rate(outcomes: Sequence[Outcome], column: int) -> float:
+    return float(np.mean([outcome.rates[column] for outcome in outcomes]))
+
+
+def _largest_p(a: Mapping[Run, Outcome], b: Mapping[Run, Outcome]) -> float:
+    """Of all pairs of runs of one fold and seed; a row that is not trained pairs with every seed."""
+    pairs = [
+        (x, y)
+        for run, x in a.items()
+        for other, y in b.items()
+        if run.fold == other.fold and (None in (run.seed, other.seed) or run.seed == other.seed)
+    ]
+    return max((mcnemar(y.hits, x.hits).p_value for x, y in pairs), default=1.0)
+
+
+def _images(runs: Runs, untrained: bool) -> tuple[ImageFigure, ...]:
+    """Quality of the images; what was not measured in every run is left out."""
+    first = "NIR" if untrained else "generated"
+    pairs = {"truth": f"{first}, truth", "input": "NIR, truth" if untrained else "NIR, generated"}
+    tables = {run: _quality(evaluated.results) for run, evaluated in runs.items()}
+    wanted = {name: (measure, pairs[kind]) for name, (measure, kind) in MEASURES.items()}
+    found = {
+        name: over_runs({run: table[key] for run, table in tables.items()})
+        for name, key in wanted.items()
+        if all(key in table for table in tables.values())
+    }
+    noise = (_DISTANCE, "NIR, truth")
+    if not untrained and all(
+        {noise, (_DISTANCE, pairs["input"])} <= table.keys() for table in tables.values()
+    ):
+        found[RATIO] = over_runs({r: t[_DISTANCE, pairs["input"]] / t[noise] for r, t in tables.items()})
+    return tuple(ImageFigure(name=name, figure=figure) for name, figure in found.items())
+
+
+def _quality(results: Results) -> dict[tuple[str, str], float]:
+    return {(row.measure, row.images): row.interval.estimate for row in results.quality}

@@ -1,0 +1,1 @@
+"""Recognisers: aligned faces in, unit embeddings out; one file or folder each."""

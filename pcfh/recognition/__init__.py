@@ -1,1 +1,0 @@
-"""Recognition via generation: from unit features of faces to scores and rates."""

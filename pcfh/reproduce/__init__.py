@@ -1,1 +1,0 @@
-"""From raw database folders to the paper's tables with our numbers beside the paper's."""

@@ -1,0 +1,107 @@
+"""Where on the head each texel of the skin's texture lies.
+
+The face model's texture coordinates are used: tile 0 is the face with ears and throat, tile 1 the back of the
+head. Both are laid side by side in one atlas; only texels with skin are kept, as one flat list.
+
+Axis letters: n texels with skin, k points on the surface, v vertices.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy.ndimage import distance_transform_edt
+
+from pcfh_render.facemodel import FaceModel
+from pcfh_render.trace import Scene
+
+SIDE = 512  # texels across a tile, half a millimetre each
+_STEEPEST = 0.35
+
+
+@dataclass(frozen=True, kw_only=True)
+class Atlas:
+    """Texels with skin.
+
+    Attributes:
+        place: position on the mean head, in centimetres.
+        corners: vertices of the triangle that a texel lies in.
+        weights: of these corners.
+        cell: row and column of each texel in the atlas.
+        lookup: of every place of the atlas (row, column), the nearest texel with skin.
+        across: gradient in space of the texel coordinate that grows to the right.
+        down: gradient in space of the texel coordinate that grows downwards.
+    """
+
+    place: Float[np.ndarray, "n 3"]
+    corners: Int[np.ndarray, "n 3"]
+    weights: Float[np.ndarray, "n 3"]
+    cell: tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]
+    lookup: Int[np.ndarray, "rows columns"]
+    across: Float[np.ndarray, "n 3"]
+    down: Float[np.ndarray, "n 3"]
+
+    def carried(self, values: Float[np.ndarray, " v"]) -> Float[np.ndarray, " n"]:
+        """Carries a number per vertex to the texels."""
+        return np.asarray((values[self.corners] * self.weights).sum(1))
+
+    def texels(self, uv: Float[np.ndarray, "k 2"]) -> Int[np.ndarray, " k"]:
+        """The texels at some texture coordinates."""
+        rows, columns = self.lookup.shape
+        column = np.clip(uv[:, 0] * SIDE, 0, columns - 1).astype(np.int32)
+        row = np.clip((1 - uv[:, 1]) * SIDE, 0, rows - 1).astype(np.int32)
+        return np.asarray(self.lookup[row, column])
+
+    def slope(self, height: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n 3"]:
+        """The gradient in space, along the surface, of a height given per texel (cm per cm)."""
+        picture = height[self.lookup]
+        right = (np.roll(picture, -1, 1) - np.roll(picture, 1, 1)) / 2
+        below = (np.roll(picture, -1, 0) - np.roll(picture, 1, 0)) / 2
+        found = right[self.cell][:, None] * self.across + below[self.cell][:, None] * self.down
+        steep = np.linalg.norm(
+            found, axis=1, keepdims=True
+        )  # at seams of the atlas, neighbours are strangers
+        return found * np.minimum(1, _STEEPEST / np.maximum(steep, 1e-9))
+
+
+def build_atlas(model: FaceModel) -> Atlas:
+    """Lays the face model's skin out."""
+    triangles = model.triangles_of("face", "head")
+    uv, corners = model.uv[triangles], model.triangles[triangles]
+    rows, columns = np.mgrid[:SIDE, : 2 * SIDE]
+    centres = np.stack([(columns + 0.5) / SIDE, 1 - (rows + 0.5) / SIDE], -1).reshape(-1, 2)
+    flat = np.concatenate([uv.reshape(-1, 2), np.zeros((uv.size // 2, 1), np.float32)], 1)
+    scene = Scene(flat, np.arange(len(flat), dtype=np.int32).reshape(-1, 3))
+    origins = np.concatenate([centres, np.ones((len(centres), 1))], 1).astype(np.float32)
+    hits = scene.nearest(origins, np.tile(np.array([0, 0, -1], np.float32), (len(origins), 1)))
+    there = hits.triangle >= 0
+    triangle = hits.triangle[there]
+    weights = hits.weights[there]
+    across, down = _gradients(uv, model.mean[corners])
+    return Atlas(
+        place=np.einsum("nk,nkc->nc", weights, model.mean[corners[triangle]]),
+        corners=corners[triangle],
+        weights=weights,
+        cell=(rows.reshape(-1)[there], columns.reshape(-1)[there]),
+        lookup=_nearest_of(there.reshape(rows.shape)),
+        across=across[triangle],
+        down=down[triangle],
+    )
+
+
+def _nearest_of(there: Bool[np.ndarray, "rows columns"]) -> Int[np.ndarray, "rows columns"]:
+    """Of each cell the number, among those that are true in reading order, of the nearest one."""
+    number = (np.cumsum(there) - 1).reshape(there.shape)
+    row, column = distance_transform_edt(~there, return_distances=False, return_indices=True)
+    return np.asarray(number[row, column], dtype=np.int32)
+
+
+def _gradients(
+    uv: Float[np.ndarray, "t 3 2"], place: Float[np.ndarray, "t 3 3"]
+) -> tuple[Float[np.ndarray, "t 3"], Float[np.ndarray, "t 3"]]:
+    """Per triangle, the gradients in space of the column and of the row of a texel."""
+    texel = (uv * (1, -1)).astype(np.float64) * SIDE
+    edges, steps = place[:, 1:] - place[:, :1], texel[:, 1:] - texel[:, :1]
+    tangents = np.linalg.pinv(steps) @ edges  # two tangents: what a step right, and one down, is in space
+    dual = np.linalg.pinv(tangents).astype(np.float32)  # their dual basis
+    return dual[..., 0], dual[..., 1]

@@ -1,0 +1,252 @@
+"""Renders a whole database in the layout of CASIA NIR-VIS 2.0, and beside it what only a rendered one has.
+
+    OUT/NIR-VIS-2.0/
+        s1..s4/NIR/<id>/<n>.jpg, .../VIS/<id>/<n>.jpg    the captures; NIR ones have one channel
+        protocols/{nir_train,vis_train,vis_gallery,nir_probe}_{1..10,dev}.txt
+        truth/<path of a NIR capture>    the VIS image of the same moment in soft light; no camera has it
+        landmarks68.csv                  68 exact (x, y) points of every capture
+        parameters.csv, people.csv       how every capture was taken, and of whom
+        README.txt, recipe.json, SHA256SUMS
+
+What is written does not depend on the number of processes, nor on how often the work was broken off: people
+are rendered one by one, each from seeds of its own, and noted in ``.people`` when all their files are there.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image
+
+from pcfh.databases.rendered import HOME, TRUTH
+from pcfh.errors import UserError
+from pcfh.files import LOCK, locked, remove_leftovers, write_atomically
+from pcfh.journal import changes
+from pcfh.marks import RENDERED, xmp
+from pcfh.parallel import map_unordered
+from pcfh_render.checksums import SUMS, whole_sum, write_sums
+from pcfh_render.difficulty import difficulty_of
+from pcfh_render.layout import capture_path, subject_name, write_lists, write_readme, write_tables
+from pcfh_render.params import Look, Person, Shot
+from pcfh_render.recipes import Recipe, Sitting, sittings
+from pcfh_render.sampling import draw_look, draw_person
+from pcfh_render.shots import draw_shots
+from pcfh_render.tables import capture_row, person_row, written
+
+RECIPE = "recipe.json"
+VERSION = 2  # of what a recipe gives; raise it when the same recipe gives other files
+_PEOPLE = ".people"
+_DESCRIPTION = f"Synthetic face, rendered by pcfh (renderer {VERSION}); no photograph."
+
+Progress = Callable[[int, int], None]
+
+
+@runtime_checkable
+class PortraitLike(Protocol):
+    """A picture with what is known of it; see ``render.Portrait``."""
+
+    @property
+    def image(self) -> UInt8[np.ndarray, "s s 3"]:
+        """The capture; NIR as three equal channels."""
+
+    @property
+    def landmarks(self) -> Float[np.ndarray, "68 2"]:
+        """Exact landmarks."""
+
+    @property
+    def truth(self) -> UInt8[np.ndarray, "s s 3"] | None:
+        """The VIS image of the moment of a NIR capture."""
+
+
+@runtime_checkable
+class Portraitist(Protocol):
+    """What renders people; see ``render.Renderer``."""
+
+    def portraits(self, person: Person, look: Look, shots: Sequence[Shot]) -> Iterator[PortraitLike]:
+        """Yields one portrait per shot."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Studio:
+    """Where renderers come from.
+
+    Attributes:
+        open: makes one, called once in each process; can be pickled.
+        fingerprint: of the face model; another one gives other faces.
+    """
+
+    open: Callable[[], Portraitist]
+    fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendered:
+    """A database that is complete.
+
+    Attributes:
+        home: its folder, the root of the paths in it.
+        people: how many.
+        captures: NIR and VIS.
+        checksum: of the whole.
+    """
+
+    home: Path
+    people: int
+    captures: int
+    checksum: str
+
+
+def render_database(
+    studio: Studio, out: Path, recipe: Recipe, *, workers: int = 1, on_progress: Progress | None = None
+) -> Rendered:
+    """Renders a database; called again after an interruption, it does what is left to do.
+
+    Args:
+        studio: makes renderers for the recipe's size.
+        out: folder to write ``NIR-VIS-2.0`` into.
+        recipe: what to render.
+        workers: number of processes; 1 works in this one.
+        on_progress: called after each person with the numbers of captures that are done (earlier ones too)
+            and of all.
+
+    Raises:
+        UserError: the recipe cannot work, or ``out`` holds something else or is being written.
+    """
+    recipe.check()
+    home = out / HOME
+    plan = {subject: sittings(recipe, subject) for subject in recipe.subjects}
+    total = sum(_count(plan[subject]) for subject in plan)
+    with locked(home, f"{home}: is being rendered by another process; wait for it or end it"):
+        _begin(home, {"version": VERSION, "face_model": studio.fingerprint, **asdict(recipe)})
+        if not (home / SUMS).is_file():
+            _render_people(home, studio, recipe, plan=plan, workers=workers, on_progress=on_progress)
+            _conclude(home, recipe)
+        shutil.rmtree(home / _PEOPLE, ignore_errors=True)
+    if on_progress:
+        on_progress(total, total)
+    return Rendered(home=home, people=recipe.identities, captures=total, checksum=whole_sum(home))
+
+
+def _count(plan: Sequence[Sitting]) -> int:
+    return sum(sitting.nir + sitting.vis for sitting in plan)
+
+
+def _begin(home: Path, header: Mapping[str, Any]) -> None:
+    """Notes what is rendered here, or makes sure that it is the same as before."""
+    path = home / RECIPE
+    if not path.is_file():
+        if any(entry.name != LOCK for entry in home.iterdir()):
+            raise UserError(f"{home}: holds files that pcfh render did not write; choose a new folder")
+        write_atomically(path, json.dumps(header, indent=1).encode() + b"\n")
+        return
+    try:
+        found = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise UserError(f"{path}: is damaged ({error}); delete {home}") from error
+    if told := changes(found, header):
+        raise UserError(f"{home}: holds another database ({told}); repeat its recipe, or choose a new folder")
+
+
+def _render_people(
+    home: Path,
+    studio: Studio,
+    recipe: Recipe,
+    *,
+    plan: Mapping[int, Sequence[Sitting]],
+    workers: int,
+    on_progress: Progress | None,
+) -> None:
+    """Renders all people who are not noted yet."""
+    remove_leftovers(home)
+    pending = [subject for subject in plan if not _note(home, subject).is_file()]
+    total = sum(map(_count, plan.values()))
+    done = total - sum(_count(plan[subject]) for subject in pending)
+    with closing(map_unordered(partial(start, home, studio, recipe), pending, workers)) as finished:
+        for subject in finished:
+            done += _count(plan[subject])
+            if on_progress:
+                on_progress(done, total)
+
+
+def start(home: Path, studio: Studio, recipe: Recipe) -> Callable[[int], int]:
+    """Opens a renderer and returns what renders one person with it."""
+    return partial(render_person, home, studio.open(), recipe)
+
+
+def render_person(home: Path, renderer: Portraitist, recipe: Recipe, subject: int) -> int:
+    """Writes all pictures of one person, then the note of them; gives the person's number back."""
+    person = draw_person(recipe.seed, subject)
+    captures = [
+        capture
+        for sitting in sittings(recipe, subject)
+        for capture in _render_sitting(home, renderer, recipe, person=person, sitting=sitting)
+    ]
+    note = {"person": written(person_row(person)), "captures": captures}
+    write_atomically(_note(home, subject), json.dumps(note).encode())
+    return subject
+
+
+def _render_sitting(
+    home: Path, renderer: Portraitist, recipe: Recipe, *, person: Person, sitting: Sitting
+) -> Iterator[dict[str, Any]]:
+    """Writes the pictures of one person in one session and yields what the tables say of each."""
+    look = draw_look(person, sitting.session)
+    difficulty = difficulty_of(recipe.difficulty)
+    shots = draw_shots(person, look, difficulty=difficulty, nir=sitting.nir, vis=sitting.vis)
+    numbers = {"NIR": 0, "VIS": 0}
+    for shot, portrait in zip(shots, renderer.portraits(person, look, shots), strict=True):
+        numbers[shot.modality] += 1
+        path = capture_path(sitting.session, shot.modality, person.subject, number=numbers[shot.modality])
+        channels = 1 if shot.modality == "NIR" else 3
+        image = portrait.image[..., :channels]
+        write_atomically(home / path, _jpeg(image, min(shot.camera.jpeg, recipe.quality)))
+        if portrait.truth is not None:
+            write_atomically(home / TRUTH / path, _jpeg(portrait.truth, recipe.quality))
+        yield {
+            "path": path,
+            "landmarks": portrait.landmarks.round(3).tolist(),
+            "parameters": written(capture_row(person, look, shot)),
+        }
+
+
+def _note(home: Path, subject: int) -> Path:
+    """The file that says that a person is done."""
+    return home / _PEOPLE / f"{subject_name(subject)}.json"
+
+
+def _jpeg(image: UInt8[np.ndarray, "s s c"], quality: int) -> bytes:
+    """A JPEG file that says that it is synthetic: by comment, EXIF and XMP."""
+    exif = Image.Exif()
+    exif[0x010E] = _DESCRIPTION  # ImageDescription
+    exif[0x0131] = f"pcfh, renderer {VERSION}"  # Software
+    buffer = BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(
+        buffer,
+        "JPEG",
+        quality=quality,
+        comment=_DESCRIPTION,
+        exif=exif,
+        xmp=xmp(RENDERED).encode(),
+    )
+    return buffer.getvalue()
+
+
+def _conclude(home: Path, recipe: Recipe) -> None:
+    """Writes tables, lists and, last, the checksums that say that all is there."""
+
+    def notes() -> Iterator[dict[str, Any]]:
+        for subject in recipe.subjects:
+            yield json.loads(_note(home, subject).read_bytes())
+
+    write_tables(home, notes())
+    write_lists(home, recipe, notes())
+    write_readme(home, recipe)
+    write_sums(home)

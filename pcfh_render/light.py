@@ -1,0 +1,213 @@
+"""How much light of each lamp reaches the seen surfaces, and what they mirror of it.
+
+Everything is in head coordinates, centimetres. Irradiance is relative: a white matt patch that faces a
+lamp of colour 1 has radiance 1. Axis letters: k seen samples of the image.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from pcfh_render.body import Pose
+from pcfh_render.params import Lamp
+from pcfh_render.strands import unit
+from pcfh_render.trace import Scene
+
+Field = Float[np.ndarray, " k"]
+_PATTERN = 4  # samples: a tile of 4 x 4 shares 16 directions among its samples
+_CLEAR = 0.03  # how far shadow rays start off the surface
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """The surface behind each sample that shows the person.
+
+    Attributes:
+        sample: number of the sample in the image.
+        place: where it is.
+        normal: of length one, turned to the camera; the hair's direction is in ``tangent``.
+        flat: the triangle's own normal, turned to the camera.
+        view: direction to the camera.
+        hair: whether it is hair.
+        tangent: direction of hair.
+        albedo: diffuse reflectance, four bands.
+        gloss: strength of the mirrored light relative to a refractive index of 1.4.
+        sharpness: exponent of the mirrored lobe.
+    """
+
+    sample: Int[np.ndarray, " k"]
+    place: Float[np.ndarray, "k 3"]
+    normal: Float[np.ndarray, "k 3"]
+    flat: Float[np.ndarray, "k 3"]
+    view: Float[np.ndarray, "k 3"]
+    hair: Bool[np.ndarray, " k"]
+    tangent: Float[np.ndarray, "k 3"]
+    albedo: Float[np.ndarray, "k 4"]
+    gloss: Field
+    sharpness: Field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lit:
+    """Light on the seen surfaces.
+
+    Attributes:
+        matt: irradiance in four bands, to be spread in the skin and multiplied by the albedo.
+        mirrored: radiance of what is mirrored.
+    """
+
+    matt: Float[np.ndarray, "k 4"]
+    mirrored: Float[np.ndarray, "k 4"]
+
+
+def illuminate(
+    seen: Seen,
+    lamps: Sequence[Lamp],
+    pose: Pose,
+    *,
+    scenes: Sequence[Scene],
+    width: int,
+    surroundings: Field | None = None,
+) -> Lit:
+    """Lights what is seen by all lamps.
+
+    Args:
+        seen: by the camera.
+        lamps: in camera coordinates.
+        pose: of the head.
+        scenes: what can stand in the light.
+        width: of a row of samples.
+        surroundings: what ``surroundings_seen`` says, where it is known already.
+    """
+    matt = np.zeros((len(seen.sample), 4), np.float32)
+    mirrored = np.zeros_like(matt)
+    cell = _cell(seen, width)
+    points = [lamp for lamp in lamps if lamp.kind == "point"]
+    open_to_points = None
+    for lamp in lamps:
+        colour = np.array(lamp.colour, np.float32)
+        if lamp.kind == "ambient":
+            share = surroundings
+            if share is None:
+                share = surroundings_seen(seen, pose, scenes=scenes, width=width)
+            matt += share[:, None] * colour
+            mirrored += (_sheen(seen) * share)[:, None] * colour
+            continue
+        towards, strength = _towards(seen, lamp, pose, cell)
+        if lamp.kind == "distant":
+            visible = _visible(seen, towards, scenes)
+        else:
+            # Lamps around one lens throw all but the same shadow: each sample asks one of them.
+            if open_to_points is None:
+                open_to_points = _open(seen, points, pose, cell, scenes)
+            visible = open_to_points
+        strength = strength * visible
+        matt += (_matt(seen, towards) * strength)[:, None] * colour
+        mirrored += _mirror(seen, towards) * (strength[:, None] * colour)
+    return Lit(matt=matt, mirrored=mirrored)
+
+
+def _open(
+    seen: Seen, lamps: Sequence[Lamp], pose: Pose, cell: Int[np.ndarray, " k"], scenes: Sequence[Scene]
+) -> Field:
+    """Which samples one of several lamps reaches, another one for each sample of a tile."""
+    towards = np.zeros_like(seen.place)
+    for turn, lamp in enumerate(lamps):
+        mine = (cell % len(lamps)) == turn
+        towards[mine] = _towards(seen, lamp, pose, cell)[0][mine]
+    return _visible(seen, towards, scenes)
+
+
+def _towards(
+    seen: Seen, lamp: Lamp, pose: Pose, cell: Int[np.ndarray, " k"]
+) -> tuple[Float[np.ndarray, "k 3"], Field]:
+    """Direction to some place on the lamp, and the strength of its light."""
+    centre = np.array(lamp.position)
+    disc = _disc()[cell] * lamp.radius
+    if lamp.kind == "distant":
+        spread = unit(unit(centre) + disc)
+        return pose.direction_to_head(spread).astype(np.float32), np.ones(len(cell), np.float32)
+    away = pose.to_head(centre + disc) - seen.place
+    distance = np.linalg.norm(away, axis=1)
+    strength = (np.linalg.norm(centre) / distance) ** 2
+    return (away / distance[:, None]).astype(np.float32), strength.astype(np.float32)
+
+
+def _disc() -> Float[np.ndarray, "16 3"]:
+    """16 places in a ball of radius one, spread by the golden angle."""
+    number = np.arange(_PATTERN**2)
+    order = (number * 7) % _PATTERN**2  # neighbours in the tile get places far apart
+    radius, angle = np.sqrt((order + 0.5) / _PATTERN**2), order * 2.399963
+    height = np.sin(order * 1.7) * 0.5
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle), height], 1)
+
+
+def _hemisphere() -> Float[np.ndarray, "16 3"]:
+    """16 directions about +z, as many per solid angle as its cosine asks for."""
+    disc = _disc()
+    return np.stack([disc[:, 0], disc[:, 1], np.sqrt(1 - (disc[:, :2] ** 2).sum(1))], 1)
+
+
+def _visible(seen: Seen, towards: Float[np.ndarray, "k 3"], scenes: Sequence[Scene]) -> Field:
+    """1 where the way is free, 0 where something stands in it or the surface itself turns away."""
+    asked = seen.hair | (np.einsum("kc,kc->k", seen.normal, towards) > 0)
+    start = seen.place + np.where(seen.hair[:, None], 0.09 * towards, _CLEAR * seen.flat)
+    free = asked.copy()
+    for scene in scenes:
+        left = np.flatnonzero(free)
+        free[left] = ~scene.blocked(
+            np.ascontiguousarray(start[left], np.float32), np.ascontiguousarray(towards[left], np.float32)
+        )
+    return free.astype(np.float32)
+
+
+def _cell(seen: Seen, width: int) -> Int[np.ndarray, " k"]:
+    """Where in its tile each sample lies."""
+    return (seen.sample % width) % _PATTERN + _PATTERN * ((seen.sample // width) % _PATTERN)
+
+
+def surroundings_seen(seen: Seen, pose: Pose, *, scenes: Sequence[Scene], width: int) -> Field:
+    """Share of the surroundings that each sample sees, somewhat more of it from above."""
+    cell = _cell(seen, width)
+    normal = np.where(seen.hair[:, None], unit(seen.view + seen.flat), seen.normal)
+    helper = np.where(np.abs(normal[:, :1]) < 0.8, [[1.0, 0, 0]], [[0, 1.0, 0]])
+    across = unit(np.cross(helper, normal))
+    local = _hemisphere()[cell]
+    direction = (
+        local[:, :1] * across + local[:, 1:2] * np.cross(normal, across) + local[:, 2:] * normal
+    ).astype(np.float32)
+    up = direction @ pose.direction_to_head(np.array([[0.0, 1.0, 0.0]]))[0]
+    share = _visible(seen, direction, scenes) * (1 + 0.3 * up)
+    return np.where(seen.hair, 0.25 + 0.6 * share, 0.06 + 0.94 * share).astype(np.float32)
+
+
+def _matt(seen: Seen, towards: Float[np.ndarray, "k 3"]) -> Field:
+    """Cosine for surfaces; for hair the sine to its direction (Kajiya and Kay 1989)."""
+    cosine = np.einsum("kc,kc->k", seen.normal, towards)
+    along = np.einsum("kc,kc->k", seen.tangent, towards)
+    hair = np.sqrt(np.clip(1 - along**2, 0, 1)) * (0.55 + 0.45 * np.clip(cosine, -1, 1))
+    return np.where(seen.hair, 0.8 * hair, np.clip(cosine, 0, None)).astype(np.float32)
+
+
+def _mirror(seen: Seen, towards: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k 4"]:
+    """Mirrored share per unit of light: normalised Blinn-Phong with Fresnel's rim; hair along its strands."""
+    half = unit(towards + seen.view)
+    facing = np.clip(np.einsum("kc,kc->k", seen.normal, half), 0, 1)
+    cosine = np.clip(np.einsum("kc,kc->k", seen.normal, towards), 0, 1)
+    slant = np.clip(1 - np.einsum("kc,kc->k", seen.view, half), 0, 1)
+    fresnel = 0.028 + 0.3 * slant**5  # rough skin mirrors less at the rim than a smooth surface
+    lobe = (seen.sharpness + 8) / 8 * facing**seen.sharpness
+    surface = (seen.gloss * fresnel * lobe * cosine)[:, None].astype(np.float32)
+    along = np.einsum("kc,kc->k", seen.tangent, half)
+    sine = np.sqrt(np.clip(1 - along**2, 0, 1))[:, None]
+    strand = 0.05 * sine**90 + 0.35 * seen.albedo * sine**18
+    return np.where(seen.hair[:, None], strand, surface).astype(np.float32)
+
+
+def _sheen(seen: Seen) -> Field:
+    """What a surface mirrors of even surroundings."""
+    slant = 1 - np.clip(np.einsum("kc,kc->k", seen.normal, seen.view), 0, 1)
+    share = seen.gloss * (0.02 + 0.10 * slant**5)
+    return np.where(seen.hair, 0.01, np.minimum(share, 0.5)).astype(np.float32)

@@ -1,0 +1,171 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pcfh.databases.buaa import is_grey, read_buaa
+from pcfh.databases.lists import Lists
+from pcfh.databases.records import subjects
+from pcfh.errors import UserError
+
+
+@pytest.mark.parametrize("nir_is_even", [True, False])
+@pytest.mark.parametrize("nir_channels", [1, 3])
+def test_the_picture_and_not_the_number_tells_the_modality(tmp_path, builders, nir_is_even, nir_channels):
+    root = builders["buaa"](tmp_path, people=2, nir_is_even=nir_is_even, nir_channels=nir_channels)
+    nir = {r.path for r in read_buaa(root).records if r.modality == "NIR"}
+    numbers = (2, 4, 6) if nir_is_even else (1, 3, 5)
+    assert nir == {f"{person}/{n}.bmp" for person in (1, 2) for n in numbers}
+
+
+def test_every_picture_on_disk_is_a_record(buaa):
+    assert Counter(record.modality for record in read_buaa(buaa).records) == {"NIR": 18, "VIS": 24}
+
+
+def test_a_third_of_the_people_trains(buaa):
+    protocol = read_buaa(buaa).protocol("1")
+    assert (len(subjects(protocol.train)), len(subjects(protocol.probe))) == (2, 4)
+
+
+def test_one_vis_picture_of_each_other_person_is_enrolled_the_first(buaa):
+    protocol = read_buaa(buaa).protocol("1")
+    assert [r.path for r in protocol.gallery] == [f"{person}/1.bmp" for person in subjects(protocol.probe)]
+
+
+def test_the_first_vis_picture_is_number_two_in_the_other_order(tmp_path, builders):
+    protocol = read_buaa(builders["buaa"](tmp_path, nir_is_even=False)).protocol("1")
+    assert {r.path.partition("/")[2] for r in protocol.gallery} == {"2.bmp"}
+
+
+def test_probes_are_the_nir_pictures_of_the_shots(buaa):
+    protocol = read_buaa(buaa).protocol("1")
+    assert {r.path.partition("/")[2] for r in protocol.probe} == {"2.bmp", "4.bmp", "6.bmp"}
+
+
+def test_nine_shots_of_each_person_take_part(tmp_path, builders):
+    protocol = read_buaa(builders["buaa"](tmp_path, people=3, shots=11)).protocol("1")
+    counts = Counter((r.subject, r.modality) for r in (*protocol.train, *protocol.probe))
+    assert set(counts.values()) == {9}
+
+
+def test_training_holds_both_pictures_of_a_shot(tmp_path, builders):
+    train = read_buaa(builders["buaa"](tmp_path, people=3, shots=11)).protocol("1").train
+    numbers = [int(r.path.partition("/")[2].partition(".")[0]) for r in train]
+    assert [n for n in numbers if n % 2 == 0] == [n + 1 for n in numbers if n % 2]
+
+
+def test_the_same_seed_draws_the_same_and_another_other_people(buaa):
+    drawn = [subjects(read_buaa(buaa, seed=seed).protocol("1").train) for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_a_person_without_a_shot_in_both_lights_is_left_out_and_noted(buaa):
+    for n in (2, 4, 6):
+        (buaa / "3" / f"{n}.bmp").unlink()
+    database = read_buaa(buaa)
+    assert "1 people have no shot in both lights and are left out: 3" in database.notes
+    assert "3" not in subjects((*database.protocol("1").train, *database.protocol("1").gallery))
+
+
+def test_case_extension_and_leading_zeros_are_free(buaa):
+    (buaa / "1").rename(buaa / "001")
+    (buaa / "001" / "2.bmp").rename(buaa / "001" / "02.BMP")
+    record = next(r for r in read_buaa(buaa).records if r.path == "001/02.BMP")
+    assert (record.subject, record.modality) == ("1", "NIR")
+
+
+def test_the_database_may_lie_deeper(buaa):
+    assert read_buaa(buaa.parent).protocol("1").gallery[0].path.startswith("BUAA/")
+
+
+def test_own_lists_take_the_place_of_the_draw(buaa, listed):
+    listed(buaa / "test_vis_paths.txt", [r"4\1.bmp", r"5\1.bmp"])
+    listed(buaa / "test_nir_paths.txt", [r"4\2.bmp 4", r"5\4.bmp 5"])
+    lists = Lists(gallery=buaa / "test_vis_paths.txt", probe=buaa / "test_nir_paths.txt")
+    protocol = read_buaa(buaa, lists=lists).protocol("own")
+    assert [r.path for r in (*protocol.gallery, *protocol.probe)] == [
+        "4/1.bmp",
+        "5/1.bmp",
+        "4/2.bmp",
+        "5/4.bmp",
+    ]
+
+
+def test_own_lists_of_swapped_modalities_are_refused(buaa, listed):
+    listed(buaa / "g.txt", ["4/2.bmp"])
+    listed(buaa / "p.txt", ["4/1.bmp"])
+    lists = Lists(gallery=buaa / "g.txt", probe=buaa / "p.txt")
+    with pytest.raises(UserError, match=r"expected VIS captures in the gallery list, got 4/2\.bmp \(NIR\)"):
+        read_buaa(buaa, lists=lists)
+
+
+def test_own_lists_that_share_a_person_are_refused(buaa, listed):
+    listed(buaa / "t.txt", ["4/3.bmp"])
+    listed(buaa / "g.txt", ["4/1.bmp"])
+    lists = Lists(train=buaa / "t.txt", gallery=buaa / "g.txt")
+    with pytest.raises(UserError, match=r"protocol 'own': 1 people are in training and test \(4\)"):
+        read_buaa(buaa, lists=lists)
+
+
+def test_own_probes_without_a_gallery_are_refused(buaa, listed):
+    listed(buaa / "p.txt", ["4/2.bmp"])
+    with pytest.raises(UserError, match="protocol 'own': 1 probes and an empty gallery"):
+        read_buaa(buaa, lists=Lists(probe=buaa / "p.txt"))
+
+
+def test_an_own_list_of_absent_files_is_refused(buaa, listed):
+    listed(buaa / "p.txt", ["99/2.bmp", "99/4.bmp"])
+    with pytest.raises(UserError, match=r"p\.txt: none of its 2 files is below"):
+        read_buaa(buaa, lists=Lists(probe=buaa / "p.txt"))
+
+
+def test_a_copy_converted_to_grey_is_refused(buaa):
+    for path in buaa.rglob("*.bmp"):
+        Image.open(path).convert("L").save(path)
+    with pytest.raises(UserError, match="expected grey NIR and coloured VIS pictures, all 42 are grey"):
+        read_buaa(buaa)
+
+
+def test_two_copies_of_a_picture_are_refused(buaa, drawn):
+    drawn(buaa / "1" / "1.png")
+    with pytest.raises(UserError, match="are the same capture"):
+        read_buaa(buaa)
+
+
+def test_a_damaged_picture_is_named(buaa):
+    (buaa / "1" / "1.bmp").write_bytes(b"BM")
+    with pytest.raises(UserError, match=r"1\.bmp: not a whole image"):
+        read_buaa(buaa)
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    with pytest.raises(UserError, match="holds no pictures"):
+        read_buaa(tmp_path)
+
+
+def test_another_layout_is_refused(oulu):
+    with pytest.raises(UserError, match=r"expected pictures such as 1/2\.bmp, found e.g. NI/Dark/P001"):
+        read_buaa(oulu)
+
+
+def picture(*, colour, level):
+    """A ramp of grey up to a level, its red channel raised by a part of it."""
+    ramp = np.linspace(level / 4, level, 64 * 64).reshape(64, 64, 1)
+    return np.clip(ramp * np.array([1 + colour, 1, 1]), 0, 255).round().astype(np.uint8)
+
+
+@pytest.mark.parametrize("level", [12, 60, 200])
+def test_equal_channels_are_grey_at_any_brightness(level):
+    assert is_grey(picture(colour=0.0, level=level))
+
+
+@pytest.mark.parametrize("level", [12, 60, 200])
+def test_a_fifth_more_red_is_colour_at_any_brightness(level):
+    assert not is_grey(picture(colour=0.2, level=level))
+
+
+def test_jpeg_leaves_a_grey_picture_grey(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 1), dtype=np.uint8).repeat(3, 2)
+    Image.fromarray(noise).save(tmp_path / "a.jpg", quality=60)
+    assert is_grey(np.asarray(Image.open(tmp_path / "a.jpg")))

@@ -1,0 +1,198 @@
+import time
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from pcfh.errors import UserError
+from pcfh.evaluation.intervals import (
+    bootstrap_interval,
+    mcnemar,
+    mean_and_deviation,
+    verification_rate_difference,
+    verification_rate_draws,
+    verification_rate_interval,
+)
+from pcfh.evaluation.rates import ScoreMatrix, most_allowed, pairs_of, verification_rate
+
+
+def clustered(rng, people=60, each=8):
+    """Hits of captures; each person has a chance of their own, 0.7 on average."""
+    chance = rng.beta(3.5, 1.5, people)
+    return (rng.random((people, each)) < chance[:, None]).astype(float).ravel(), np.repeat(
+        np.arange(people), each
+    )
+
+
+def matrix(seed=0, people=30, each=4, shift=2.0, decimals=None, distractors=0):
+    rng = np.random.default_rng(seed)
+    probes, gallery = np.repeat(np.arange(people), each), np.arange(people + distractors)
+    quality = rng.normal(size=people + distractors)[probes]
+    scores = rng.normal(size=(len(probes), len(gallery)))
+    scores += (shift + 0.5 * quality)[:, None] * (probes[:, None] == gallery)
+    return ScoreMatrix(
+        scores=scores if decimals is None else scores.round(decimals), probes=probes, gallery=gallery
+    )
+
+
+def draw_by_draw(m, far, weights):
+    """VR in one draw of people, pair by pair."""
+    w = weights[m.probes][:, None] * weights[m.gallery]
+    impostor, weight = m.scores[~m.genuine], w[~m.genuine]
+    own = weights[m.probes[np.nonzero(m.genuine)[0]]]
+    allowed = most_allowed(far, np.array([weight.sum()]))[0]
+    accepted = [weight[impostor >= score].sum() <= allowed for score in m.scores[m.genuine]]
+    return (own * accepted).sum() / own.sum()
+
+
+class TestBootstrapInterval:
+    def test_covers_the_truth_in_a_simulation(self):
+        rng, covered = np.random.default_rng(0), 0
+        for seed in range(400):
+            interval = bootstrap_interval(*clustered(rng), resamples=400, seed=seed)
+            covered += interval.low <= 0.7 <= interval.high
+        assert 0.91 <= covered / 400 <= 0.98
+
+    def test_over_captures_instead_of_people_would_not_cover(self):
+        rng, covered = np.random.default_rng(0), 0
+        for seed in range(100):
+            hits, _ = clustered(rng, each=20)
+            interval = bootstrap_interval(hits, np.arange(len(hits)), resamples=200, seed=seed)
+            covered += interval.low <= 0.7 <= interval.high
+        assert covered / 100 < 0.8
+
+    def test_of_equal_values_is_a_point(self):
+        interval = bootstrap_interval(np.full(6, 0.25), np.arange(6))
+        assert (interval.low, interval.estimate, interval.high) == (0.25, 0.25, 0.25)
+
+    def test_is_as_wide_as_the_central_limit_says(self):
+        values = np.random.default_rng(0).normal(size=2000)
+        interval = bootstrap_interval(values, np.arange(2000), resamples=4000)
+        assert interval.high - interval.low == pytest.approx(2 * 1.96 / np.sqrt(2000), rel=0.06)
+
+    def test_grows_with_the_level(self):
+        values, people = clustered(np.random.default_rng(0))
+        wide, narrow = (bootstrap_interval(values, people, level=level) for level in (0.99, 0.9))
+        assert wide.low < narrow.low < narrow.high < wide.high
+
+    def test_does_not_depend_on_the_names_of_people(self):
+        values, people = clustered(np.random.default_rng(0))
+        named = np.array([f"person {number:03d}" for number in people])
+        assert bootstrap_interval(values, named) == bootstrap_interval(values, people)
+
+    def test_of_one_person_is_refused(self):
+        with pytest.raises(UserError, match="at least two people, got 1"):
+            bootstrap_interval(np.ones(5), np.zeros(5))
+
+
+class TestVerificationRateDraws:
+    @pytest.mark.parametrize("decimals", [None, 0])
+    @pytest.mark.parametrize("distractors", [0, 9])
+    def test_equal_a_count_pair_by_pair(self, decimals, distractors):
+        m, far = matrix(decimals=decimals, distractors=distractors), 0.01
+        rng = np.random.default_rng(7)
+        weights = np.ones((20, 30 + distractors), np.int64)
+        weights[:, :30] = rng.multinomial(30, np.full(30, 1 / 30), 20)
+        expected = [draw_by_draw(m, far, row) for row in weights]
+        assert verification_rate_draws(m, far, resamples=20, seed=7) == pytest.approx(expected)
+
+    def test_look_further_down_when_the_tail_is_too_short(self):
+        # all high impostor scores are of one person's probes: a draw without that person has none of them
+        rng = np.random.default_rng(0)
+        probes, gallery = np.repeat(np.arange(40), [40] + 39 * [5]), np.arange(40)
+        scores = rng.normal(size=(235, 40)) + (probes[:, None] == gallery) + 8 * (probes[:, None] == 0)
+        m = ScoreMatrix(scores=scores, probes=probes, gallery=gallery)
+        weights = np.random.default_rng(3).multinomial(40, np.full(40, 1 / 40), 30)
+        expected = [draw_by_draw(m, 0.01, row) for row in weights]
+        assert (weights[:, 0] == 0).any()
+        assert verification_rate_draws(m, 0.01, resamples=30, seed=3) == pytest.approx(expected)
+
+    def test_of_one_person_are_refused(self):
+        m = ScoreMatrix(scores=np.zeros((1, 20)), probes=np.array([0]), gallery=np.arange(20))
+        with pytest.raises(UserError, match="at least two people with genuine pairs, got 1"):
+            verification_rate_draws(m, 0.1)
+
+    def test_of_too_few_impostors_are_refused(self):
+        with pytest.raises(UserError, match="at least 10000 impostor pairs"):
+            verification_rate_draws(matrix(), 0.0001)
+
+    def test_of_six_thousand_probes_take_seconds(self):
+        rng = np.random.default_rng(0)
+        probes, gallery = np.arange(6208) % 358, np.arange(358)
+        scores = rng.normal(size=(6208, 358)).astype(np.float32) + 3 * (probes[:, None] == gallery)
+        m = ScoreMatrix(scores=scores, probes=probes, gallery=gallery)
+        start = time.process_time()
+        verification_rate_draws(m, 0.001, resamples=1000)
+        assert time.process_time() - start < 10
+
+
+class TestVerificationRateInterval:
+    def test_covers_the_truth_in_a_simulation(self):
+        truth = np.mean([verification_rate(pairs_of(matrix(seed)), 0.05) for seed in range(300)])
+        covered = 0
+        for seed in range(300, 420):
+            interval = verification_rate_interval(matrix(seed), 0.05, resamples=200)
+            covered += interval.low <= truth <= interval.high
+        assert covered / 120 > 0.88
+
+    def test_of_separated_scores_is_one(self):
+        interval = verification_rate_interval(matrix(shift=50.0), 0.01, resamples=50)
+        assert (interval.low, interval.high) == (1, 1)
+
+
+class TestVerificationRateDifference:
+    def test_of_a_method_with_itself_is_zero(self):
+        interval = verification_rate_difference(matrix(), matrix(), 0.01, resamples=50)
+        assert (interval.low, interval.estimate, interval.high) == (0, 0, 0)
+
+    def test_is_positive_where_the_second_is_much_better(self):
+        assert verification_rate_difference(matrix(), matrix(shift=4.0), 0.01).low > 0
+
+    def test_changes_sign_when_the_methods_change_places(self):
+        one = verification_rate_difference(matrix(), matrix(shift=2.5), 0.01)
+        other = verification_rate_difference(matrix(shift=2.5), matrix(), 0.01)
+        assert (one.low, one.high) == pytest.approx((-other.high, -other.low))
+
+    def test_is_narrower_than_that_of_other_people(self):
+        a, b = matrix(), matrix(shift=2.2)
+        paired = verification_rate_difference(a, b, 0.05)
+        draws = [verification_rate_draws(m, 0.05, seed=seed) for seed, m in enumerate((a, b))]
+        low, high = np.quantile(draws[1] - draws[0], (0.025, 0.975))
+        assert paired.high - paired.low < high - low
+
+    def test_of_different_probes_is_refused(self):
+        with pytest.raises(UserError, match="same probes and gallery"):
+            verification_rate_difference(matrix(), matrix(people=31), 0.01)
+
+
+class TestMeanAndDeviation:
+    def test_by_hand(self):
+        assert mean_and_deviation(np.array([1.0, 2.0, 3.0, 6.0])) == pytest.approx((3, np.sqrt(14 / 3)))
+
+    def test_of_one_fold_are_refused(self):
+        with pytest.raises(UserError, match="at least two folds, got 1"):
+            mean_and_deviation(np.array([0.5]))
+
+
+class TestMcNemar:
+    def test_by_hand_counts_where_one_is_right(self):
+        a, b = np.array([1, 1, 1, 0, 0, 1], dtype=bool), np.array([1, 0, 0, 0, 1, 0], dtype=bool)
+        result = mcnemar(a, b)
+        assert (result.only_a, result.only_b, result.p_value) == (3, 1, 2 * (1 + 4) / 16)
+
+    @pytest.mark.parametrize(
+        ("only_a", "only_b"), [(0, 1), (0, 10), (3, 17), (40, 41), (25, 25), (900, 1100)]
+    )
+    def test_equals_the_binomial_test(self, only_a, only_b):
+        a = np.concatenate([np.ones(only_a, bool), np.zeros(only_b, bool)])
+        expected = binomtest(only_a, only_a + only_b).pvalue
+        assert mcnemar(a, ~a).p_value == pytest.approx(expected)
+
+    def test_of_equal_methods_is_one(self):
+        hits = np.array([True, False, True])
+        assert mcnemar(hits, hits).p_value == 1
+
+    def test_does_not_see_probes_on_which_both_agree(self):
+        a, b = np.array([True, True, False, True]), np.array([False, False, True, False])
+        more = np.ones(100, dtype=bool)
+        assert mcnemar(np.append(a, more), np.append(b, more)) == mcnemar(a, b)

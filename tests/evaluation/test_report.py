@@ -1,0 +1,234 @@
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from blocks import Blocks, hallucinator, made_results
+
+from pcfh.errors import UserError
+from pcfh.evaluation import report
+from pcfh.evaluation.evaluate import evaluate
+from pcfh.evaluation.material import EvaluationJob, Material
+from pcfh.evaluation.page import MistakePictures
+from pcfh.evaluation.report import mistake_pictures, write_report
+from pcfh.evaluation.results import Spread, from_json, read_results, spread, summaries, to_json
+from pcfh.evaluation.tables import latex, markdown, percent, table_rows
+
+VOID = {"meta", "img", "source", "br", "hr", "link", "input"}
+PICTURES = MistakePictures(probe=b"p", generated=b"g", right=b"r", wrong=b"w")
+
+
+class Checker(HTMLParser):
+    """Follows the tags of a page; keeps what is open, and all tags with their attributes."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.tags, self.text = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+    def of(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def results():
+    return made_results()
+
+
+@pytest.fixture(scope="module")
+def written(results, tmp_path_factory):
+    out = tmp_path_factory.mktemp("report")
+    write_report(results, out, [PICTURES])
+    return out
+
+
+@pytest.fixture(scope="module")
+def html(written):
+    return (written / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def checked(html):
+    checker = Checker()
+    checker.feed(html)
+    checker.close()
+    return checker
+
+
+# Tables
+
+
+def test_a_spread_is_mean_and_sample_deviation():
+    found = spread([0.1, 0.3])
+    assert (found.mean, found.deviation) == pytest.approx((0.2, 0.1 * 2**0.5))
+
+
+def test_one_fold_has_no_deviation():
+    assert percent(spread([0.98765])) == "98.77"
+
+
+def test_folds_are_written_as_in_the_paper():
+    assert percent(Spread(mean=0.988, deviation=0.0026)) == "98.80±0.26"
+
+
+def test_the_table_has_the_papers_rows_and_columns(results):
+    lines = markdown(results).splitlines()
+    assert lines[2] == "| Method | Rank-1 | VR@FAR=1% | VR@FAR=0.1% |"
+    assert [line.split(" | ")[0] for line in lines[4:7]] == [
+        "| NIR as it is",
+        "| generated VIS alone",
+        "| NIR + generated VIS (fusion)",
+    ]
+    means = [[fold.methods[2].cmc[0] for fold in results.folds]]
+    assert lines[6].split(" | ")[1] == percent(spread(means[0]))
+
+
+def test_a_figure_that_one_fold_lacks_has_no_mean(results):
+    assert [row.verification[2] for row in summaries(results)] == [None] * 3
+
+
+def test_a_figure_that_cannot_be_measured_is_marked_and_explained(job):
+    text = markdown(evaluate(job, Blocks()))
+    assert "n/a | n/a |" in text
+    assert "too few impostor pairs for a FAR of 1 % and 0.1 %" in text
+
+
+def test_latex_has_the_same_cells(results):
+    rows = [line.removesuffix(r" \\").split(" & ") for line in latex(results).splitlines() if " & " in line]
+    assert rows[0] == ["Method", "Rank-1", r"VR@FAR=1\%", r"VR@FAR=0.1\%"]
+    assert [tuple(cell.replace(r"$\pm$", "±") for cell in row) for row in rows[1:]] == table_rows(results)
+
+
+# JSON
+
+
+def test_json_reads_back_without_loss(results):
+    assert from_json(to_json(results)) == results
+
+
+def test_json_holds_the_rows_of_the_table(results):
+    content = json.loads(to_json(results))
+    assert content["summary"][0]["method"] == "original"
+    assert content["summary"][0]["ranks"][0]["mean"] == summaries(results)[0].ranks[0].mean
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        '{"format": "other", "format_version": 1}',
+        '{"format": "pcfh-evaluation", "format_version": 1, "results": {"version": 1}}',
+    ],
+)
+def test_other_json_is_refused(text):
+    with pytest.raises(UserError, match="expected results of pcfh evaluate"):
+        from_json(text)
+
+
+def test_absent_results_are_named(tmp_path):
+    with pytest.raises(UserError, match=r"results\.json: no such file"):
+        read_results(tmp_path / "results.json")
+
+
+# The page
+
+
+def test_every_tag_is_closed_in_order(checked):
+    assert checked.open == []
+
+
+def test_the_page_loads_nothing(html, checked):
+    without_pictures = re.sub(r"data:image/\w+;base64,[\w+/=]+", "", html)
+    assert not re.search(r"https?:|//|@import|url\(", without_pictures)
+    assert not checked.of("script") and not checked.of("link")
+    sources = [a["src"] for a in checked.of("img")] + [a["srcset"] for a in checked.of("source")]
+    assert sources and all(source.startswith("data:image/") for source in sources)
+
+
+def test_language_title_and_both_colour_schemes_are_there(html, checked):
+    assert checked.of("html") == [{"lang": "en"}]
+    assert "<title>Recognition via generation</title>" in html
+    assert "color-scheme:light dark" in html
+
+
+def test_tables_have_captions_and_headed_rows_and_columns(checked):
+    assert len(checked.of("table")) == len(checked.of("caption")) > 6
+    assert {a.get("scope") for a in checked.of("th")} == {"row", "col"}
+
+
+def test_every_picture_says_what_it_shows(checked):
+    assert all(attributes["alt"] for attributes in checked.of("img"))
+
+
+def test_names_from_outside_are_escaped(html):
+    assert "&lt;thick &amp; dark&gt;" in html
+    assert "<thick" not in html and "<were>" not in html
+
+
+def test_the_page_says_what_it_must_not_be_used_for(checked):
+    text = "".join(checked.text)
+    assert "sole ground for any decision about a person" in text
+    assert "synthetic" in text
+
+
+def test_captures_of_a_real_database_come_with_a_warning(html, tmp_path):
+    assert "do not publish it" in html
+    report_without = write_report(made_results(), tmp_path).report.read_text()
+    assert "do not publish it" not in report_without
+
+
+def test_a_report_without_pictures_has_no_mistakes(tmp_path):
+    assert "Worst mistakes" not in write_report(made_results(), tmp_path).report.read_text()
+
+
+# Files
+
+
+def test_equal_results_give_equal_files(results, written, tmp_path):
+    write_report(results, tmp_path, [PICTURES])
+    names = sorted(path.name for path in written.iterdir())
+    assert names == ["cmc.png", "report.html", "results.json", "roc.png", "table.md", "table.tex"]
+    assert [(tmp_path / n).read_bytes() for n in names] == [(written / n).read_bytes() for n in names]
+
+
+def test_a_report_that_fails_leaves_the_former_one(results, tmp_path, monkeypatch):
+    write_report(results, tmp_path)
+    before = (tmp_path / "results.json").read_bytes()
+    write = report.write_atomically
+
+    def full_disk(path: Path, data: bytes) -> None:
+        if path.name == "results.json":
+            raise OSError("no space")
+        write(path, data)
+
+    monkeypatch.setattr(report, "write_atomically", full_disk)
+    with pytest.raises(OSError, match="no space"):
+        write_report(made_results(seed=1), tmp_path)
+    assert (tmp_path / "results.json").read_bytes() == before
+
+
+@pytest.fixture
+def job(drawn_prepared, tmp_path):
+    return EvaluationJob(prepared=drawn_prepared, protocols=("1",), cache=tmp_path / "cache", resamples=20)
+
+
+def test_pictures_of_mistakes_are_small_and_generated_ones_are_marked(job):
+    generators = {"1": hallucinator()}
+    results = evaluate(job, Blocks(), generators)
+    assert results.mistakes
+    shown = mistake_pictures(results, Material(job, generators, Blocks.alignment))
+    assert len(shown) == len(results.mistakes)
+    assert b"trainedAlgorithmicMedia" in shown[0].generated
+    assert b"trainedAlgorithmicMedia" not in shown[0].probe

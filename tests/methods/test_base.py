@@ -1,0 +1,147 @@
+"""What the loop asks of a method, and that runs of each can be stopped and go on bit for bit."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from runs import CPU, SETTINGS, TORCHRUN, assert_same_bits, finish, job, stop_after, weights
+from smooth import batch
+
+from pcfh import config as C
+from pcfh.methods.base import Method
+from pcfh.runtime import Runtime
+from pcfh.training.loop import CHECKPOINT, Hooks, TrainingStoppedError, new_state, seed_step, train, update
+from pcfh.training.monitor import picture_grid
+
+METHODS = ("pcfh", "pix2pix", "cyclegan")
+SMALL = ("baseline.width=4", "baseline.blocks=1", "baseline.pool=3", "training.batch=4")
+
+
+def state_of(method: str, *settings: str):
+    return new_state(C.overridden(C.tiny(), [*SETTINGS, *SMALL, f"training.method={method}", *settings]), CPU)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_keeps_the_interface(name):
+    assert isinstance(state_of(name).method, Method)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_translator_and_critics_are_different_networks_of_the_method(name):
+    method = state_of(name).method
+    networks = set(method.networks.modules())
+    critics = {module for critic in method.critics for module in critic.modules()}
+    assert critics < networks and method.translator in networks - critics
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_parameter_learns_at_the_rate_of_its_kind(name):
+    state = state_of(name, "training.learning_rate=0.25", "training.critic_rate=0.75")
+    rates = {p: group["lr"] for group in state.optimizer.param_groups for p in group["params"]}
+    critics = {p for critic in state.method.critics for p in critic.parameters()}
+    assert rates == {p: 0.75 if p in critics else 0.25 for p in state.model.parameters()}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_parameter_gets_a_gradient_and_none_moves(name):
+    state = state_of(name)
+    before = [p.detach().clone() for p in state.model.parameters()]
+    values = state.method.backward(batch(4))
+    assert all(torch.equal(a, b) for a, b in zip(before, state.model.parameters(), strict=True))
+    assert all(p.grad is not None for p in state.model.parameters())
+    assert not any(value.requires_grad for value in values.values())
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_without_a_moving_average_the_last_weights_translate(name):
+    config = C.overridden(C.tiny(), [*SMALL, f"training.method={name}", "training.ema=0"])
+    state = new_state(config, CPU)
+    state.method.backward(batch(4))
+    update(state, config)
+    kept, last = state.average.state_dict(), state.method.translator.state_dict()
+    assert all(torch.equal(kept[key], value) for key, value in last.items())
+
+
+@pytest.mark.parametrize(
+    ("name", "titles"),
+    [
+        ("pcfh", ("NIR", "VIS", "warped", "attention", "output")),
+        ("pix2pix", ("NIR", "VIS", "output")),
+        ("cyclegan", ("NIR", "VIS", "back to NIR", "output")),
+    ],
+)
+def test_a_grid_has_a_titled_row_of_each_kind_and_a_column_of_each_pair(name, titles):
+    state = state_of(name)
+    grid, rows = picture_grid(state.average, state.method, batch(3))
+    assert rows == titles
+    assert grid.shape == (3, 64 * len(titles), 64 * 3)
+
+
+@pytest.fixture(scope="module", params=["pix2pix", "cyclegan"])
+def settings(request) -> tuple[str, ...]:
+    return (*SMALL, f"training.method={request.param}")
+
+
+def test_stopped_and_resumed_a_baseline_gives_the_same_bits(settings, drawn_prepared, tmp_path):
+    """Dropout and the pool of old fakes included: it is full before the stop, and drawn from after it."""
+    train(job(drawn_prepared, tmp_path / "whole", *settings), CPU)
+    part = job(drawn_prepared, tmp_path / "part", *settings)
+    assert train(part, CPU, Hooks(should_stop=stop_after(3))).step == 3
+    train(part, CPU)
+    assert_same_bits(tmp_path / "whole", tmp_path / "part")
+
+
+def test_the_pools_are_kept_in_the_checkpoint(drawn_prepared, tmp_path):
+    given = job(drawn_prepared, tmp_path, *SMALL, "training.method=cyclegan", "training.steps=1")
+    state = train(given, CPU)
+    kept = weights(tmp_path)
+    assert kept["old_vis.seen"] == kept["old_nir.seen"] == 4
+    assert torch.equal(kept["old_vis.images"], state.model.old_vis.images)
+    assert kept["old_vis.images"].flatten(1).std(1).min() > 0
+
+
+def test_a_baseline_that_leaves_the_real_numbers_is_stopped(settings, drawn_prepared, tmp_path):
+    given = job(drawn_prepared, tmp_path, *settings)
+    train(given, CPU, Hooks(should_stop=stop_after(1)))
+    content = torch.load(tmp_path / CHECKPOINT, weights_only=True)
+    last = next(key for key in reversed(content["model"]) if key.endswith("bias"))
+    content["model"][last][:] = float("nan")
+    torch.save(content, tmp_path / CHECKPOINT)
+    with pytest.raises(TrainingStoppedError, match=r"not finite at step 2: .*checkpoint\.pt"):
+        train(given, CPU)
+
+
+def test_what_is_drawn_depends_on_seed_step_and_process_alone():
+    def drawn(*place: int) -> float:
+        seed_step(*place)
+        return torch.rand(()).item()
+
+    places = [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)]
+    assert len({drawn(*place) for place in places}) == 4
+    assert [drawn(*place) for place in places] == [drawn(*place) for place in places]
+
+
+def test_a_process_takes_its_part_of_a_batch():
+    batch_of_all = torch.arange(6.0)[:, None]
+    parts = [Runtime(rank=r, processes=3, device=torch.device("cpu")).part(batch_of_all) for r in range(3)]
+    assert [part.flatten().tolist() for part in parts] == [[0, 1], [2, 3], [4, 5]]
+
+
+def test_alone_a_process_has_the_whole_batch():
+    images = torch.rand(2, 3, 4, 4)
+    assert CPU.gather(images) is images
+    assert torch.equal(CPU.part(images), images)
+
+
+@pytest.mark.slow
+def test_two_processes_share_one_pool_which_is_that_of_one_process_and_resume_exactly(
+    drawn_prepared, tmp_path
+):
+    more = (*SMALL, "training.method=cyclegan", "training.learning_rate=1e-6", "training.critic_rate=1e-6")
+    train(job(drawn_prepared, tmp_path / "one", *more), CPU)
+    script = str(Path(__file__).parents[1] / "two_processes.py")
+    finish([*TORCHRUN, script, str(drawn_prepared), str(tmp_path), *more])
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "whole")
+    assert one["old_vis.seen"] == two["old_vis.seen"] == 24
+    torch.testing.assert_close(two["old_vis.images"], one["old_vis.images"], atol=0.01, rtol=0)
+    assert_same_bits(tmp_path / "whole", tmp_path / "part")

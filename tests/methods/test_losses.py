@@ -1,0 +1,155 @@
+"""Each equation against an independent float64 NumPy version, and what a closed form says."""
+
+import numpy as np
+import pytest
+import torch
+
+from pcfh.methods.pcfh import losses as O
+
+RNG = np.random.default_rng(0)
+A = RNG.uniform(-1, 1, (3, 3, 6, 5))
+B = RNG.uniform(-1, 1, (3, 3, 6, 5))
+ATT = RNG.uniform(0, 1, (3, 1, 6, 5))
+
+
+def t(array: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(array)
+
+
+def test_eq_1_is_minus_the_mean_score():
+    scores = RNG.normal(size=7)
+    assert O.adversarial_loss(t(scores)).item() == pytest.approx(-sum(scores) / 7)
+
+
+def test_the_critic_gains_by_telling_real_from_fake():
+    real, fake = RNG.normal(size=5), RNG.normal(size=5)
+    assert O.critic_loss(t(real), t(fake)).item() == pytest.approx(np.mean(fake) - np.mean(real))
+
+
+def test_eq_2_sums_over_channels_and_pixels_and_means_over_the_batch():
+    expected = sum(abs(a - b) for a, b in zip(A.ravel(), B.ravel(), strict=True)) / 3
+    assert O.reconstruction_loss(t(A), t(B)).item() == pytest.approx(expected)
+
+
+def test_eq_2_with_the_papers_weight_is_1_56_times_a_mean_at_144():
+    a, b = torch.zeros(2, 3, 144, 144), torch.ones(2, 3, 144, 144)
+    assert 2.5e-5 * O.reconstruction_loss(a, b).item() == pytest.approx(1.5552, rel=1e-5)
+
+
+def test_the_term_against_all_people_is_the_cross_entropy_of_their_cosines():
+    f, people, person = RNG.normal(size=(4, 8)), RNG.normal(size=(3, 8)), np.array([2, 0, 0, 1])
+    unit_f, unit_p = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in (f, people))
+    shares = np.exp(30 * unit_f @ unit_p.T)
+    shares /= shares.sum(1, keepdims=True)
+    expected = -np.log(shares[range(4), person]).mean()
+    assert O.people_loss(t(f), t(people), t(person)).item() == pytest.approx(expected)
+    assert O.people_loss(5 * t(f), 0.1 * t(people), t(person)).item() == pytest.approx(expected)
+
+
+def test_the_margin_of_that_term_is_taken_off_the_own_cosine():
+    f, people, person = RNG.normal(size=(4, 8)), RNG.normal(size=(3, 8)), np.array([2, 0, 0, 1])
+    unit_f, unit_p = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in (f, people))
+    cosines = unit_f @ unit_p.T
+    cosines[range(4), person] -= 0.2
+    shares = np.exp(30 * cosines)
+    expected = -np.log(shares[range(4), person] / shares.sum(1)).mean()
+    assert O.people_loss(t(f), t(people), t(person), 0.2).item() == pytest.approx(expected)
+
+
+def test_the_distance_to_the_truth_is_a_mean():
+    assert O.truth_loss(t(A), t(B)).item() == pytest.approx(np.abs(A - B).mean())
+
+
+def test_eq_3_sums_over_features_and_means_over_the_batch():
+    f, g = RNG.normal(size=(4, 256)), RNG.normal(size=(4, 256))
+    expected = np.mean([np.sum(np.abs(f[i] - g[i])) for i in range(4)])
+    assert O.identity_loss(t(f), t(g)).item() == pytest.approx(expected)
+
+
+def test_eq_4_is_the_mean_difference_of_luma():
+    def luma(x: np.ndarray) -> np.ndarray:
+        return 0.299 * x[:, 0] + 0.587 * x[:, 1] + 0.114 * x[:, 2]
+
+    assert O.luminance_loss(t(A), t(B)).item() == pytest.approx(np.mean(np.abs(luma(A) - luma(B))))
+
+
+def test_the_luma_of_grey_is_grey():
+    grey = torch.rand(2, 1, 4, 4).expand(-1, 3, -1, -1)
+    torch.testing.assert_close(O.luminance(grey), grey[:, 0])
+
+
+def test_eq_5_is_the_sum_of_the_four_terms():
+    terms = [torch.tensor(x) for x in (0.5, 1.25, -2.0, 4.0)]
+    assert O.base_objective(*terms).item() == 3.75
+
+
+def test_eq_7_is_fit_plus_nuclear_norm_plus_sum():
+    generated, warped = (A + 1) / 2, (B + 1) / 2
+    fit = np.mean(np.abs(ATT * generated - warped))
+    nuclear = np.mean([np.trace(scipy_sqrtm(m[0].T @ m[0])) for m in ATT])
+    sparse = np.mean([np.sum(m) for m in ATT])
+    loss = O.attention_loss(t(ATT), t(generated), t(warped), (3.0, 0.003, 1e-6))
+    assert loss.item() == pytest.approx(3 * fit + 0.003 * nuclear + 1e-6 * sparse)
+
+
+def scipy_sqrtm(m: np.ndarray) -> np.ndarray:
+    """The nuclear norm is the trace of sqrt(M'M): another way than by singular values."""
+    values, vectors = np.linalg.eigh(m)
+    return (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
+
+
+def test_the_nuclear_norm_of_a_rank_one_map_is_its_frobenius_norm():
+    u, v = torch.rand(6, dtype=torch.float64), torch.rand(5, dtype=torch.float64)
+    Att = torch.outer(u, v)[None, None]
+    zero = torch.zeros(1, 3, 6, 5, dtype=torch.float64)
+    assert O.attention_loss(Att, zero, zero, (0.0, 1.0, 0.0)).item() == pytest.approx(Att.norm().item())
+
+
+def test_eq_7_pushes_the_map_up_where_the_generated_image_fits():
+    image = torch.full((1, 3, 4, 4), 0.6)
+    Att = torch.full((1, 1, 4, 4), 0.5, requires_grad=True)
+    O.attention_loss(Att, image, image, (3.0, 0.0, 0.0)).backward()
+    assert Att.grad is not None and (Att.grad < 0).all()
+
+
+def test_eq_8_masks_both_images_and_sums():
+    generated, warped = (A + 1) / 2, (B + 1) / 2
+    expected = np.mean([np.sum(np.abs(ATT[i] * generated[i] - ATT[i] * warped[i])) for i in range(3)])
+    assert O.attention_warping_loss(t(ATT), t(generated), t(warped)).item() == pytest.approx(expected)
+
+
+def test_eq_8_gives_the_attention_network_nothing():
+    Att = torch.rand(1, 1, 4, 4, requires_grad=True)
+    generated = torch.rand(1, 3, 4, 4, requires_grad=True)
+    O.attention_warping_loss(Att, generated, torch.rand(1, 3, 4, 4)).backward()
+    assert Att.grad is None and generated.grad is not None
+
+
+def test_eq_9_falls_when_the_generated_image_tells_more_of_vis_and_less_of_nir():
+    assert O.mutual_information_constraint(torch.tensor(0.3), torch.tensor(0.1)).item() == pytest.approx(-0.2)
+
+
+def test_eq_10_is_the_joint_mean_minus_the_mean_of_all_re_pairings():
+    scores = RNG.normal(size=(2, 4, 4))
+    joint = [scores[g, i, i] for g in range(2) for i in range(4)]
+    product = [scores[g, i, j] for g in range(2) for i in range(4) for j in range(4) if i != j]
+    assert O.mutual_information(t(scores)).item() == pytest.approx(np.mean(joint) - np.mean(product))
+
+
+def test_eq_10_is_zero_for_scores_that_depend_on_one_image_alone():
+    a, b = torch.randn(3, 4, 1, dtype=torch.float64), torch.randn(3, 1, 4, dtype=torch.float64)
+    assert O.mutual_information(a + b).item() == pytest.approx(0, abs=1e-12)
+
+
+def test_the_penalty_is_zero_up_to_slope_one_in_the_rms_norm():
+    n = 48
+    slope_one = torch.full((2, n), 1 / n)  # the gradient of the mean of n pixels
+    assert O.gradient_penalty(slope_one).item() == pytest.approx(0, abs=1e-6)
+    assert O.gradient_penalty(slope_one / 2).item() == 0
+    assert O.gradient_penalty(3 * slope_one).item() == pytest.approx(4, rel=1e-5)
+
+
+def test_the_penalty_has_a_finite_gradient_at_zero_slope():
+    gradient = torch.zeros(2, 5, requires_grad=True)
+    O.gradient_penalty(gradient).backward()
+    assert gradient.grad is not None and gradient.grad.isfinite().all()

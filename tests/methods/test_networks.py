@@ -1,0 +1,144 @@
+import pytest
+import torch
+
+from pcfh.geometry.parts import part_corner, parts_of
+from pcfh.methods.pcfh.attention import Attention
+from pcfh.methods.pcfh.critic import Critic
+from pcfh.methods.pcfh.dependence import Dependence
+from pcfh.methods.pcfh.generator import Hallucination, Reconstruction
+from pcfh.methods.pcfh.networks import PCFH
+
+
+def images(size: int = 64, batch: int = 2, seed: int = 0) -> torch.Tensor:
+    return torch.rand(batch, 3, size, size, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+def landmarks(size: int = 64, batch: int = 2, seed: int = 0) -> torch.Tensor:
+    return torch.rand(batch, 68, 2, generator=torch.Generator().manual_seed(seed)) * size
+
+
+def generator(size: int = 64) -> Hallucination:
+    torch.manual_seed(0)
+    return Hallucination(size=size, width=4, blocks=1, local_blocks=1).eval()
+
+
+@pytest.mark.parametrize("size", [64, 128, 144, 256])
+def test_every_size_of_the_convention_comes_out_as_it_went_in(size):
+    out = generator(size)(images(size, 1), landmarks(size, 1))
+    assert out.shape == (1, 3, size, size) and out.abs().max() <= 1
+
+
+def test_g_a_has_a_global_path_and_four_paths_of_their_own():
+    G = generator()
+    assert list(G.local) == ["left_eye", "right_eye", "nose", "mouth"]
+    weights = [path.first[0].weight for path in G.local.values()]
+    assert all(not torch.equal(a, b) for i, a in enumerate(weights) for b in weights[:i])
+
+
+def test_each_local_path_is_trained():
+    G = generator()
+    G(images(), landmarks()).sum().backward()
+    assert all(
+        p.grad is not None and p.grad.abs().sum() > 0 for path in G.local.values() for p in path.parameters()
+    )
+
+
+def test_a_local_path_changes_the_output_only_near_its_part():
+    G, x, points = generator(), images(batch=1), torch.full((1, 68, 2), 50.0)
+    points[:, 48:] = 20.0  # the mouth lies elsewhere
+    before = G(x, points)
+    with torch.no_grad():
+        for p in G.local["mouth"].parameters():
+            p.add_(0.5)
+    mouth = parts_of(64)[3]
+    left, top = part_corner(points, mouth, 64)[0].tolist()
+    change = (G(x, points) - before).abs().sum(1)[0]
+    box = change[top : top + mouth.height, left : left + mouth.width]
+    # Not exactly zero elsewhere: the normalisation after the fusion sees the whole map.
+    outside = (change.sum() - box.sum()) / (change.numel() - box.numel())
+    assert box.mean() > 3 * outside
+
+
+def test_one_face_does_not_change_another_in_its_batch():
+    G, x, points = generator(), images(batch=3), landmarks(batch=3)
+    torch.testing.assert_close(G(x, points)[1:2], G(x[1:2], points[1:2]), atol=1e-5, rtol=1e-4)
+
+
+def test_the_arguments_rebuild_the_same_network():
+    G = generator()
+    again = Hallucination(**G.arguments)
+    again.load_state_dict(G.state_dict())
+    torch.testing.assert_close(again.eval()(images(), landmarks()), G(images(), landmarks()))
+
+
+def test_width_is_an_argument_and_costs_its_square():
+    def count(width: int) -> int:
+        G = Hallucination(size=64, width=width, blocks=1, local_blocks=1)
+        return sum(p.numel() for p in G.parameters())
+
+    assert 3.7 < count(16) / count(8) < 4.1
+
+
+def test_g_b_keeps_shape_and_range():
+    out = Reconstruction(width=4, blocks=1)(images())
+    assert out.shape == (2, 3, 64, 64) and out.abs().max() <= 1
+
+
+def test_the_critic_scores_each_image_alone():
+    D, x = Critic(width=4), images(batch=3)
+    torch.testing.assert_close(D(x)[1:2], D(x[1:2]))
+
+
+def test_the_critics_score_is_kept_in_full_precision_under_autocast():
+    with torch.autocast("cpu", torch.bfloat16):
+        scores = Critic(width=4)(images())
+    assert scores.dtype == torch.float32
+
+
+def test_the_attention_map_has_one_channel_full_size_and_lies_between_zero_and_one():
+    Att = Attention(width=8)(images(), images(seed=1))
+    assert Att.shape == (2, 1, 64, 64) and Att.min() > 0 and Att.max() < 1
+
+
+def test_attention_depends_on_both_images():
+    A = Attention(width=8)
+    first = A(images(), images(seed=1))
+    assert not torch.equal(first, A(images(), images(seed=2)))
+    assert not torch.equal(first, A(images(seed=2), images(seed=1)))
+
+
+def test_all_pair_scores_are_the_scores_of_the_pairs():
+    N_E, a, b = Dependence(width=4), images(batch=4), images(batch=4, seed=1)
+    scores = N_E.pair_scores(N_E.phi(a), N_E.psi(b), 2)
+    for group in range(2):
+        for i in range(2):
+            for j in range(2):
+                expected = N_E(a[2 * group + i][None], b[2 * group + j][None])
+                torch.testing.assert_close(scores[group, i, j], expected[0])
+
+
+def test_n_e_can_learn_that_two_images_belong_together():
+    """Pairs that share their brightness: Eq. 10 must rise far above that of pairs that share nothing."""
+    from pcfh.methods.pcfh.losses import mutual_information
+
+    torch.manual_seed(0)
+    N_E = Dependence(width=4)
+    optimizer = torch.optim.Adam(N_E.parameters(), 2e-3)
+    for _ in range(40):
+        a = (torch.rand(8, 1, 1, 1) * 2 - 1).expand(-1, 3, 64, 64)
+        estimate = mutual_information(N_E.pair_scores(N_E.phi(a), N_E.psi(a.flip(-1)), 4))
+        optimizer.zero_grad()
+        (-estimate).backward()
+        optimizer.step()
+    a = (torch.rand(64, 1, 1, 1) * 2 - 1).expand(-1, 3, 64, 64)
+    together = mutual_information(N_E.pair_scores(N_E.phi(a), N_E.psi(a), 4))
+    apart = mutual_information(N_E.pair_scores(N_E.phi(a), N_E.psi(a.roll(5, 0)), 4))
+    assert together > 0.01 and together > 3 * apart.abs()
+
+
+@pytest.mark.parametrize(("off", "name"), [("attention_width", "Att"), ("dependence_width", "N_E")])
+def test_the_ablations_have_no_network_for_what_is_off(off, name):
+    sizes = {"generator_width": 4, "generator_blocks": 1, "local_blocks": 1, "critic_width": 4}
+    model = PCFH(size=64, **sizes, **{"attention_width": 4, "dependence_width": 4, off: 0})
+    assert getattr(model, name) is None
+    assert not any(key.startswith(name) for key in model.state_dict())

@@ -1,0 +1,181 @@
+"""The table as LaTeX and Markdown, and the command line."""
+
+import pytest
+
+from pcfh.evaluation.intervals import Interval
+from pcfh.evaluation.results import Spread
+from pcfh.recipes.page import page
+from pcfh.recipes.summary import Cuts, Figures, ImageFigure, Measured, Versus
+from pcfh.recipes.table import Table
+from pcfh.recipes.texts import hours, latex, markdown
+
+
+def spread(mean, deviation=None):
+    return Spread(mean=mean, deviation=deviation)
+
+
+@pytest.fixture
+def table():
+    """Table 1 with two rows by hand."""
+    alone = Figures(rank1=spread(0.9), vr1=spread(0.95), vr01=spread(0.8))
+    best = Figures(rank1=spread(0.96, 0.01), vr1=spread(0.99, 0.002), vr01=None)
+    rows = (
+        Measured(
+            key="light-cnn",
+            seeds=(),
+            figures=alone,
+            generated=None,
+            truth=best,
+            cuts=None,
+            images=(),
+            processor_seconds=0.0,
+            wall_seconds=0.0,
+        ),
+        Measured(
+            key="pcfh",
+            seeds=(0, 1, 2),
+            figures=best,
+            generated=alone,
+            truth=None,
+            cuts=Cuts(rank1=0.6, vr01=None),
+            images=(ImageFigure(name="MAE", figure=spread(0.05, 0.001)),),
+            processor_seconds=7200.0,
+            wall_seconds=3600.0,
+        ),
+    )
+    versus = Versus(
+        row="pcfh",
+        other="light-cnn",
+        rank1=Interval(estimate=0.06, low=0.02, high=0.1),
+        vr1=None,
+        vr01=None,
+        mcnemar_p=0.01234,
+        folds_won=None,
+    )
+    return Table(
+        version="0",
+        table="table1",
+        folds=("1",),
+        recognizer="lightcnn9",
+        recognizer_key="k",
+        preset="cpu",
+        settings=(),
+        images=4320,
+        size=128,
+        rendered=True,
+        probes=72,
+        gallery=24,
+        resamples=1000,
+        rows=rows,
+        comparisons=(versus,),
+        notes=("a note with <angles>",),
+    )
+
+
+def test_latex_has_a_line_for_each_row_with_both_numbers(table):
+    lines = latex(table).splitlines()
+    assert r"PCFH & 98.50 & 96.00$\pm$1.00 & 99.58 & 99.00$\pm$0.20 & 97.32 & n/a \\" in lines
+    assert r"CycleGAN & 87.23 & not run & 93.92 & not run & 79.41 & not run \\" in lines
+
+
+def test_latex_is_a_whole_booktabs_table(table):
+    lines = latex(table).splitlines()
+    assert lines[0].startswith("% Table 1: CASIA NIR-VIS 2.0, one fold.")
+    assert (lines[1], lines[-1]) == (r"\begin{tabular}{lrrrrrr}", r"\end{tabular}")
+    body = lines[lines.index(r"\midrule") + 1 : lines.index(r"\bottomrule")]
+    assert [line.count("&") for line in body] == [6] * 6
+    assert not any("%" in line.replace(r"\%", "") for line in lines[1:])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "| PCFH | 98.50 | 96.00±1.00 | 99.58 | 99.00±0.20 | 97.32 | n/a | 0, 1, 2 |",
+        "| Light CNN | 96.84 | 90.00 | 99.10 | 95.00 | 94.68 | 80.00 | – |",
+        "| PCFH | 52.5 % | 60.0 % | 49.6 % | n/a |",
+        "| PCFH less Light CNN | +6.00 [+2.00, +10.00] | – | – | 0.012 | – |",
+        "| true VIS (perfect generator) | 96.00±1.00 | 99.00±0.20 | n/a |",
+        "| PCFH | 0.05±0.001 |",
+        "| all | 3 | 2.0 h | 1.0 h |",
+    ],
+)
+def test_markdown_holds_every_part(table, line):
+    assert line in markdown(table).splitlines()
+
+
+def test_the_page_holds_every_part_and_escapes_what_it_quotes(table):
+    text = page(table)
+    assert text.count("<section>") == 7
+    assert "a note with &lt;angles&gt;" in text
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(12.4, "12 s"), (90.0, "1.5 min"), (9000.0, "2.5 h")])
+def test_times_are_in_the_unit_that_suits_them(seconds, said):
+    assert hours(seconds) == said
+
+
+# The command
+
+
+def test_the_command_makes_a_table(run, databases, recognizer, ready, tmp_path):
+    import shutil
+
+    work = shutil.copytree(ready, tmp_path / "work")
+    code, out, err = run(
+        *("reproduce", "table1", tmp_path / "out", "--casia", databases["casia"], "--work", work),
+        *("--preset", "tiny", "--steps", 2, "--set", "training.checkpoint_every=1", "--landmarks", "given"),
+        *("--no-pose", "--rows", "light-cnn,pcfh-no-mic", "--seeds", 7, "--recognizer", recognizer),
+        *("--device", "cpu", "--resamples", 50),
+    )
+    assert (code, "Traceback" in err) == (0, False)
+    assert "Training pcfh-no-mic, seed 7, fold 1" in err
+    assert "Evaluating light-cnn" not in err  # done before
+    assert "| PCFH w/o MIC | 97.66 |" in out
+    assert "of processor time in all" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("table1",), "Table 1 needs --casia DIR: the folder of CASIA NIR-VIS 2.0"),
+        (("table1",), "Chinese Academy of Sciences; a rendered database in the same layout works too"),
+        (("table3", "--casia", "."), "Table 3 needs --buaa DIR: the folder of BUAA-VisNir"),
+        (("table4", "--casia", "."), "Table 4 needs --oulu DIR: the folder of Oulu-CASIA NIR-VIS"),
+        (("table1", "--casia", ".", "--rows", "pcfh,pch"), "no row 'pch' to measure in Table 1"),
+        (("table1", "--casia", ".", "--preset", "gpu"), "no preset 'gpu'"),
+        (("table1", "--casia", ".", "--steps", "0"), "training.steps=0: expected a positive number"),
+        (("table1", "--casia", ".", "--set", "training.seed=1"), "--set training.seed=1: give --seeds"),
+        (("table1", "--casia", ".", "--seeds", "-1"), "--seeds: expected no negative number, got -1"),
+        (("table1", "--casia", ".", "--batch", "0"), "--batch: expected at least 1, got 0"),
+        (("table1", "--casia", ".", "--recognizer", "absent.onnx"), "absent.onnx: no such file"),
+        (("table1", "--casia", "absent"), "absent: no such folder"),
+    ],
+)
+def test_mistakes_are_said_in_one_line(run, recognizer, tmp_path, arguments, said):
+    name, *options = arguments
+    usual = () if "--recognizer" in options else ("--recognizer", recognizer)
+    code, _, err = run("reproduce", name, tmp_path / "out", *usual, *options)
+    assert (code, "Traceback" in err) == (2, False)
+    assert said in err.replace("\n", " ")
+
+
+def test_other_settings_in_a_folder_are_refused_with_what_differs(
+    run, databases, recognizer, ready, tmp_path
+):
+    code, _, err = run(
+        *("reproduce", "table1", tmp_path, "--casia", databases["casia"], "--work", ready),
+        *("--preset", "tiny"),
+        *("--steps", 3, "--landmarks", "given", "--recognizer", recognizer),
+        *("--set", "training.checkpoint_every=1"),
+    )
+    assert (code, "steps: the folder has 2, now 3" in err) == (2, True)
+
+
+def test_a_table_of_one_fold_takes_no_more(run, databases, recognizer, ready, tmp_path):
+    code, _, err = run(
+        *("reproduce", "table1", tmp_path, "--casia", databases["casia"], "--work", ready),
+        *("--preset", "tiny"),
+        *("--steps", 2, "--set", "training.checkpoint_every=1", "--landmarks", "given"),
+        *("--recognizer", recognizer, "--protocol", "all"),
+    )
+    assert (code, "Table 1 is of one fold, got 1, 2; name one by --protocol" in err) == (2, True)

@@ -1,0 +1,192 @@
+import json
+import sys
+
+import numpy as np
+import pytest
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+
+from pcfh.errors import UserError  # noqa: E402
+from pcfh.recognisers.base import Recognizer, open_recognizer  # noqa: E402
+from pcfh.recognisers.onnx import OnnxSettings, network_input, read_settings, settings_with  # noqa: E402
+
+SMALL = OnnxSettings(size=16)
+
+
+def write_model(path, *, batch="b", channels=3, side=16, features=4, kind=TensorProto.FLOAT):
+    """A network that multiplies the pixels by fixed random numbers."""
+    weights = np.random.default_rng(0).standard_normal((channels * side * side, features)).astype(np.float32)
+    nodes = [
+        helper.make_node("Cast", ["x"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("Flatten", ["f"], ["flat"], axis=1),
+        helper.make_node("MatMul", ["flat", "w"], ["y"]),
+    ]
+    return write_graph(
+        path, nodes, (batch, channels, side, side), {"w": weights}, ("y", (batch, features)), kind
+    )
+
+
+def write_graph(path, nodes, shape, weights, output, kind=TensorProto.FLOAT):
+    graph = helper.make_graph(
+        nodes,
+        "recogniser",
+        [helper.make_tensor_value_info("x", kind, shape)],
+        [helper.make_tensor_value_info(output[0], TensorProto.FLOAT, output[1])],
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, path)
+    return path
+
+
+@pytest.fixture
+def crops():
+    return np.random.default_rng(1).integers(0, 256, (3, 16, 16, 3), np.uint8)
+
+
+def test_features_are_the_networks_output_divided_by_its_norm(tmp_path, crops):
+    path = write_model(tmp_path / "net.onnx")
+    weights = numpy_helper.to_array(onnx.load(path).graph.initializer[0])
+    flat = ((crops - 127.5) / 127.5).transpose(0, 3, 1, 2).reshape(3, -1) @ weights
+    expected = flat / np.linalg.norm(flat, axis=1, keepdims=True)
+    features = open_recognizer(path, settings=SMALL).features(crops)
+    np.testing.assert_allclose(features, expected, atol=1e-5)
+
+
+def test_a_network_of_one_face_at_a_time_gives_the_same(tmp_path, crops):
+    free = open_recognizer(write_model(tmp_path / "free.onnx"), settings=SMALL)
+    one = open_recognizer(write_model(tmp_path / "one.onnx", batch=1), settings=SMALL)
+    np.testing.assert_allclose(one.features(crops), free.features(crops), atol=1e-6)
+
+
+def test_it_is_a_recognizer_with_the_alignment_of_its_settings(tmp_path):
+    recognizer = open_recognizer(write_model(tmp_path / "net.onnx"), settings=SMALL)
+    assert isinstance(recognizer, Recognizer)
+    assert (recognizer.alignment.convention, recognizer.alignment.size) == ("arcface", 16)
+
+
+def test_settings_beside_the_file_are_read(tmp_path):
+    settings = {"size": 16, "channels": "grey", "alignment": "arcface", "mean": 0, "std": 255}
+    (tmp_path / "net.onnx.json").write_text(json.dumps(settings))
+    recognizer = open_recognizer(write_model(tmp_path / "net.onnx", channels=1))
+    assert recognizer.features(np.full((1, 16, 16, 3), 9, np.uint8)).shape == (1, 4)
+
+
+def test_other_settings_give_another_key(tmp_path):
+    path = write_model(tmp_path / "net.onnx")
+    keys = {open_recognizer(path, settings=OnnxSettings(size=16, channels=c)).key for c in ("rgb", "bgr")}
+    assert len(keys) == 2
+
+
+def test_bgr_turns_the_channels_round():
+    pixel = np.broadcast_to(np.array([10, 20, 30], np.uint8), (1, 16, 16, 3))
+    settings = OnnxSettings(size=16, channels="bgr", mean=0.0, std=10.0)
+    assert network_input(pixel, settings)[0, :, 0, 0].tolist() == [3.0, 2.0, 1.0]
+
+
+def test_grey_is_the_luma():
+    pixel = np.broadcast_to(np.array([255, 0, 0], np.uint8), (1, 16, 16, 3))
+    settings = OnnxSettings(size=16, channels="grey", mean=0.0, std=1.0)
+    assert network_input(pixel, settings)[0, :, 0, 0].tolist() == [76.0]
+
+
+def test_arcface_maps_black_and_white_to_minus_one_and_one():
+    pixels = np.stack([np.zeros((16, 16, 3), np.uint8), np.full((16, 16, 3), 255, np.uint8)])
+    assert network_input(pixels, SMALL)[:, 0, 0, 0].tolist() == [-1.0, 1.0]
+
+
+def test_a_network_of_another_size_is_refused(tmp_path):
+    path = write_model(tmp_path / "net.onnx", side=32)
+    with pytest.raises(UserError, match=r"takes 3 x 32 x 32 .* but the settings say rgb of size 16"):
+        open_recognizer(path, settings=SMALL)
+
+
+def test_a_network_of_other_channels_is_refused(tmp_path):
+    path = write_model(tmp_path / "net.onnx", channels=1)
+    with pytest.raises(UserError, match="takes 1 x 16 x 16"):
+        open_recognizer(path, settings=SMALL)
+
+
+def test_a_network_that_takes_several_faces_exactly_is_refused(tmp_path):
+    path = write_model(tmp_path / "net.onnx", batch=8)
+    with pytest.raises(UserError, match="takes exactly 8 faces"):
+        open_recognizer(path, settings=SMALL)
+
+
+def test_a_network_of_bytes_is_refused(tmp_path):
+    path = write_model(tmp_path / "net.onnx", kind=TensorProto.UINT8)
+    with pytest.raises(UserError, match="expected one float32 input"):
+        open_recognizer(path, settings=SMALL)
+
+
+def test_a_network_that_puts_out_maps_is_refused(tmp_path):
+    nodes = [helper.make_node("Relu", ["x"], ["y"])]
+    shape = ("b", 3, 16, 16)
+    path = write_graph(tmp_path / "net.onnx", nodes, shape, {}, ("y", shape))
+    with pytest.raises(UserError, match="first output of batch x features"):
+        open_recognizer(path, settings=SMALL)
+
+
+def test_features_that_are_no_numbers_are_refused(tmp_path, crops):
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["flat"], axis=1),
+        helper.make_node("Sqrt", ["flat"], ["y"]),
+    ]
+    path = write_graph(tmp_path / "net.onnx", nodes, ("b", 3, 16, 16), {}, ("y", ("b", 768)))
+    recognizer = open_recognizer(path, settings=SMALL)
+    with pytest.raises(UserError, match=r"net\.onnx: the features of 3 of 3 faces .* \(NaN\)"):
+        recognizer.features(crops)
+
+
+def test_crops_of_another_size_are_refused(tmp_path):
+    recognizer = open_recognizer(write_model(tmp_path / "net.onnx"), settings=SMALL)
+    with pytest.raises(UserError, match="expected crops of 16 pixels, got 20"):
+        recognizer.features(np.zeros((1, 20, 20, 3), np.uint8))
+
+
+def test_a_damaged_file_is_refused(tmp_path):
+    (tmp_path / "net.onnx").write_bytes(b"no model")
+    with pytest.raises(UserError, match=r"net\.onnx: damaged, or not an ONNX model"):
+        open_recognizer(tmp_path / "net.onnx")
+
+
+def test_without_onnxruntime_the_command_that_installs_it_is_given(tmp_path, monkeypatch):
+    path = write_model(tmp_path / "net.onnx")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(UserError, match=r"pip install 'pcfh\[onnx\]'"):
+        open_recognizer(path, settings=SMALL)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("{", "is no JSON"),
+        ("[1]", "expected an object with only alignment, size"),
+        ('{"sise": 112}', "expected an object with only"),
+        ('{"size": "112"}', "size: expected a int, got '112'"),
+        ('{"size": true}', "size: expected a int, got True"),
+        ('{"channels": "cmyk"}', "no channels 'cmyk'"),
+        ('{"std": 0}', "a positive std"),
+        ('{"alignment": "dlib"}', "no alignment 'dlib'"),
+    ],
+)
+def test_settings_beside_the_file_that_mean_nothing_are_refused(tmp_path, content, text):
+    (tmp_path / "net.onnx.json").write_text(content)
+    with pytest.raises(UserError, match=text) as caught:
+        read_settings(tmp_path / "net.onnx")
+    assert "net.onnx.json" in str(caught.value)
+
+
+def test_what_is_given_goes_before_what_lies_beside_the_file(tmp_path):
+    (tmp_path / "net.onnx.json").write_text('{"size": 16, "channels": "bgr", "mean": 0}')
+    found = settings_with(tmp_path / "net.onnx", size=32, channels=None)
+    assert found == OnnxSettings(size=32, channels="bgr", mean=0.0)
+
+
+def test_a_wrong_size_names_the_option_that_mends_it(tmp_path):
+    path = write_model(tmp_path / "net.onnx", side=32)
+    with pytest.raises(UserError, match=r"takes 3 x 32 x 32 .*correct --onnx-size and --onnx-channels"):
+        open_recognizer(path, settings=SMALL)

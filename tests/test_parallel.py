@@ -1,0 +1,153 @@
+"""Processes import what they run by its name, so the functions are written to a module of their own."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from pcfh.errors import UserError
+from pcfh.parallel import map_unordered
+
+FUNCTIONS = """
+import os
+import signal
+
+from pcfh.errors import UserError
+
+
+def square():
+    return lambda x: x * x
+
+
+def threads():
+    return lambda name: os.environ.get(name)
+
+
+def fail():
+    return lambda x: 1 / x
+
+
+def refuse():
+    raise UserError("no model files")
+
+
+def die():
+    return lambda x: os.kill(os.getpid(), signal.SIGKILL)
+
+
+def process():
+    return lambda x: os.getpid()
+
+
+def deaf():
+    signal.raise_signal(signal.SIGINT)
+    return lambda x: x
+"""
+
+
+@pytest.fixture
+def functions(tmp_path, monkeypatch):
+    (tmp_path / "functions_of_workers.py").write_text(FUNCTIONS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "functions_of_workers", raising=False)
+    import functions_of_workers
+
+    return functions_of_workers
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_every_item_is_answered_once(functions, workers):
+    assert sorted(map_unordered(functions.square, range(10), workers)) == [x * x for x in range(10)]
+
+
+def test_more_workers_than_items_do_no_harm(functions):
+    assert list(map_unordered(functions.square, [3], 4)) == [9]
+
+
+def test_one_worker_is_this_process(functions):
+    assert set(map_unordered(functions.process, [0, 1], 1)) == {os.getpid()}
+
+
+def test_without_items_nothing_is_started(functions):
+    assert list(map_unordered(functions.refuse, [], 1)) == []
+
+
+def test_each_worker_computes_with_one_thread(functions):
+    assert list(map_unordered(functions.threads, ["OMP_NUM_THREADS"], 2)) == ["1"]
+
+
+def test_the_environment_of_this_process_stays(functions, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    list(map_unordered(functions.square, [1, 2], 2))
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+
+
+def test_a_user_error_of_a_worker_is_raised_here(functions):
+    with pytest.raises(UserError, match="no model files"):
+        list(map_unordered(functions.refuse, [1, 2], 2))
+
+
+def test_a_fault_in_a_worker_keeps_its_traceback(functions):
+    with pytest.raises(RuntimeError, match=r"functions_of_workers\.py(.|\n)*ZeroDivisionError"):
+        list(map_unordered(functions.fail, [0], 2))
+
+
+def test_an_interrupt_does_not_reach_a_worker_that_is_starting(functions):
+    assert list(map_unordered(functions.deaf, [5], 2)) == [5]
+
+
+def test_interrupts_reach_this_process_again_once_all_are_started(functions):
+    list(map_unordered(functions.square, [1], 2))
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def test_a_worker_that_dies_is_noticed(functions):
+    with pytest.raises(RuntimeError, match=r"a worker process died \(exit code -9\)"):
+        list(map_unordered(functions.die, [1, 2, 3], 2))
+
+
+def is_running(pid):
+    """Whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_no_worker_outlives_an_interrupted_loop(functions):
+    results = map_unordered(functions.process, range(100), 2)
+    seen = {next(results) for _ in range(20)}
+    results.close()
+    assert not any(is_running(pid) for pid in seen)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+def test_no_worker_outlives_its_parent(functions, tmp_path, sent):
+    program = """
+        import functions_of_workers
+        from pcfh.parallel import map_unordered
+
+        if __name__ == "__main__":
+            for pid in map_unordered(functions_of_workers.process, range(10**9), 2):
+                print(pid, flush=True)
+    """
+    (tmp_path / "parent.py").write_text(textwrap.dedent(program))
+    root = Path(sys.modules["pcfh"].__file__ or "").parents[1]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(root), str(tmp_path)))}
+    command = [sys.executable, str(tmp_path / "parent.py")]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+    ) as parent:
+        assert parent.stdout is not None
+        seen = {int(next(parent.stdout)) for _ in range(50)}
+        parent.send_signal(sent)
+        parent.stdout.close()
+    deadline = time.monotonic() + 20
+    while any(is_running(pid) for pid in seen) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(is_running(pid) for pid in seen)
