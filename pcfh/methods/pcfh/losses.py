@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-# ITU-R BT.601, the weights of Y in YCbCr.
-LUMA = (0.299, 0.587, 0.114)
+from pcfh.images import LUMA
+
 PEOPLE_SCALE = 30.0
 
 

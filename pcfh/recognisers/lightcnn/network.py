@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pcfh.errors import UserError
-from pcfh.methods.pcfh.losses import LUMA
+from pcfh.images import LUMA
 
 FEATURES = 256
 LAST_MAP = 128 * 8 * 8
