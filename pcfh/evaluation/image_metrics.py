@@ -162,7 +162,7 @@ def _require_comparable(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> None:
     for name, image in (("a", a), ("b", b)):
         if not np.issubdtype(image.dtype, np.floating):
             raise UserError(
-                f"{name}: expected an image of floats in [0, 1], got {image.dtype}; divide 8-bit images by 255"
+                f"{name}: expected an image of floats in [0, 1], got {image.dtype}; divide by 255"
             )
         if image.ndim != 3 or image.shape[2] != 3:
             raise UserError(
@@ -171,7 +171,7 @@ def _require_comparable(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> None:
             )
     if a.shape != b.shape or mask.shape != a.shape[:2] or mask.dtype != bool:
         raise UserError(
-            f"expected two images of one size and a mask of booleans of that size, got {_size(a)}, {_size(b)} "
+            f"expected two images and a mask of booleans of one size, got {_size(a)}, {_size(b)} "
             f"and a mask of {mask.dtype} of {_size(mask)}"
         )
     if not mask.any():

@@ -132,9 +132,9 @@ class TestWhatIsNoPairOfImages:
     @pytest.mark.parametrize(
         ("a", "b", "said"),
         [
-            (np.zeros((40, 50, 3), np.uint8), picture(), "divide 8-bit images by 255"),
+            (np.zeros((40, 50, 3), np.uint8), picture(), "got uint8; divide by 255"),
             (picture()[..., 0], picture()[..., 0], "repeat the channel of a grey one"),
-            (picture(), picture(shape=(40, 49, 3)), "one size"),
+            (picture(), picture(shape=(40, 49, 3)), "of one size"),
             (picture(), 255 * picture(), r"expected values in \[0, 1\]"),
             (picture() * np.nan, picture(), r"expected values in \[0, 1\]"),
         ],
@@ -145,7 +145,7 @@ class TestWhatIsNoPairOfImages:
 
     @pytest.mark.parametrize("mask", [np.ones((50, 40), dtype=bool), np.ones((40, 50))])
     def test_a_mask_of_another_size_or_kind_is_refused(self, mask):
-        with pytest.raises(UserError, match="a mask of booleans of that size"):
+        with pytest.raises(UserError, match="a mask of booleans of one size"):
             psnr(picture(), picture(1), mask)
 
     def test_ssim_of_images_smaller_than_its_window_is_refused(self):
