@@ -22,7 +22,6 @@ from pcfh.errors import UserError
 from pcfh.files import write_atomically
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".bmp", ".png", ".tif", ".tiff", ".webp")
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, the weights of Y in YCbCr
 MAX_SIDE = 16_384
 MAX_PIXELS = 64_000_000
 

@@ -7,7 +7,7 @@ from pcfh.evaluation.folds import fold_figures
 from pcfh.evaluation.groups import Draws
 from pcfh.evaluation.results import GroupRow, Mistake, Model, QualityRow, Results
 from pcfh.hallucinate import Hallucinator
-from pcfh.methods.pcfh.generator import Hallucination
+from pcfh.methods.pcfh.generator import Generator
 from pcfh.rates import ScoreMatrix
 from pcfh.recognisers.alignment import Alignment
 from pcfh.recognisers.base import l2_normalize
@@ -30,7 +30,7 @@ class Blocks:
 
 def hallucinator(model="a" * 64, size=64, **about):
     torch.manual_seed(0)
-    network = Hallucination(size=size, width=4, blocks=1, local_blocks=1).eval().requires_grad_(False)
+    network = Generator(size=size, width=4, blocks=1, local_blocks=1).eval().requires_grad_(False)
     return Hallucinator(network, about={"model": model, **about})
 
 
