@@ -29,7 +29,7 @@ from PIL import Image
 from pcfh.databases.rendered import HOME, TRUTH
 from pcfh.errors import UserError
 from pcfh.files import LOCK, locked, remove_leftovers, write_atomically
-from pcfh.journal import changes
+from pcfh.journal import require_same
 from pcfh.marks import RENDERED, xmp
 from pcfh.parallel import map_unordered
 from pcfh_render.checksums import SUMS, whole_sum, write_sums
@@ -153,8 +153,8 @@ def _begin(home: Path, header: Mapping[str, Any]) -> None:
         found = json.loads(path.read_bytes())
     except ValueError as error:
         raise UserError(f"{path}: is damaged ({error}); delete {home}") from error
-    if told := changes({"truth_fold": 0, **found}, {"truth_fold": 0, **header}):
-        raise UserError(f"{home}: holds another database ({told}); repeat its recipe, or choose a new folder")
+    full = {"truth_fold": 0}  # is not written down where it is 0
+    require_same(home, full | found, full | dict(header), work="database")
 
 
 def _render_people(
