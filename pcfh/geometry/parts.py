@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pcfh.errors import UserError
+from pcfh.geometry.scheme import LEFT_EYE, MOUTH, NOSE, RIGHT_EYE
 
 
 @dataclass(frozen=True)
@@ -19,17 +20,17 @@ class Part:
     """One facial part: the landmarks whose mean is its middle, and the patch's height and width in pixels."""
 
     name: str
-    landmarks: tuple[int, int]
+    landmarks: slice
     height: int
     width: int
 
 
 def _parts(eye: tuple[int, int], nose: tuple[int, int], mouth: tuple[int, int]) -> tuple[Part, ...]:
     return (
-        Part("left_eye", (36, 42), *eye),
-        Part("right_eye", (42, 48), *eye),
-        Part("nose", (27, 36), *nose),
-        Part("mouth", (48, 68), *mouth),
+        Part("left_eye", LEFT_EYE, *eye),
+        Part("right_eye", RIGHT_EYE, *eye),
+        Part("nose", NOSE, *nose),
+        Part("mouth", MOUTH, *mouth),
     )
 
 
@@ -63,7 +64,7 @@ def part_corner(landmarks: Float[Tensor, "b 68 2"], part: Part, size: int) -> In
         part: whose box.
         size: side of the image.
     """
-    middle = landmarks[:, slice(*part.landmarks)].mean(1)
+    middle = landmarks[:, part.landmarks].mean(1)
     side = landmarks.new_tensor([part.width, part.height])
     corner = (middle - side / 2 + 1).floor()  # rounds halves upwards: round() would depend on the place
     return torch.minimum(corner.clamp(min=0), size - side).long()
