@@ -1,6 +1,7 @@
 """The documents: links, pictures, commands and messages in them are real, and the site builds."""
 
 import ast
+import json
 import re
 import shlex
 import subprocess
@@ -146,6 +147,22 @@ def test_targets_of_make_that_a_page_names_exist(page):
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_names_no_folder_of_one_machine(page):
     assert re.findall(r"(?<![\w.])/(?:work|root|tmp|home|Users)/|\bshared/", text_of(page)) == []
+
+
+def test_tables_of_the_pages_are_those_of_the_result_files():
+    command = [sys.executable, "docs/results/make.py", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "docs" / "results").glob("*.json")), ids=lambda path: path.stem
+)
+def test_a_result_file_names_how_its_numbers_were_made(path):
+    file = json.loads(path.read_text(encoding="utf-8"))
+    assert set(file["source"]) >= {"status", "data", "commands", "commit", "seeds", "machine"}
+    assert all(file["source"].values())
+    assert len(file["records"]) > 0
 
 
 def literals():
