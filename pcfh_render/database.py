@@ -30,8 +30,8 @@ from pcfh.databases.rendered import HOME, TRUTH
 from pcfh.errors import UserError
 from pcfh.files import LOCK, locked, remove_leftovers, write_atomically
 from pcfh.journal import require_same
-from pcfh.marks import RENDERED, xmp
 from pcfh.parallel import map_unordered
+from pcfh.provenance import RENDERED, xmp
 from pcfh_render.checksums import SUMS, whole_sum, write_sums
 from pcfh_render.difficulty import difficulty_of
 from pcfh_render.layout import capture_path, subject_name, write_lists, write_readme, write_tables
