@@ -93,7 +93,7 @@ def sorts_of_images(
     for path in options.generators:
         hallucinator = Hallucinator.from_file(path, device="cpu")
         parts = [
-            hallucinator.crops(nir[i : i + BATCH], landmarks[i : i + BATCH])
+            hallucinator.translate_batch(nir[i : i + BATCH], landmarks[i : i + BATCH])
             for i in range(0, len(nir), BATCH)
         ]
         yield str(path), np.concatenate(parts)
