@@ -34,7 +34,7 @@ docs: setup
 	$(BIN)/properdocs build --strict
 
 bench: setup
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench step
 
 clean:
 	rm -rf .venv demo-out build
