@@ -19,8 +19,9 @@ from pcfh.config import Config
 from pcfh.devices import mixes
 from pcfh.methods.batch import Batch, Image, Values
 from pcfh.methods.cyclegan import CycleGAN, CycleGANNetworks
+from pcfh.methods.pcfh.method import PCFHMethod
 from pcfh.methods.pcfh.networks import PCFH
-from pcfh.methods.pcfh.step import PCFHMethod, Weights
+from pcfh.methods.pcfh.terms import LossWeights
 from pcfh.methods.pix2pix import Pix2Pix, Pix2PixNetworks
 from pcfh.methods.translators import Translator
 from pcfh.runtime import Runtime
@@ -116,10 +117,10 @@ _BUILDERS: Mapping[str, Callable[[Config, Runtime, nn.Module | None], Method]] =
 }
 
 
-def term_weights(config: Config, device: torch.device) -> Weights:
+def term_weights(config: Config, device: torch.device) -> LossWeights:
     """The weights of PCFH's terms at the size of the images, and how a device computes them."""
     o, t = config.objective, config.training
-    return Weights(
+    return LossWeights(
         lambda_rec=configuration.pixel_weight(o.lambda_rec, o, t.size),
         lambda_id=o.lambda_id,
         lambda_people=o.lambda_people,

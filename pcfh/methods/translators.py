@@ -7,13 +7,13 @@ the same network again. A generator file names its kind.
 from collections.abc import Mapping
 
 from pcfh.methods.cyclegan import ResidualGenerator
-from pcfh.methods.pcfh.generator import Hallucination
+from pcfh.methods.pcfh.generator import Generator
 from pcfh.methods.pix2pix import UNetGenerator
 
-Translator = Hallucination | UNetGenerator | ResidualGenerator
+Translator = Generator | UNetGenerator | ResidualGenerator
 
 KINDS: Mapping[str, type[Translator]] = {
-    "pcfh": Hallucination,
+    "pcfh": Generator,
     "pix2pix": UNetGenerator,
     "cyclegan": ResidualGenerator,
 }
