@@ -78,7 +78,7 @@ def page(
 def _notes(results: Results, *, shown: bool) -> list[str]:
     """What the reader must know, first what kind of faces these are."""
     notes = [*results.notes]
-    if results.generators:
+    if results.has_generator:
         notes.insert(0, "Faces called generated are synthetic: made by a model, no photographs.")
     if shown and not results.rendered:
         notes.append(
@@ -168,8 +168,7 @@ def _provenance(results: Results) -> TextTable:
     """What is needed to compute the same figures again."""
     rows = [
         ("pcfh", results.version),
-        ("recogniser", results.recognizer_key),
-        *((f"generator of protocol {name}", model) for name, model in results.generators.items()),
+        *((f"{model.role} of protocol {model.protocol}", model.key) for model in results.models),
         ("manifest of the prepared database", results.manifest),
         ("crops", f"{results.size} pixels"),
         ("draws of people", f"{results.resamples}, seed {results.seed}"),
