@@ -194,7 +194,7 @@ def settings(quick: bool) -> dict[str, list[tuple[str, Config]]]:
 
 
 def cyclegan(*settings: str) -> Config:
-    """CycleGAN on one image of each domain with nine residual blocks, as its authors have it at 256 pixels."""
+    """CycleGAN on one image of each domain with nine residual blocks, as its authors do at 256 pixels."""
     own = ("training.size=256", "training.batch=1", "baseline.blocks=9")
     return C.overridden(C.preset("cyclegan"), [*own, *settings])
 

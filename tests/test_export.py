@@ -19,7 +19,7 @@ from pcfh.files import sha256_of  # noqa: E402
 from pcfh.hallucinate import Hallucinator  # noqa: E402
 from pcfh.methods.files import save_generator  # noqa: E402
 from pcfh.methods.translators import KINDS  # noqa: E402
-from pcfh.recognisers.base import open_recognizer  # noqa: E402
+from pcfh.recognisers.registry import open_recognizer  # noqa: E402
 from pcfh.shipped import shipped  # noqa: E402
 
 SIZE = 64

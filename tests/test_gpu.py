@@ -10,8 +10,8 @@ from pcfh.hallucinate import Hallucinator
 from pcfh.images import read_image
 from pcfh.methods.files import load_generator
 from pcfh.methods.pcfh.losses import attention_loss
-from pcfh.recognisers.base import open_recognizer
 from pcfh.recognisers.lightcnn.network import build_lightcnn
+from pcfh.recognisers.registry import open_recognizer
 from pcfh.runtime import Runtime, start_runtime
 from pcfh.shipped import shipped
 from pcfh.training.loop import GENERATOR, BatchMaker, Hooks, new_state, open_pairs, train
