@@ -126,7 +126,7 @@ def _section(title: str, content: str) -> str:
 def _faces_note(results: Results, *, shown: bool) -> str:
     """Says what kind of faces these are."""
     notes = [*results.notes]
-    if results.generators:
+    if results.has_generator:
         notes.insert(0, "Faces called generated are synthetic: made by a model, no photographs.")
     if shown and not results.rendered:
         notes.append(
@@ -308,8 +308,7 @@ def _provenance(results: Results) -> str:
     """What is needed to compute the same figures again."""
     items = [
         ("pcfh", results.version),
-        ("recogniser", results.recognizer_key),
-        *((f"generator of protocol {name}", model) for name, model in results.generators.items()),
+        *((f"{model.role} of protocol {model.protocol}", model.key) for model in results.models),
         ("manifest of the prepared database", results.manifest),
         ("crops", f"{results.size} pixels"),
         ("draws of people", f"{results.resamples}, seed {results.seed}"),

@@ -73,7 +73,7 @@ def caption(results: Results) -> str:
     """One line on what was measured: recogniser, database, folds."""
     names = ", ".join(fold.protocol for fold in results.folds)
     folds = f"protocol {names}" if len(results.folds) == 1 else f"mean ± deviation over protocols {names}"
-    weighted = results.generators and results.fusion_weight != AVERAGE
+    weighted = results.has_generator and results.fusion_weight != AVERAGE
     fusion = f" In the fusion the generated face weighs {results.fusion_weight:g}." if weighted else ""
     return f"{results.recognizer} on {results.database or 'a database'}, {folds}, in percent.{fusion}"
 

@@ -9,7 +9,7 @@ from blocks import Blocks, hallucinator, made_results
 from pcfh.errors import UserError
 from pcfh.evaluation import report
 from pcfh.evaluation.evaluate import evaluate
-from pcfh.evaluation.material import EvaluationJob, Material
+from pcfh.evaluation.evaluation_data import EvaluationData, EvaluationJob
 from pcfh.evaluation.page import MistakePictures
 from pcfh.evaluation.report import mistake_pictures, write_report
 from pcfh.evaluation.results import Spread, from_json, read_results, spread, summaries, to_json
@@ -129,7 +129,7 @@ def test_json_holds_the_rows_of_the_table(results):
         "{",
         "[]",
         '{"format": "other", "format_version": 1}',
-        '{"format": "pcfh-evaluation", "format_version": 1, "results": {"version": 1}}',
+        '{"format": "pcfh-evaluation-2", "results": {"version": 1}}',
     ],
 )
 def test_other_json_is_refused(text):
@@ -228,7 +228,7 @@ def test_pictures_of_mistakes_are_small_and_generated_ones_are_marked(job):
     generators = {"1": hallucinator()}
     results = evaluate(job, Blocks(), generators)
     assert results.mistakes
-    shown = mistake_pictures(results, Material(job, generators, Blocks.alignment))
+    shown = mistake_pictures(results, EvaluationData(job, generators, Blocks.alignment))
     assert len(shown) == len(results.mistakes)
     assert b"trainedAlgorithmicMedia" in shown[0].generated
     assert b"trainedAlgorithmicMedia" not in shown[0].probe
