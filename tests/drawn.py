@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageChops, ImageDraw
 
-from pcfh.databases.casia import LANDMARKS_FILE
+from pcfh.databases.records import LANDMARKS_FILE
 from pcfh.files import write_atomically
 from pcfh.images import write_png
 from pcfh.landmarks.given import write_landmarks
