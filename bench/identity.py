@@ -29,11 +29,11 @@ from torch import Tensor, nn
 from pcfh.databases.records import Database, Protocol, Record
 from pcfh.databases.rendered import truth_crop
 from pcfh.errors import UserError
-from pcfh.evaluation.rates import ScoreMatrix, ranks
 from pcfh.hallucinate import Hallucinator
 from pcfh.images import read_image
 from pcfh.preparation.prepared import open_prepared, read_manifest
 from pcfh.ranges import from_bytes
+from pcfh.rates import ScoreMatrix, ranks
 from pcfh.recognisers.lightcnn.network import to_lightcnn_input
 from pcfh.recognisers.lightcnn.weights import load_recognizer
 from pcfh.shipped import shipped
@@ -93,7 +93,7 @@ def sorts_of_images(
     for path in options.generators:
         hallucinator = Hallucinator.from_file(path, device="cpu")
         parts = [
-            hallucinator.crops(nir[i : i + BATCH], landmarks[i : i + BATCH])
+            hallucinator.translate_batch(nir[i : i + BATCH], landmarks[i : i + BATCH])
             for i in range(0, len(nir), BATCH)
         ]
         yield str(path), np.concatenate(parts)

@@ -19,7 +19,7 @@ from pcfh.databases.layouts import AUTO, open_database
 from pcfh.databases.records import Database
 from pcfh.errors import UserError
 from pcfh.evaluation.evaluate import evaluate as run_evaluation
-from pcfh.evaluation.material import EvaluationJob
+from pcfh.evaluation.evaluation_data import EvaluationJob
 from pcfh.evaluation.results import Results
 from pcfh.geometry.align import align_face
 from pcfh.hallucinate import AlignedFace, Hallucinator
@@ -30,7 +30,8 @@ from pcfh.preparation.preparation_report import PrepareReport
 from pcfh.preparation.prepare import PrepareOptions
 from pcfh.preparation.prepare import prepare as run_preparation
 from pcfh.recognisers.alignment import realign
-from pcfh.recognisers.base import Recognizer, open_recognizer
+from pcfh.recognisers.base import Recognizer
+from pcfh.recognisers.registry import open_recognizer
 from pcfh.shipped import shipped
 
 

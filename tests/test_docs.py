@@ -211,6 +211,26 @@ def test_the_site_loads_nothing_from_elsewhere(site):
     assert [path.name for path in site.rglob("*.html") if re.search(outside, path.read_text())] == []
 
 
+@pytest.mark.parametrize(
+    "term",
+    [
+        "confidence interval",
+        "cosine similarity",
+        "embedding",
+        "resume",
+        "fine-tune",
+        "mixed precision",
+        "multi-gpu",
+        "configuration file",
+        "augmentation",
+        "training history",
+    ],
+)
+def test_a_search_of_the_site_finds_the_terms_of_the_field(site, term):
+    index = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))
+    assert [entry["location"] for entry in index["docs"] if term in " ".join(entry["text"].lower().split())]
+
+
 def test_the_site_shows_the_card_of_the_weights(site):
     card = text_of("pcfh/weights/README.md")
     *_, last = re.findall(r"^#+ ([\w ]+)", card, re.MULTILINE)

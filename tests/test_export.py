@@ -19,7 +19,7 @@ from pcfh.files import sha256_of  # noqa: E402
 from pcfh.hallucinate import Hallucinator  # noqa: E402
 from pcfh.methods.files import save_generator  # noqa: E402
 from pcfh.methods.translators import KINDS  # noqa: E402
-from pcfh.recognisers.base import open_recognizer  # noqa: E402
+from pcfh.recognisers.registry import open_recognizer  # noqa: E402
 from pcfh.shipped import shipped  # noqa: E402
 
 SIZE = 64
@@ -68,7 +68,7 @@ def translated(path, images, landmarks):
 @pytest.mark.parametrize("count", [1, 5])
 def test_an_onnx_file_gives_what_the_hallucinator_gives_for_batches_never_traced(generator, onnx_file, count):
     images, landmarks = crops(count)
-    expected = Hallucinator.from_file(generator, device="cpu").crops(images, landmarks)
+    expected = Hallucinator.from_file(generator, device="cpu").translate_batch(images, landmarks)
     found = translated(onnx_file, images, landmarks)
     assert np.abs(found - expected).max() <= 1  # a value may lie between two bytes
 
@@ -111,7 +111,7 @@ def test_translators_of_other_methods_export_too(generators, tmp_path, kind):
     images, landmarks = crops(3)
     hallucinator = Hallucinator.from_file(generators / f"{kind}.safetensors", device="cpu")
     found = translated(written.path, images, landmarks)
-    assert np.abs(found - hallucinator.crops(images, landmarks)).max() <= 1
+    assert np.abs(found - hallucinator.translate_batch(images, landmarks)).max() <= 1
 
 
 def test_every_kind_of_translator_is_tested_here():
@@ -125,7 +125,7 @@ def test_a_pt2_file_gives_the_same_and_says_what_it_is(generator, tmp_path):
     images, landmarks = crops(3)
     nir = torch.from_numpy(images[..., :1]).permute(0, 3, 1, 2) / 127.5 - 1
     vis = program.module()(nir, torch.from_numpy(landmarks).float())
-    expected = Hallucinator.from_file(generator, device="cpu").crops(images, landmarks)
+    expected = Hallucinator.from_file(generator, device="cpu").translate_batch(images, landmarks)
     bytes_of = ((vis + 1) * 127.5).round().clamp(0, 255).permute(0, 2, 3, 1).numpy()
     assert np.abs(bytes_of - expected).max() <= 1
     assert json.loads(told["pcfh.json"])["Synthetic"] == "true"

@@ -10,8 +10,8 @@ from pcfh.hallucinate import Hallucinator
 from pcfh.images import read_image
 from pcfh.methods.files import load_generator
 from pcfh.methods.pcfh.losses import attention_loss
-from pcfh.recognisers.base import open_recognizer
 from pcfh.recognisers.lightcnn.network import build_lightcnn
+from pcfh.recognisers.registry import open_recognizer
 from pcfh.runtime import Runtime, start_runtime
 from pcfh.shipped import shipped
 from pcfh.training.loop import GENERATOR, BatchMaker, Hooks, new_state, open_pairs, train
@@ -106,7 +106,7 @@ def test_the_shipped_generator_paints_the_processors_grey_levels(gpu):
     crops[:] = crops[..., :1]
     points = noise.uniform(30, 98, (3, 68, 2))
     here, there = (
-        Hallucinator.from_file(shipped("generator"), device=d).crops(crops, points).astype(int)
+        Hallucinator.from_file(shipped("generator"), device=d).translate_batch(crops, points).astype(int)
         for d in ("cpu", str(gpu.device))
     )
     assert np.abs(here - there).max() <= 1

@@ -39,13 +39,13 @@ from torch import Tensor, nn
 from pcfh.config import Precision
 from pcfh.devices import mixes
 from pcfh.errors import UserError
-from pcfh.evaluation.rates import ScoreMatrix, pairs_of, ranks, verification_rate
 from pcfh.files import remove_leftovers, sha256_of, write_atomically
 from pcfh.images import grey
 from pcfh.methods.batch import mixed_precision
 from pcfh.preparation.prepared import MANIFEST
-from pcfh.recognisers.base import network_features
+from pcfh.rates import ScoreMatrix, pairs_of, ranks, verification_rate
 from pcfh.recognisers.lightcnn.network import LightCNN, MFMConv, MFMLinear, build_lightcnn
+from pcfh.recognisers.lightcnn.recogniser import network_features
 from pcfh.recognisers.lightcnn.weights import load_recognizer
 from pcfh.recognisers.training.augment import OUTPUT, POOL
 from pcfh.recognisers.training.faces import Faces, TrainingFaces, gallery_and_probes, open_faces
