@@ -35,8 +35,8 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from pcfh.databases.casia import LANDMARKS_FILE, read_casia
-from pcfh.databases.records import Record, subjects
+from pcfh.databases.casia import read_casia
+from pcfh.databases.records import LANDMARKS_FILE, Record, subjects
 from pcfh.databases.rendered import TRUTH, truth_crop
 from pcfh.errors import UserError
 from pcfh.evaluation.image_metrics import face_mask, landmark_distance, mean_absolute_error, ssim
