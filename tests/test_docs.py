@@ -133,6 +133,22 @@ def test_a_page_names_no_folder_of_one_machine(page):
     assert re.findall(r"(?<![\w.])/(?:work|root|tmp|home|Users)/|\bshared/", text_of(page)) == []
 
 
+def names_linked_to_code(page):
+    """Names that a page links to a Python file, as code: `name` and path."""
+    return re.findall(r"\[`(\w+)`\]\(\.\./([\w/]+\.py)\)", text_of(page))
+
+
+def test_names_that_the_paper_map_links_to_stand_in_their_files():
+    links = names_linked_to_code("docs/paper_map.md")
+    assert len(links) > 20
+    missing = [
+        (name, path)
+        for name, path in links
+        if not re.search(rf"^(?:def|class) {name}\b", (ROOT / path).read_text(), re.MULTILINE)
+    ]
+    assert missing == []
+
+
 def test_tables_of_the_pages_are_those_of_the_result_files():
     command = [sys.executable, "docs/results/make.py", "--check"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
