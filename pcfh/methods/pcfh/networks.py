@@ -23,7 +23,7 @@ class PCFH(nn.Module):
         mi_estimator: what N_E's estimate is made of.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument per size
         self,
         *,
         size: int,

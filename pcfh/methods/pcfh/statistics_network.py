@@ -30,8 +30,9 @@ class StatisticsNetwork(nn.Module):
     of a group give samples of the product of the marginals for the price of a small matrix product.
 
     N_E is the cosine of both codes. Bounded by itself it needs no penalty, and Eq. 10 as printed learns
-    within a few thousand images. As a bilinear form, <phi(a), psi(b)> / d under a gradient penalty, both branches
-    start near zero, where their product has no slope, and the penalty holds them there: the estimate stays 0.
+    within a few thousand images. As a bilinear form, <phi(a), psi(b)> / d under a gradient penalty, both
+    branches start near zero, where their product has no slope, and the penalty holds them there: the
+    estimate stays 0.
 
     Args:
         width: channels of the first layer of each branch.
