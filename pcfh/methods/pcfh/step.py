@@ -20,19 +20,20 @@ All updates are simultaneous: the gradients on x are those of the critics before
 Axis letters: b batch, s side of the image, d features.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pcfh.methods.batch import Batch, Image, Values, mixed_precision
+from pcfh.devices import mixed_precision
+from pcfh.methods.batch import Batch, Image, Values
 from pcfh.methods.pcfh import losses as objective
 from pcfh.methods.pcfh.attention import Attention
 from pcfh.methods.pcfh.critic import Critic
 from pcfh.methods.pcfh.dependence import Dependence
-from pcfh.methods.pcfh.generator import Hallucination, Reconstruction
+from pcfh.methods.pcfh.generator import Reconstruction
 from pcfh.methods.pcfh.networks import PCFH
 from pcfh.methods.pcfh.shake import shaken
 from pcfh.recognisers.lightcnn.network import to_lightcnn_input
@@ -57,49 +58,6 @@ class Weights:
     id_shake: bool = False
     symmetric_fit: bool = False
     bf16: bool = False
-
-
-class PCFHMethod:
-    """Trains G_A; see ``pcfh.methods.base``.
-
-    Args:
-        networks: all that learn.
-        recognizer: F, frozen; None leaves L_ID out.
-        weights: of the terms.
-    """
-
-    def __init__(self, networks: PCFH, recognizer: nn.Module | None, weights: Weights) -> None:
-        self.networks = networks
-        self._recognizer, self._weights = recognizer, weights
-
-    @property
-    def translator(self) -> Hallucination:
-        """G_A."""
-        return self.networks.G_A
-
-    @property
-    def critics(self) -> Sequence[nn.Module]:
-        """D_A and N_E."""
-        N_E = self.networks.N_E
-        return (self.networks.D_A, *([] if N_E is None else [N_E]))
-
-    @property
-    def needs_warped(self) -> bool:
-        """Whether the attention warping module is on."""
-        return self.networks.Att is not None
-
-    def backward(self, batch: Batch) -> Values:
-        """Puts the gradient of every network into its parameters' ``grad``; see the function ``backward``."""
-        values, _ = backward(self.networks, self._recognizer, batch, self._weights)
-        return values
-
-    def pictures(self, batch: Batch, output: Image) -> Mapping[str, Image]:
-        """The warped VIS image and the attention map, from -1 for 0 to 1 for 1; none without AWM."""
-        if self.networks.Att is None:
-            return {}
-        assert batch.warped is not None
-        attention = self.networks.Att(batch.nir, batch.warped)
-        return {"warped": batch.warped, "attention": (2 * attention - 1).expand_as(output)}
 
 
 def backward(

@@ -4,6 +4,7 @@ A file is .safetensors, or what ``torch.save`` wrote: a state dict, or a dict th
 (so the published files). Keys may carry the prefix "module." that training on several GPUs leaves.
 """
 
+import json
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,9 +15,11 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from pcfh import __version__
 from pcfh.errors import UserError
 from pcfh.files import sha256_of
 from pcfh.recognisers.lightcnn.network import LightCNN, build_lightcnn
+from pcfh.weight_files import RECOGNIZER, refuse_other, write_weights
 
 # SHA-256 of the files that the authors of Light CNN published, as far as known.
 PUBLISHED: Mapping[str, str] = {
@@ -48,6 +51,7 @@ def load_recognizer(path: Path, *, head: bool = False) -> LightCNN:
     tensors = _read(path)
     arch = next((arch for mark, arch in _MARKS.items() if mark in tensors), None)
     if arch is None:
+        refuse_other(path, RECOGNIZER)
         raise UserError(f"{path}: expected the weights of a Light CNN, got {_some(tensors)}")
     if not head:
         tensors = {key: tensor for key, tensor in tensors.items() if not key.startswith("fc2.")}
@@ -59,6 +63,21 @@ def load_recognizer(path: Path, *, head: bool = False) -> LightCNN:
     return model.requires_grad_(False).eval()
 
 
+def save_recognizer(path: Path, network: LightCNN, about: Mapping[str, Any]) -> None:
+    """Writes a network without its head, in 16 bits.
+
+    Halving the numbers' bits turns features by less than a thousandth of a right angle and halves the file.
+
+    Args:
+        path: to write.
+        network: its weights.
+        about: where it comes from, plain data.
+    """
+    metadata = {"format": RECOGNIZER, "version": __version__, "about": json.dumps(about)}
+    weights = {k: tensor.half() for k, tensor in network.state_dict().items() if not k.startswith("fc2.")}
+    write_weights(path, weights, metadata)
+
+
 def _read(path: Path) -> dict[str, Tensor]:
     """The tensors of a file by key, without the prefix."""
     if not path.is_file():
@@ -67,6 +86,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     if isinstance(content, dict):
         content = content.get("state_dict", content)
     if not _is_state_dict(content):
+        refuse_other(path, RECOGNIZER)
         raise UserError(f"{path}: expected a dict of tensors by name, or one under 'state_dict'")
     if all(key.startswith("module.") for key in content):
         content = {key.removeprefix("module."): tensor for key, tensor in content.items()}
