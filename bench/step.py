@@ -14,9 +14,11 @@ Axis letters: b batch, s side of an image.
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
+from unittest import mock
 
 import torch
 from jaxtyping import Float
@@ -28,14 +30,27 @@ from pcfh.config import Config
 from pcfh.methods.base import pcfh_networks, term_weights
 from pcfh.methods.batch import Batch
 from pcfh.methods.cyclegan import ResidualGenerator
-from pcfh.methods.pcfh import step
+from pcfh.methods.pcfh import ours, step
 from pcfh.methods.pcfh.networks import PCFH
+from pcfh.methods.pcfh.terms import ABSENT
 from pcfh.recognisers.lightcnn.network import build_lightcnn, to_lightcnn_input
 from pcfh.runtime import Runtime
 from pcfh.training import loop
 from pcfh.training.checkpoint import State
 
 WHOLE = "whole step"
+PARTS = {  # of the step, in its order; what F costs forward is in the term that goes back through it
+    (step, "generate"): "G_A forward",
+    (step, "adversarial"): "critic",
+    (step, "reconstruction"): "reconstruction",
+    (step, "luminance"): "luminance",
+    (ours, "truth"): "truth",
+    (step, "identity"): "identity",
+    (ours, "people"): "people",
+    (step, "attention_warping"): "attention warping",
+    (step, "mutual_information"): "mutual information",
+    (step, "propagate"): "G_A backward",
+}
 HERE = Runtime(rank=0, processes=1, device=torch.device("cpu"))
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 
@@ -124,10 +139,30 @@ class TrainingStep:
         laps = Laps(counter, self.runtime.device)
         networks, weights = self.state.model, term_weights(self.config, self.runtime.device)
         assert isinstance(networks, PCFH)
-        step.backward(networks, self.recognizer, self.batch, weights, on_part=laps.end)
+        with timed(laps):
+            step.compute_gradients(networks, self.recognizer, self.batch, weights)
         loop.update(self.state, self.config)
         laps.end("optimizer, average")
         return {name: part.scaled(1 / len(self.batch.nir)) for name, part in laps.parts.items()}
+
+
+@contextmanager
+def timed(laps: Laps) -> Iterator[None]:
+    """Makes every function of the step tell a stopwatch when it is over."""
+
+    def told(function: Callable[..., Any], part: str) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            result = function(*arguments)
+            if result is not ABSENT:
+                laps.end(part)
+            return result
+
+        return call
+
+    with ExitStack() as stack:
+        for (module, name), part in PARTS.items():
+            stack.enter_context(mock.patch.object(module, name, told(getattr(module, name), part)))
+        yield
 
 
 class RivalStep:

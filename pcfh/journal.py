@@ -1,64 +1,108 @@
-"""The journal of a preparation: one JSON line per capture that is done, to go on from after an interruption.
+"""How work goes on where it was stopped: one JSON line for each thing that is done.
 
-The first line says which preparation this is. Lines are only ever appended; a last line without its end is
-what a killed process left, and is cut off.
+    {"format": "pcfh-journal", "version": 1, ...}      what tells this work from any other: its identity
+    {"path": "s1/NIR/00001/001.jpg", ...}              an entry, once what it tells of is written whole
+    ...
+
+Lines are only ever appended; a last line without its end is what a killed process left, and is cut off.
 """
 
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from io import BufferedRandom
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
+
+import msgspec
 
 from pcfh.errors import UserError
 from pcfh.files import lock
-from pcfh.preparation.capture import Outcome
+
+Entry = TypeVar("Entry")
 
 
-class Journal:
+@dataclass(frozen=True, kw_only=True)
+class Journal(Generic[Entry]):
     """An open journal.
 
     Attributes:
-        done: what it held when it was opened, by the picture's path.
+        entries: what it held when it was opened, in order.
+        file: to append to.
     """
 
-    def __init__(self, file: BufferedRandom, done: Mapping[str, Outcome]) -> None:
-        self._file = file
-        self.done = done
+    entries: tuple[Entry, ...]
+    file: BufferedRandom
 
-    def append(self, outcome: Outcome) -> None:
-        """Adds what became of one capture."""
-        _write_line(self._file, asdict(outcome))
+    def append(self, entry: Entry) -> None:
+        """Adds a dataclass."""
+        _write_line(self.file, asdict(entry))  # type: ignore[call-overload]
 
 
 @contextmanager
-def open_journal(path: Path, header: Mapping[str, Any]) -> Iterator[Journal]:
-    """Opens a journal, or begins it; one that holds no capture is begun again.
+def open_journal(
+    path: Path, identity: Mapping[str, Any], kind: type[Entry], *, work: str
+) -> Iterator[Journal[Entry]]:
+    """Opens a journal, or begins it; one without entries is begun again. Others are kept out meanwhile.
 
     Args:
-        path: of the file; its folder exists.
-        header: of this preparation, as JSON has it.
+        path: of the file; its folder is made if need be.
+        identity: what must be the same to go on; plain data.
+        kind: dataclass of the entries.
+        work: what is done there, e.g. "preparation", for messages.
 
     Raises:
-        UserError: it is another preparation's, it is damaged, or another process is writing it.
+        UserError: it is of another identity, it is damaged, or another process is writing it.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
     with path.open("rb+") as file:
-        lock(file, f"{path.parent}: is being prepared by another process; wait for it or end it")
+        lock(file, f"{path.parent}: another process is at work on this {work}; wait for it or end it")
         whole, _, _ = file.read().rpartition(b"\n")
         lines = whole.splitlines()
         if len(lines) > 1:
-            _require_same(path, _parsed(path, 1, lines[0]), header)
+            require_same(path.parent, _parsed(path, 1, lines[0], dict), identity, work=work)
             file.seek(len(whole) + 1)
             file.truncate()
         else:
             file.seek(0)
             file.truncate()
-            _write_line(file, header)
-        outcomes = (_outcome(path, number, line) for number, line in enumerate(lines[1:], start=2))
-        yield Journal(file, {outcome.path: outcome for outcome in outcomes})
+            _write_line(file, identity)
+        entries = (_parsed(path, number, line, kind) for number, line in enumerate(lines[1:], start=2))
+        yield Journal(entries=tuple(entries), file=file)
+
+
+def require_same(path: Path, found: Mapping[str, Any], expected: Mapping[str, Any], *, work: str) -> None:
+    """Refuses to go on with work of another identity.
+
+    Args:
+        path: of the work, for the message.
+        found: the identity that is kept there.
+        expected: that of the work at hand; plain data.
+        work: what it is, e.g. "training".
+
+    Raises:
+        UserError: what differs.
+    """
+    plain = json.loads(json.dumps(expected))  # tuples as lists, as a file holds them
+    if differences := changes(found, plain):
+        raise UserError(
+            f"{path}: holds another {work} ({'; '.join(differences)}); repeat its options, or choose a new "
+            "folder"
+        )
+
+
+def changes(found: Mapping[str, Any], expected: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """What differs between two identities, a text for each value; groups within groups are joined by dots."""
+    texts = []
+    for key in (*expected, *(key for key in found if key not in expected)):
+        before, now = found.get(key), expected.get(key)
+        if isinstance(before, Mapping) and isinstance(now, Mapping):
+            texts += changes(before, now, f"{prefix}{key}.")
+        elif before != now:
+            texts.append(f"{prefix}{key} was {before!r} and is {now!r}")
+    return texts
 
 
 def _write_line(file: BufferedRandom, content: Mapping[str, Any]) -> None:
@@ -67,38 +111,9 @@ def _write_line(file: BufferedRandom, content: Mapping[str, Any]) -> None:
     file.flush()
 
 
-def _parsed(path: Path, number: int, line: bytes) -> Any:
-    """The content of a line."""
+def _parsed(path: Path, number: int, line: bytes, kind: type[Entry]) -> Entry:
+    """The content of a line; the standard library reads it, for names of files that are no UTF-8."""
     try:
-        return json.loads(line)
-    except ValueError as error:
+        return msgspec.convert(json.loads(line), kind)
+    except ValueError as error:  # msgspec's is one, too
         raise UserError(f"{path}, line {number}: is damaged ({error}); delete {path.parent}") from error
-
-
-def _require_same(path: Path, found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
-    """Refuses the journal of another preparation."""
-    if found == expected:
-        return
-    raise UserError(
-        f"{path.parent}: holds another preparation ({changes(found, expected)}); repeat its options, or "
-        "choose a new folder"
-    )
-
-
-def changes(found: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
-    """What differs between two headers, for a message; empty where nothing that is expected does."""
-    keys = [key for key in expected if found.get(key) != expected[key]]
-    return ", ".join(f"{key} was {found.get(key)!r} and is {expected[key]!r}" for key in keys)
-
-
-def _outcome(path: Path, number: int, line: bytes) -> Outcome:
-    """The outcome that a line holds."""
-    content = _parsed(path, number, line)
-    points = content["landmarks"]
-    return Outcome(
-        path=content["path"],
-        stamp=(content["stamp"][0], content["stamp"][1]),
-        landmarks=None if points is None else tuple((x, y) for x, y in points),
-        reason=content["reason"],
-        note=content["note"],
-    )

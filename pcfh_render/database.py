@@ -29,7 +29,7 @@ from PIL import Image
 from pcfh.databases.rendered import HOME, TRUTH
 from pcfh.errors import UserError
 from pcfh.files import LOCK, locked, remove_leftovers, write_atomically
-from pcfh.journal import changes
+from pcfh.journal import require_same
 from pcfh.marks import RENDERED, xmp
 from pcfh.parallel import map_unordered
 from pcfh_render.checksums import SUMS, whole_sum, write_sums
@@ -151,8 +151,7 @@ def _begin(home: Path, header: Mapping[str, Any]) -> None:
         found = json.loads(path.read_bytes())
     except ValueError as error:
         raise UserError(f"{path}: is damaged ({error}); delete {home}") from error
-    if told := changes(found, header):
-        raise UserError(f"{home}: holds another database ({told}); repeat its recipe, or choose a new folder")
+    require_same(home, found, header, work="database")
 
 
 def _render_people(

@@ -8,7 +8,7 @@ from pcfh.evaluation.groups import Draws
 from pcfh.evaluation.rates import ScoreMatrix
 from pcfh.evaluation.results import GroupRow, Mistake, QualityRow, Results
 from pcfh.hallucinate import Hallucinator
-from pcfh.methods.pcfh.generator import Hallucination
+from pcfh.methods.pcfh.generator import Generator
 from pcfh.recognisers.alignment import Alignment
 from pcfh.recognisers.unit import unit_rows
 
@@ -30,7 +30,7 @@ class Blocks:
 
 def hallucinator(model="a" * 64, size=64, **about):
     torch.manual_seed(0)
-    network = Hallucination(size=size, width=4, blocks=1, local_blocks=1).eval().requires_grad_(False)
+    network = Generator(size=size, width=4, blocks=1, local_blocks=1).eval().requires_grad_(False)
     return Hallucinator(network, about={"model": model, **about})
 
 

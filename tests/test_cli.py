@@ -24,7 +24,7 @@ from pcfh.errors import UserError
 from pcfh.files import sha256_of
 from pcfh.landmarks.given import read_landmarks, write_landmarks
 from pcfh.methods.files import save_generator
-from pcfh.methods.pcfh.generator import Hallucination
+from pcfh.methods.pcfh.generator import Generator
 from pcfh.preparation.prepared import open_prepared, read_manifest
 from pcfh.shipped import shipped
 from pcfh.training.loop import Job
@@ -47,7 +47,7 @@ def job(monkeypatch) -> list[Job]:
 def generator(tmp_path_factory):
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("model") / "generator.safetensors"
-    save_generator(path, Hallucination(size=64, width=4, blocks=1, local_blocks=1), {})
+    save_generator(path, Generator(size=64, width=4, blocks=1, local_blocks=1), {})
     return path
 
 

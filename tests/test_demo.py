@@ -13,7 +13,7 @@ from pcfh.demo import SAMPLE, run_demo
 from pcfh.errors import UserError
 from pcfh.evaluation.results import read_results
 from pcfh.methods.files import save_generator
-from pcfh.methods.pcfh.generator import Hallucination
+from pcfh.methods.pcfh.generator import Generator
 from pcfh.recognisers.lightcnn.network import build_lightcnn
 from pcfh.recognisers.training.recogniser_checkpoint import save_recognizer
 from pcfh_render.checksums import changes_since
@@ -25,7 +25,7 @@ def weights(tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        generator = Hallucination(size=64, width=4, blocks=1, local_blocks=1)
+        generator = Generator(size=64, width=4, blocks=1, local_blocks=1)
         save_generator(folder / "generator.safetensors", generator, {"step": 0})
         save_recognizer(folder / "recognizer.safetensors", build_lightcnn("lightcnn9"), {})
     return {name: folder / f"{name}.safetensors" for name in ("generator", "recognizer")}

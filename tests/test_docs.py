@@ -1,6 +1,7 @@
 """The documents: links, pictures, commands and messages in them are real, and the site builds."""
 
 import ast
+import json
 import re
 import shlex
 import subprocess
@@ -148,6 +149,22 @@ def test_a_page_names_no_folder_of_one_machine(page):
     assert re.findall(r"(?<![\w.])/(?:work|root|tmp|home|Users)/|\bshared/", text_of(page)) == []
 
 
+def test_tables_of_the_pages_are_those_of_the_result_files():
+    command = [sys.executable, "docs/results/make.py", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "docs" / "results").glob("*.json")), ids=lambda path: path.stem
+)
+def test_a_result_file_names_how_its_numbers_were_made(path):
+    file = json.loads(path.read_text(encoding="utf-8"))
+    assert set(file["source"]) >= {"status", "data", "commands", "commit", "seeds", "machine"}
+    assert all(file["source"].values())
+    assert len(file["records"]) > 0
+
+
 def literals():
     """Every piece of fixed text in the package; what a message inserts parts two pieces."""
     trees = (ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "pcfh").rglob("*.py"))
@@ -192,6 +209,26 @@ def test_the_site_has_every_page(site):
 def test_the_site_loads_nothing_from_elsewhere(site):
     outside = r"<(?:script|link|img|iframe)\b[^>]*(?:src|href)=\"(?:https?:)?//"
     assert [path.name for path in site.rglob("*.html") if re.search(outside, path.read_text())] == []
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        "confidence interval",
+        "cosine similarity",
+        "embedding",
+        "resume",
+        "fine-tune",
+        "mixed precision",
+        "multi-gpu",
+        "configuration file",
+        "augmentation",
+        "training history",
+    ],
+)
+def test_a_search_of_the_site_finds_the_terms_of_the_field(site, term):
+    index = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))
+    assert [entry["location"] for entry in index["docs"] if term in " ".join(entry["text"].lower().split())]
 
 
 def test_the_site_shows_the_card_of_the_weights(site):

@@ -18,7 +18,7 @@ from pcfh.landmarks.base import Face
 from pcfh.landmarks.given import read_landmarks
 from pcfh.methods.cyclegan import ResidualGenerator
 from pcfh.methods.files import save_generator
-from pcfh.methods.pcfh.generator import Hallucination
+from pcfh.methods.pcfh.generator import Generator
 from pcfh.methods.pix2pix import UNetGenerator
 
 SIZE = 64
@@ -40,7 +40,7 @@ class Finder:
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(0)
-    return Hallucination(size=SIZE, width=4, blocks=1, local_blocks=1).eval().requires_grad_(False)
+    return Generator(size=SIZE, width=4, blocks=1, local_blocks=1).eval().requires_grad_(False)
 
 
 @pytest.fixture

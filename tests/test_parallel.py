@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from pcfh.parallel import map_unordered
 FUNCTIONS = """
 import os
 import signal
+import time
 
 from pcfh.errors import UserError
 
@@ -38,6 +38,14 @@ def refuse():
 
 def die():
     return lambda x: os.kill(os.getpid(), signal.SIGKILL)
+
+
+def linger():
+    def wait(seconds):
+        time.sleep(seconds)
+        return os.getpid()
+
+    return wait
 
 
 def process():
@@ -92,9 +100,10 @@ def test_a_user_error_of_a_worker_is_raised_here(functions):
         list(map_unordered(functions.refuse, [1, 2], 2))
 
 
-def test_a_fault_in_a_worker_keeps_its_traceback(functions):
-    with pytest.raises(RuntimeError, match=r"functions_of_workers\.py(.|\n)*ZeroDivisionError"):
+def test_a_fault_in_a_worker_keeps_its_type_and_traceback(functions):
+    with pytest.raises(ZeroDivisionError) as caught:
         list(map_unordered(functions.fail, [0], 2))
+    assert "functions_of_workers.py" in str(caught.value.__cause__)
 
 
 def test_an_interrupt_does_not_reach_a_worker_that_is_starting(functions):
@@ -107,7 +116,7 @@ def test_interrupts_reach_this_process_again_once_all_are_started(functions):
 
 
 def test_a_worker_that_dies_is_noticed(functions):
-    with pytest.raises(RuntimeError, match=r"a worker process died \(exit code -9\)"):
+    with pytest.raises(RuntimeError, match="a worker process died"):
         list(map_unordered(functions.die, [1, 2, 3], 2))
 
 
@@ -119,35 +128,44 @@ def is_running(pid):
         return False
 
 
-def test_no_worker_outlives_an_interrupted_loop(functions):
+def wait_until_gone(pids):
+    deadline = time.monotonic() + 60
+    while any(is_running(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not any(is_running(pid) for pid in pids)
+
+
+def test_no_worker_outlives_a_loop_that_is_left(functions):
     results = map_unordered(functions.process, range(100), 2)
     seen = {next(results) for _ in range(20)}
     results.close()
     assert not any(is_running(pid) for pid in seen)
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
-def test_no_worker_outlives_its_parent(functions, tmp_path, sent):
-    program = """
-        import functions_of_workers
-        from pcfh.parallel import map_unordered
+PARENT = """
+import functions_of_workers
+from pcfh.parallel import map_unordered
 
-        if __name__ == "__main__":
-            for pid in map_unordered(functions_of_workers.process, range(10**9), 2):
-                print(pid, flush=True)
-    """
-    (tmp_path / "parent.py").write_text(textwrap.dedent(program))
+if __name__ == "__main__":
+    for pid in map_unordered(functions_of_workers.linger, [0, 0, *[600] * 8], 2):
+        print(pid, flush=True)
+"""
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_worker_outlives_its_parent_though_it_is_in_the_middle_of_an_item(functions, tmp_path, sent):
+    (tmp_path / "parent.py").write_text(PARENT)
     root = Path(sys.modules["pcfh"].__file__ or "").parents[1]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(root), str(tmp_path)))}
-    command = [sys.executable, str(tmp_path / "parent.py")]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+        [sys.executable, str(tmp_path / "parent.py")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=environment,
     ) as parent:
         assert parent.stdout is not None
-        seen = {int(next(parent.stdout)) for _ in range(50)}
+        seen = {int(next(parent.stdout)) for _ in range(2)}
         parent.send_signal(sent)
         parent.stdout.close()
-    deadline = time.monotonic() + 20
-    while any(is_running(pid) for pid in seen) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not any(is_running(pid) for pid in seen)
+    assert wait_until_gone(seen)

@@ -15,7 +15,7 @@ from pcfh.errors import UserError
 from pcfh.hallucinate import Hallucinator
 from pcfh.landmarks.base import Face
 from pcfh.landmarks.given import read_landmarks, write_landmarks
-from pcfh.methods.pcfh.generator import Hallucination
+from pcfh.methods.pcfh.generator import Generator
 from pcfh.translate import Item, TranslateOptions, plan_items, translate_items
 
 SIZE = 64
@@ -39,7 +39,7 @@ class Finder:
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(0)
-    return Hallucination(size=SIZE, width=4, blocks=1, local_blocks=1).eval().requires_grad_(False)
+    return Generator(size=SIZE, width=4, blocks=1, local_blocks=1).eval().requires_grad_(False)
 
 
 @pytest.fixture(scope="module")

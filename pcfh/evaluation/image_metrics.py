@@ -9,13 +9,15 @@ import math
 
 import numpy as np
 from jaxtyping import Bool, Float
+from scipy.spatial import ConvexHull, QhullError
+from skimage.color import deltaE_ciede2000, rgb2lab
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from pcfh.errors import UserError
-from pcfh.evaluation.colour import ciede2000, srgb_to_lab
 
 _TOUCHING = 1e-9  # pixels; a point this close to a line counts as on it
-_SIGMA, _RADIUS = 1.5, 5  # of the Gaussian window, in pixels; 11 taps
-_K1, _K2 = 0.01, 0.03
+_ROUNDING = 1e-6  # how far values may lie outside of [0, 1]
+_WINDOW = 11  # taps of the Gaussian window of SSIM
 _OUTER_CORNERS = (36, 45)
 _LEFT_EYE, _RIGHT_EYE, _MOUTH_CORNERS, _NOSE_TIP = slice(36, 42), slice(42, 48), (48, 54), 30
 _EYES_OVER_NOSE = 1.94  # distance of the eye centres over the nose's height, both of an average face
@@ -24,26 +26,18 @@ _EYES_OVER_NOSE = 1.94  # distance of the eye centres over the nose's height, bo
 def face_mask(landmarks: Float[np.ndarray, "n 2"], size: int) -> Bool[np.ndarray, "{size} {size}"]:
     """Marks the pixels whose centre lies in the convex hull of the landmarks, or on its border.
 
-    The hull is the common part of the half planes that are bounded by a line through two of the points and
-    hold all of them.
-
     Args:
-        landmarks: in pixels of the square image; those outside it count, too. Not all on one line.
+        landmarks: in pixels of the square image; those outside it count, too. Points on one line enclose
+            nothing.
         size: side of the image.
     """
-    points = landmarks.astype(np.float64)
-    along = points - points[:, None]  # from the first axis' point to the second's
-    length = np.hypot(along[..., 0], along[..., 1])
-    inward = along[length > 0][:, ::-1] * (-1, 1) / length[length > 0, None]
-    level = (inward * points[np.nonzero(length)[0]]).sum(1) - _TOUCHING
-    bounds = (points @ inward.T >= level).all(0)
-    low, high = np.floor(points.min(0)), np.ceil(points.max(0)) + 1
-    (left, top), (right, bottom) = np.clip([low, high], 0, size).astype(int)
-    rows, columns = np.mgrid[top:bottom, left:right]
-    pixels = np.stack([columns, rows], -1)
-    mask = np.zeros((size, size), dtype=bool)
-    mask[top:bottom, left:right] = (pixels @ inward[bounds].T >= level[bounds]).all(-1)
-    return mask
+    try:
+        lines = ConvexHull(landmarks).equations  # (normal outwards, offset) of each side
+    except QhullError:
+        return np.zeros((size, size), dtype=bool)
+    rows, columns = np.mgrid[:size, :size]
+    outside = np.stack([columns, rows], -1) @ lines[:, :2].T + lines[:, 2]
+    return np.asarray((outside <= _TOUCHING).all(-1))
 
 
 def mean_absolute_error(
@@ -52,23 +46,68 @@ def mean_absolute_error(
     """The mean of |a - b| over the mask, in [0, 1]; 1/255 is one step of an 8-bit image.
 
     Raises:
-        UserError: the mask is empty.
+        UserError: images or mask do not fit.
     """
-    _require_pixels(mask)
+    _require_comparable(a, b, mask)
     return float(np.abs(a - b)[mask].mean())
 
 
-def psnr(
-    a: Float[np.ndarray, "h w 3"], b: Float[np.ndarray, "h w 3"], mask: Bool[np.ndarray, "h w"]
-) -> float:
+# The two functions that notebooks use take any array, so that a wrong one gets an answer and no traceback.
+
+
+def psnr(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> float:
     """The peak signal-to-noise ratio -10 log10(mean (a - b)^2) over the mask, in dB; infinite if equal.
 
+    Args:
+        a: image of floats in [0, 1], (row, column, RGB).
+        b: the other one, of the same shape.
+        mask: of booleans, (row, column); true where pixels count.
+
     Raises:
-        UserError: the mask is empty.
+        UserError: images or mask do not fit.
     """
-    _require_pixels(mask)
-    error = float(((a.astype(np.float64) - b)[mask] ** 2).mean())
-    return -10 * math.log10(error) if error > 0 else math.inf
+    _require_comparable(a, b, mask)
+    if np.array_equal(a[mask], b[mask]):
+        return math.inf
+    one, other = (image[mask].astype(np.float64) for image in (a, b))
+    return float(peak_signal_noise_ratio(one, other, data_range=1.0))
+
+
+def ssim(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> float:
+    """The mean structural similarity over the mask, at most 1, which only equal images reach.
+
+        SSIM = (2 m_a m_b + C1) (2 s_ab + C2) / ((m_a^2 + m_b^2 + C1) (s_a^2 + s_b^2 + C2))
+
+    Means m, variances s^2 and covariance s_ab are under a Gaussian window of 11 taps and sigma 1.5 whose
+    weights sum to one; C1 = 0.01^2 and C2 = 0.03^2, for a data range of 1. The map is computed channel by
+    channel on the whole images, mirrored beyond their border, so pixels beyond the mask have a part in it
+    within 5 pixels of the mask's border.
+
+    Args:
+        a: image of floats in [0, 1], (row, column, RGB), of 11 pixels or more each way.
+        b: the other one, of the same shape.
+        mask: of booleans, (row, column); true where pixels count.
+
+    Raises:
+        UserError: images or mask do not fit.
+
+    Reference: Z. Wang, A. C. Bovik, H. R. Sheikh and E. P. Simoncelli, "Image quality assessment: from error
+        visibility to structural similarity", IEEE TIP 2004.
+    """
+    _require_comparable(a, b, mask)
+    if min(a.shape[:2]) < _WINDOW:
+        raise UserError(f"expected images of {_WINDOW} pixels or more each way, got {_size(a)}; enlarge both")
+    _, similarity = structural_similarity(
+        a.astype(np.float64),
+        b.astype(np.float64),
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        data_range=1.0,
+        channel_axis=2,
+        full=True,
+    )
+    return float(similarity[mask].mean())
 
 
 def colour_difference(
@@ -77,47 +116,10 @@ def colour_difference(
     """The mean CIEDE2000 over the mask, e.g. of the skin; 0 for equal colours, 1 is about what is just seen.
 
     Raises:
-        UserError: the mask is empty.
+        UserError: images or mask do not fit.
     """
-    _require_pixels(mask)
-    return float(ciede2000(srgb_to_lab(a[mask]), srgb_to_lab(b[mask])).mean())
-
-
-def ssim(
-    a: Float[np.ndarray, "h w 3"], b: Float[np.ndarray, "h w 3"], mask: Bool[np.ndarray, "h w"]
-) -> float:
-    """The mean structural similarity over the mask, at most 1, which only equal images reach.
-
-    The map is computed on the whole images, so pixels beyond the mask have a part in it within 5 pixels of
-    the mask's border.
-
-    Raises:
-        UserError: the mask is empty.
-    """
-    _require_pixels(mask)
-    box = tuple(_stretch(np.asarray(mask.any(axis))) for axis in (1, 0))  # what lies outside changes nothing
-    return float(ssim_map(a[box], b[box])[mask[box]].mean())
-
-
-def ssim_map(a: Float[np.ndarray, "h w 3"], b: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:
-    """The structural similarity around each pixel, channel by channel.
-
-        SSIM = (2 m_a m_b + C1) (2 s_ab + C2) / ((m_a^2 + m_b^2 + C1) (s_a^2 + s_b^2 + C2))
-
-    Means m, variances s^2 and covariance s_ab are under a Gaussian window of 11 taps and sigma 1.5 whose
-    weights sum to one; C1 = 0.01^2 and C2 = 0.03^2, for a data range of 1. Beyond the border the images go on
-    mirrored, the border pixels twice.
-
-    Reference: Z. Wang, A. C. Bovik, H. R. Sheikh and E. P. Simoncelli, "Image quality assessment: from error
-        visibility to structural similarity", IEEE TIP 2004.
-    """
-    a, b = a.astype(np.float64), b.astype(np.float64)
-    m_a, m_b, m_aa, m_bb, m_ab = (_blurred(image) for image in (a, b, a * a, b * b, a * b))
-    C1, C2 = _K1**2, _K2**2
-    s_ab = m_ab - m_a * m_b
-    s_aa_bb = m_aa - m_a**2 + m_bb - m_b**2
-    luminance = (2 * m_a * m_b + C1) / (m_a**2 + m_b**2 + C1)
-    return np.asarray(luminance * (2 * s_ab + C2) / (s_aa_bb + C2))
+    _require_comparable(a, b, mask)
+    return float(deltaE_ciede2000(rgb2lab(a[mask]), rgb2lab(b[mask])).mean())
 
 
 def landmark_distance(a: Float[np.ndarray, "68 2"], b: Float[np.ndarray, "68 2"]) -> float:
@@ -155,26 +157,35 @@ def yaw_error(a: Float[np.ndarray, "68 2"], b: Float[np.ndarray, "68 2"]) -> flo
     return abs(yaw(a) - yaw(b))
 
 
-def _blurred(image: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:
-    """The image's mean under the Gaussian window around each pixel."""
-    weights = np.exp(-0.5 * (np.arange(-_RADIUS, _RADIUS + 1) / _SIGMA) ** 2)
-    weights /= weights.sum()
-    height, width = image.shape[:2]
-    wide = np.pad(image, ((_RADIUS, _RADIUS), (_RADIUS, _RADIUS), (0, 0)), mode="symmetric")
-    down = sum(weight * wide[tap : tap + height] for tap, weight in enumerate(weights))
-    return np.asarray(sum(weight * down[:, tap : tap + width] for tap, weight in enumerate(weights)))
-
-
-def _stretch(marked: Bool[np.ndarray, " n"]) -> slice:
-    """From the first to the last that is marked, and as far on as the Gaussian window reaches."""
-    places = np.flatnonzero(marked)
-    return slice(max(0, int(places[0]) - _RADIUS), int(places[-1]) + _RADIUS + 1)
-
-
-def _require_pixels(mask: Bool[np.ndarray, "h w"]) -> None:
-    """Refuses a mask over which there is no mean."""
+def _require_comparable(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> None:
+    """Refuses what is no pair of images in [0, 1] with a mask over which there is a mean."""
+    for name, image in (("a", a), ("b", b)):
+        if not np.issubdtype(image.dtype, np.floating):
+            raise UserError(
+                f"{name}: expected an image of floats in [0, 1], got {image.dtype}; divide by 255"
+            )
+        if image.ndim != 3 or image.shape[2] != 3:
+            raise UserError(
+                f"{name}: expected an image (row, column, RGB), got the shape {image.shape}; repeat the "
+                "channel of a grey one three times"
+            )
+    if a.shape != b.shape or mask.shape != a.shape[:2] or mask.dtype != bool:
+        raise UserError(
+            f"expected two images and a mask of booleans of one size, got {_size(a)}, {_size(b)} "
+            f"and a mask of {mask.dtype} of {_size(mask)}"
+        )
     if not mask.any():
         raise UserError(
             "expected a mask with at least one pixel, got an empty one; "
             "check that the landmarks are in pixels of this image"
         )
+    low, high = min(a.min(), b.min()), max(a.max(), b.max())
+    if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):
+        raise UserError(
+            f"expected values in [0, 1], got {low:.4g} to {high:.4g}; divide 8-bit values by 255, and bring "
+            "a network's [-1, 1] there by (x + 1) / 2"
+        )
+
+
+def _size(image: np.ndarray) -> str:
+    return " x ".join(map(str, image.shape[:2]))

@@ -54,11 +54,6 @@ class Face:
     truth: UInt8[np.ndarray, "s s 3"] | None
 
 
-def skin_mask(landmarks: Float[np.ndarray, "68 2"], size: int) -> Bool[np.ndarray, "{size} {size}"]:
-    """Marks the face without eyes, brows and mouth."""
-    return without_parts(face_mask(landmarks, size), landmarks)
-
-
 def without_parts(
     face: Bool[np.ndarray, "s s"], landmarks: Float[np.ndarray, "68 2"]
 ) -> Bool[np.ndarray, "s s"]:

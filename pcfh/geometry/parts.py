@@ -63,10 +63,15 @@ def part_corner(landmarks: Float[Tensor, "b 68 2"], part: Part, size: int) -> In
         part: whose box.
         size: side of the image.
     """
-    middle = landmarks[:, slice(*part.landmarks)].mean(1)
-    side = landmarks.new_tensor([part.width, part.height])
+    # Axis by axis with plain numbers: a tensor of both sides would be a copy from the host at every step.
+    x, y = landmarks[:, slice(*part.landmarks)].mean(1).unbind(1)
+    return torch.stack([_corner(x, part.width, size), _corner(y, part.height, size)], 1)
+
+
+def _corner(middle: Float[Tensor, " b"], side: int, size: int) -> Int[Tensor, " b"]:
+    """First pixel of a box around a middle, along one axis."""
     corner = (middle - side / 2 + 1).floor()  # rounds halves upwards: round() would depend on the place
-    return torch.minimum(corner.clamp(min=0), size - side).long()
+    return corner.clamp(min=0).clamp(max=size - side).long()
 
 
 def cut(images: Float[Tensor, "b c s s"], corner: Int[Tensor, "b 2"], part: Part) -> Float[Tensor, "b c h w"]:

@@ -86,15 +86,12 @@ def prepare(
     _require_sound(options)
     setup = _setup(database, out, options)
     jobs = _plan(database, options)
-    out.mkdir(parents=True, exist_ok=True)
-    with open_journal(out / JOURNAL, _header(setup, database, jobs)) as journal:
+    identity = _identity(setup, database, jobs)
+    with open_journal(out / JOURNAL, identity, Outcome, work="preparation") as journal:
         remove_leftovers(out)
         (out / MANIFEST).unlink(missing_ok=True)
-        finished = {
-            job.record.path: journal.done[job.record.path]
-            for job in jobs
-            if _is_done(setup, job, journal.done)
-        }
+        done = {outcome.path: outcome for outcome in journal.entries}
+        finished = {job.record.path: done[job.record.path] for job in jobs if _is_done(setup, job, done)}
         pending = [job for job in jobs if job.record.path not in finished]
         with closing(map_unordered(partial(start, setup), pending, options.workers)) as outcomes:
             for outcome in outcomes:
@@ -177,7 +174,7 @@ def _safe(name: str) -> str:
     return re.sub(r"[^\w.-]", "_", name).lstrip(".") or "_"
 
 
-def _header(setup: Setup, database: Database, jobs: Iterable[Job]) -> dict[str, Any]:
+def _identity(setup: Setup, database: Database, jobs: Iterable[Job]) -> dict[str, Any]:
     """What tells this preparation from any other."""
     records = [[r.subject, r.modality, r.session, r.path, r.landmarks] for r in (job.record for job in jobs)]
     lists = {

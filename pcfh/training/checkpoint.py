@@ -16,6 +16,7 @@ from torch import nn
 from pcfh import __version__
 from pcfh.errors import UserError
 from pcfh.files import atomic_path
+from pcfh.journal import require_same
 from pcfh.weight_files import CHECKPOINT as FORMAT
 
 STEPS = "steps"  # in an identity: the planned end, past which a run may be extended
@@ -78,10 +79,8 @@ def load_checkpoint(path: Path, state: State, identity: Mapping[str, Any], *, ex
             what differs).
     """
     content = _read(path)
-    found, expected = json.loads(content["identity"]), json.loads(json.dumps(identity))
-    if extend and found.get(STEPS, 0) <= expected[STEPS]:
-        found[STEPS] = expected[STEPS]
-    require_same(path, found, expected)
+    found = json.loads(content["identity"])
+    _require_same(path, found, identity, extend=extend)
     try:
         state.networks.load_state_dict(content["networks"])
         state.average.load_state_dict(content["average"])
@@ -110,34 +109,12 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
-def require_same(path: Path, found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
-    """Refuses to resume another run.
-
-    Args:
-        path: of what was found, for the message.
-        found: identity of the run that is there, as JSON has it.
-        expected: identity of the run that is asked for.
-
-    Raises:
-        UserError: they differ; the text lists every difference.
-    """
-    different = differences(found, expected)
-    if not different:
-        return
-    longer = "\nadd --extend to go on past the planned end" if found.get(STEPS) != expected.get(STEPS) else ""
-    raise UserError(
-        f"{path} belongs to another run:\n  " + "\n  ".join(different) + "\nstart in a new run folder, "
-        f"or give the settings of that run to resume it{longer}"
-    )
-
-
-def differences(found: Mapping[str, Any], expected: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """One line for each value that is not the same."""
-    lines = []
-    for key in sorted({*found, *expected}):
-        a, b = found.get(key), expected.get(key)
-        if isinstance(a, dict) and isinstance(b, dict):
-            lines += differences(a, b, f"{prefix}{key}.")
-        elif a != b:
-            lines.append(f"{prefix}{key}: the run has {a!r}, now {b!r}")
-    return lines
+def _require_same(path: Path, found: Mapping[str, Any], expected: Mapping[str, Any], *, extend: bool) -> None:
+    """Refuses to resume another run, or to end this one elsewhere where nobody asked for it."""
+    before, now = found.get(STEPS), expected.get(STEPS)
+    require_same(path, {**found, STEPS: now}, expected, work="training")
+    if before != now and not (extend and before < now):
+        raise UserError(
+            f"{path}: this run was planned to end at step {before}, and is now to end at {now}; repeat its "
+            "steps, or give more and --extend"
+        )

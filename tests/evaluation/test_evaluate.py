@@ -21,7 +21,7 @@ from pcfh.evaluation.intervals import (
     verification_rate_interval,
 )
 from pcfh.evaluation.material import EvaluationJob, chosen_protocols, evaluated_protocols, source_size
-from pcfh.evaluation.quality import Face, image_values, measure_faces, skin_mask
+from pcfh.evaluation.quality import Face, image_values, measure_faces, without_parts
 from pcfh.evaluation.rates import ScoreMatrix, equal_error_rate, pairs_of, ranks, roc, verification_rate
 from pcfh.files import sha256_of
 from pcfh.images import read_image
@@ -359,7 +359,8 @@ def test_equal_images_count_as_100_db(face):
 
 
 def test_the_skin_is_the_face_without_eyes_and_mouth(face):
-    skin, whole = skin_mask(face.landmarks, 64), face_mask(face.landmarks, 64)
+    whole = face_mask(face.landmarks, 64)
+    skin = without_parts(whole, face.landmarks)
     x, y = face.landmarks[36:42].mean(0).round().astype(int)
     nose_x, nose_y = face.landmarks[30].round().astype(int)
     assert (skin[y, x], skin[nose_y, nose_x]) == (False, True)

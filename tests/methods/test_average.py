@@ -7,12 +7,12 @@ from pcfh.errors import UserError
 from pcfh.files import sha256_of
 from pcfh.methods.average import mean_generator
 from pcfh.methods.files import lessons, load_generator, save_generator
-from pcfh.methods.pcfh.generator import Hallucination
+from pcfh.methods.pcfh.generator import Generator
 
 
 def generator(seed, width=4):
     torch.manual_seed(seed)
-    return Hallucination(size=64, width=width, blocks=1, local_blocks=1)
+    return Generator(size=64, width=width, blocks=1, local_blocks=1)
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import torch
 from pcfh.geometry.parts import part_corner, parts_of
 from pcfh.methods.pcfh.attention import Attention
 from pcfh.methods.pcfh.critic import Critic
-from pcfh.methods.pcfh.dependence import Dependence
-from pcfh.methods.pcfh.generator import Hallucination, Reconstruction
+from pcfh.methods.pcfh.generator import AuxiliaryGenerator, Generator
 from pcfh.methods.pcfh.networks import PCFH
+from pcfh.methods.pcfh.statistics_network import StatisticsNetwork
 
 
 def images(size: int = 64, batch: int = 2, seed: int = 0) -> torch.Tensor:
@@ -17,9 +17,9 @@ def landmarks(size: int = 64, batch: int = 2, seed: int = 0) -> torch.Tensor:
     return torch.rand(batch, 68, 2, generator=torch.Generator().manual_seed(seed)) * size
 
 
-def generator(size: int = 64) -> Hallucination:
+def generator(size: int = 64) -> Generator:
     torch.manual_seed(0)
-    return Hallucination(size=size, width=4, blocks=1, local_blocks=1).eval()
+    return Generator(size=size, width=4, blocks=1, local_blocks=1).eval()
 
 
 @pytest.mark.parametrize("size", [64, 128, 144, 256])
@@ -66,21 +66,21 @@ def test_one_face_does_not_change_another_in_its_batch():
 
 def test_the_arguments_rebuild_the_same_network():
     G = generator()
-    again = Hallucination(**G.arguments)
+    again = Generator(**G.arguments)
     again.load_state_dict(G.state_dict())
     torch.testing.assert_close(again.eval()(images(), landmarks()), G(images(), landmarks()))
 
 
 def test_width_is_an_argument_and_costs_its_square():
     def count(width: int) -> int:
-        G = Hallucination(size=64, width=width, blocks=1, local_blocks=1)
+        G = Generator(size=64, width=width, blocks=1, local_blocks=1)
         return sum(p.numel() for p in G.parameters())
 
     assert 3.7 < count(16) / count(8) < 4.1
 
 
 def test_g_b_keeps_shape_and_range():
-    out = Reconstruction(width=4, blocks=1)(images())
+    out = AuxiliaryGenerator(width=4, blocks=1)(images())
     assert out.shape == (2, 3, 64, 64) and out.abs().max() <= 1
 
 
@@ -108,7 +108,7 @@ def test_attention_depends_on_both_images():
 
 
 def test_all_pair_scores_are_the_scores_of_the_pairs():
-    N_E, a, b = Dependence(width=4), images(batch=4), images(batch=4, seed=1)
+    N_E, a, b = StatisticsNetwork(width=4), images(batch=4), images(batch=4, seed=1)
     scores = N_E.pair_scores(N_E.phi(a), N_E.psi(b), 2)
     for group in range(2):
         for i in range(2):
@@ -122,7 +122,7 @@ def test_n_e_can_learn_that_two_images_belong_together():
     from pcfh.methods.pcfh.losses import mutual_information
 
     torch.manual_seed(0)
-    N_E = Dependence(width=4)
+    N_E = StatisticsNetwork(width=4)
     optimizer = torch.optim.Adam(N_E.parameters(), 2e-3)
     for _ in range(40):
         a = (torch.rand(8, 1, 1, 1) * 2 - 1).expand(-1, 3, 64, 64)

@@ -1,4 +1,4 @@
-"""Which gradient reaches whom: the step against plain autograd of the whole objective."""
+"""Which gradient reaches whom: the step against plain autograd of the whole losses."""
 
 import math
 from dataclasses import replace
@@ -7,12 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from pcfh.methods.pcfh import losses as objective
+from pcfh.methods.batch import Batch
+from pcfh.methods.pcfh import losses, ours
 from pcfh.methods.pcfh.networks import PCFH
-from pcfh.methods.pcfh.step import Batch, Weights, backward
+from pcfh.methods.pcfh.step import compute_gradients
+from pcfh.methods.pcfh.terms import LossWeights
 from pcfh.recognisers.lightcnn.network import to_lightcnn_input
 
-WEIGHTS = Weights(
+WEIGHTS = LossWeights(
     lambda_rec=2.5e-5,
     lambda_id=0.002,
     lambda_y=0.1,
@@ -69,60 +71,59 @@ def gradients(net: nn.Module) -> dict[str, torch.Tensor]:
     return {name: p.grad.clone() for name, p in net.named_parameters() if p.grad is not None}
 
 
-def test_g_a_gets_the_gradient_of_the_sum_of_its_six_terms():
+def test_g_a_gets_the_gradient_of_the_sum_of_its_six_terms_eq_5_8_and_9():
     net, F, b, w = model(), Recognizer(), batch(), WEIGHTS
-    backward(net, F, b, w)
-    ours = gradients(net.G_A)
+    values, _ = compute_gradients(net, F, b, w)
+    found = gradients(net.G_A)
     net.zero_grad()
     G = net.G_A(b.nir, b.landmarks)
     phi = net.N_E.phi(G)
-    I_GV = objective.mutual_information(net.N_E.pair_scores(phi, net.N_E.psi(b.vis), 2))
-    I_GN = objective.mutual_information(net.N_E.pair_scores(phi, net.N_E.psi(b.nir), 2))
-    total = objective.base_objective(
-        objective.adversarial_loss(net.D_A(G)),
-        w.lambda_rec * objective.reconstruction_loss(net.G_B(G), b.nir),
-        w.lambda_id * objective.identity_loss(b.vis_features, F(to_lightcnn_input(G))),
-        w.lambda_y * objective.luminance_loss(G, b.nir),
-    )
+    I_GV = losses.mutual_information(net.N_E.pair_scores(phi, net.N_E.psi(b.vis), 2))
+    I_GN = losses.mutual_information(net.N_E.pair_scores(phi, net.N_E.psi(b.nir), 2))
     Att = net.Att(b.nir, b.warped)
-    total = total + w.lambda_awm * objective.attention_warping_loss(Att, (G + 1) / 2, (b.warped + 1) / 2)
-    total = total + w.lambda_mic * objective.mutual_information_constraint(I_GV, I_GN)
+    total = losses.adversarial_loss(net.D_A(G))
+    total = total + w.lambda_rec * losses.reconstruction_loss(net.G_B(G), b.nir)
+    total = total + w.lambda_id * losses.identity_loss(b.vis_features, F(to_lightcnn_input(G)))
+    total = total + w.lambda_y * losses.luminance_loss(G, b.nir)
+    total = total + w.lambda_awm * losses.attention_warping_loss(Att, (G + 1) / 2, (b.warped + 1) / 2)
+    total = total + w.lambda_mic * losses.mutual_information_constraint(I_GV, I_GN)
+    assert values["loss/total"].item() == pytest.approx(total.item(), rel=1e-5)
     total.backward()
     for name, expected in gradients(net.G_A).items():
-        torch.testing.assert_close(ours[name], expected, atol=1e-6, rtol=1e-3)
+        torch.testing.assert_close(found[name], expected, atol=1e-6, rtol=1e-3)
 
 
 def test_every_network_gets_the_gradient_of_its_own_loss_and_of_no_other():
     net, b, w = model(), batch(), WEIGHTS
-    backward(net, Recognizer(), b, w)
-    ours = gradients(net)
-    assert set(ours) == {name for name, _ in net.named_parameters()}
+    compute_gradients(net, Recognizer(), b, w)
+    found = gradients(net)
+    assert set(found) == {name for name, _ in net.named_parameters()}
     net.zero_grad()
     G = net.G_A(b.nir, b.landmarks).detach()
-    (w.lambda_rec * objective.reconstruction_loss(net.G_B(G), b.nir)).backward()
+    (w.lambda_rec * losses.reconstruction_loss(net.G_B(G), b.nir)).backward()
     mix = b.mix[:, None, None, None]
     between = (mix * b.vis + (1 - mix) * G).requires_grad_()
     (slope,) = torch.autograd.grad(net.D_A(between).sum(), between, create_graph=True)
-    penalty = objective.gradient_penalty(slope.flatten(1))
-    (objective.critic_loss(net.D_A(b.vis), net.D_A(G)) + w.penalty * penalty).backward()
+    penalty = losses.gradient_penalty(slope.flatten(1))
+    (losses.critic_loss(net.D_A(b.vis), net.D_A(G)) + w.penalty * penalty).backward()
     Att = net.Att(b.nir, b.warped)
-    objective.attention_loss(Att, (G + 1) / 2, (b.warped + 1) / 2, w.alpha).backward()
+    losses.attention_loss(Att, (G + 1) / 2, (b.warped + 1) / 2, w.alpha).backward()
     for name, expected in gradients(net).items():
         assert not name.startswith(("G_A", "N_E"))
-        torch.testing.assert_close(ours[name], expected, atol=1e-6, rtol=1e-3)
+        torch.testing.assert_close(found[name], expected, atol=1e-6, rtol=1e-3)
 
 
 def test_n_e_climbs_both_estimates():
     net, b = model(), batch()
-    no_penalty = Weights(**{**vars(WEIGHTS), "penalty": 0.0})
-    backward(net, None, b, no_penalty)
-    ours = gradients(net.N_E)
+    no_penalty = LossWeights(**{**vars(WEIGHTS), "penalty": 0.0})
+    compute_gradients(net, None, b, no_penalty)
+    found = gradients(net.N_E)
     net.zero_grad()
     phi = net.N_E.phi(net.G_A(b.nir, b.landmarks).detach())
     scores = [net.N_E.pair_scores(phi, net.N_E.psi(other), 2) for other in (b.vis, b.nir)]
-    (-objective.mutual_information(scores[0]) - objective.mutual_information(scores[1])).backward()
+    (-losses.mutual_information(scores[0]) - losses.mutual_information(scores[1])).backward()
     for name, expected in gradients(net.N_E).items():
-        torch.testing.assert_close(ours[name], expected, atol=1e-7, rtol=1e-3)
+        torch.testing.assert_close(found[name], expected, atol=1e-7, rtol=1e-3)
 
 
 def test_the_recogniser_may_see_shaken_faces():
@@ -130,70 +131,74 @@ def test_the_recogniser_may_see_shaken_faces():
     values = {}
     for shake in (False, True):
         torch.manual_seed(3)
-        values[shake], _ = backward(net, F, b, Weights(**{**vars(WEIGHTS), "id_shake": shake}))
+        values[shake], _ = compute_gradients(net, F, b, LossWeights(**{**vars(WEIGHTS), "id_shake": shake}))
         net.zero_grad()
     assert values[True]["loss/id"] != values[False]["loss/id"]
     assert values[True]["loss/rec"] == values[False]["loss/rec"]
 
 
-def test_the_term_against_all_people_adds_to_the_identity_loss_and_goes_without_it():
+def test_the_term_against_all_people_stands_beside_the_identity_loss_and_goes_without_it():
     net, b, F = model(), batch(), Recognizer()
     values, on_x = {}, {}
     for name, lambda_id, lambda_people in (("id", 0.002, 0.0), ("people", 0.0, 0.5), ("both", 0.002, 0.5)):
         terms = {"lambda_id": lambda_id, "lambda_people": lambda_people, "people_margin": 0.2}
-        w = Weights(**{**vars(WEIGHTS), **terms})
-        values[name], G = backward(net, F, b, w)
+        values[name], G = compute_gradients(net, F, b, LossWeights(**{**vars(WEIGHTS), **terms}))
         net.zero_grad()
-        x = G.requires_grad_()
-        features = F(to_lightcnn_input(x))
-        loss = lambda_id * objective.identity_loss(b.vis_features, features)
-        loss = loss + lambda_people * objective.people_loss(features, b.people, b.person, 0.2)
-        on_x[name] = torch.autograd.grad(loss, x)[0].flatten(1).norm(dim=1).mean().item() * len(x)
-    for name, expected in on_x.items():
-        assert values[name]["gradient/id"].item() == pytest.approx(expected, rel=1e-4)
+    x = G.requires_grad_()
+    features = F(to_lightcnn_input(x))
+    losses_of = {
+        "id": 0.002 * losses.identity_loss(b.vis_features, features),
+        "people": 0.5 * ours.people_loss(features, b.people, b.person, 0.2),
+    }
+    for name, loss in losses_of.items():
+        on_x[name] = torch.autograd.grad(loss, x, retain_graph=True)[0].flatten(1).norm(dim=1).mean() * len(x)
+        for run in (name, "both"):
+            assert values[run][f"loss/{name}"].item() == pytest.approx(loss.item(), rel=1e-5)
+            assert values[run][f"gradient/{name}"].item() == pytest.approx(on_x[name].item(), rel=1e-4)
     assert "loss/people" not in values["id"] and "loss/id" not in values["people"]
-    assert values["both"]["loss/people"] == values["people"]["loss/people"]
 
 
 def test_the_gradient_of_the_distance_to_the_truth_has_a_closed_form():
     """Each value's gradient is lambda / values, whatever the batch."""
     b = batch()
     b = replace(b, truth=torch.full_like(b.vis, 2.0))  # above all that a tanh can reach
-    values, G = backward(model(), None, b, Weights(**{**vars(WEIGHTS), "lambda_truth": 30.0}))
+    values, G = compute_gradients(model(), None, b, LossWeights(**{**vars(WEIGHTS), "lambda_truth": 30.0}))
     assert values["gradient/truth"].item() == pytest.approx(30 / math.sqrt(3 * 64 * 64), rel=1e-4)
     assert values["loss/truth"].item() == pytest.approx(30 * (2 - G).mean().item(), rel=1e-5)
 
 
 def test_without_its_weight_the_cycle_is_not_computed():
     net = model()
-    values, _ = backward(net, Recognizer(), batch(), Weights(**{**vars(WEIGHTS), "lambda_rec": 0.0}))
+    values, _ = compute_gradients(
+        net, Recognizer(), batch(), LossWeights(**{**vars(WEIGHTS), "lambda_rec": 0.0})
+    )
     assert "loss/rec" not in values
     assert not gradients(net.G_B) and gradients(net.G_A)
 
 
 def test_the_recogniser_gets_no_gradient():
     F = Recognizer().requires_grad_(True)
-    backward(model(), F, batch(), WEIGHTS)
+    compute_gradients(model(), F, batch(), WEIGHTS)
     assert all(p.grad is None for p in F.parameters())
 
 
 def test_nothing_is_updated():
     net = model()
     before = {k: v.clone() for k, v in net.state_dict().items()}
-    backward(net, None, batch(), WEIGHTS)
+    compute_gradients(net, None, batch(), WEIGHTS)
     assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
 
 
 def test_g_a_runs_forward_once(monkeypatch):
     net, calls = model(), []
     net.G_A.register_forward_hook(lambda *_: calls.append(1))
-    backward(net, Recognizer(), batch(), WEIGHTS)
+    compute_gradients(net, Recognizer(), batch(), WEIGHTS)
     assert len(calls) == 1
 
 
 def test_the_values_are_the_terms_with_their_weights():
     net, F, b, w = model(), Recognizer(), batch(), WEIGHTS
-    values, G = backward(net, F, b, w)
+    values, G = compute_gradients(net, F, b, w)
     assert values["loss/rec"].item() == pytest.approx(
         2.5e-5 * (net.G_B(G) - b.nir).abs().sum((1, 2, 3)).mean().item(), rel=1e-5
     )
@@ -206,7 +211,7 @@ def test_the_values_are_the_terms_with_their_weights():
 
 def test_the_gradient_norm_of_the_luminance_term_has_a_closed_form():
     """Each pixel's gradient is lambda_3 / pixels times the luma weights, whatever the batch."""
-    values, _ = backward(model(), None, batch(), WEIGHTS)
+    values, _ = compute_gradients(model(), None, batch(), WEIGHTS)
     expected = 0.1 / (64 * 64) * math.sqrt(64 * 64 * (0.299**2 + 0.587**2 + 0.114**2))
     assert values["gradient/y"].item() == pytest.approx(expected, rel=1e-3)
 
@@ -216,15 +221,15 @@ def test_the_gradient_norm_of_the_luminance_term_has_a_closed_form():
 )
 def test_an_ablation_leaves_its_terms_out_and_trains_the_rest(off, silent):
     net = model(**{off: False})
-    values, _ = backward(net, None, batch(), WEIGHTS)
+    values, _ = compute_gradients(net, None, batch(), WEIGHTS)
     assert not any(name.startswith(silent) for name in values)
     assert all(p.grad is not None for p in net.parameters())
 
 
 def test_mixed_precision_stays_close_to_full_precision():
     b = batch()
-    exact, _ = backward(model(), None, b, WEIGHTS)
-    mixed, _ = backward(model(), None, b, Weights(**{**vars(WEIGHTS), "bf16": True}))
+    exact, _ = compute_gradients(model(), None, b, WEIGHTS)
+    mixed, _ = compute_gradients(model(), None, b, LossWeights(**{**vars(WEIGHTS), "bf16": True}))
     for name in ("loss/rec", "loss/y", "loss/awm", "attention/mean"):
         assert mixed[name].item() == pytest.approx(exact[name].item(), rel=0.02)
 
@@ -234,7 +239,7 @@ def test_the_critic_loss_falls_when_only_the_critic_moves():
     optimizer = torch.optim.Adam(net.D_A.parameters(), 1e-3)
     losses = []
     for _ in range(30):
-        values, _ = backward(net, None, b, WEIGHTS)
+        values, _ = compute_gradients(net, None, b, WEIGHTS)
         optimizer.step()
         net.zero_grad()
         losses.append(values["critic/loss"].item())
@@ -243,36 +248,29 @@ def test_the_critic_loss_falls_when_only_the_critic_moves():
 
 def test_a_symmetric_fit_masks_the_lighter_of_both_images():
     net, b = model(), batch()
-    backward(net, None, b, Weights(**{**vars(WEIGHTS), "symmetric_fit": True}))
-    ours = gradients(net.Att)
+    compute_gradients(net, None, b, LossWeights(**{**vars(WEIGHTS), "symmetric_fit": True}))
+    found = gradients(net.Att)
     net.zero_grad()
     G, W = (net.G_A(b.nir, b.landmarks).detach() + 1) / 2, (b.warped + 1) / 2
     lighter, darker = torch.where(G > W, G, W), torch.where(G > W, W, G)
-    objective.attention_loss(net.Att(b.nir, b.warped), lighter, darker, WEIGHTS.alpha).backward()
+    losses.attention_loss(net.Att(b.nir, b.warped), lighter, darker, WEIGHTS.alpha).backward()
     for name, expected in gradients(net.Att).items():
-        torch.testing.assert_close(ours[name], expected, atol=1e-6, rtol=1e-3)
+        torch.testing.assert_close(found[name], expected, atol=1e-6, rtol=1e-3)
 
 
 def test_noise_is_put_on_what_g_b_sees_and_nowhere_else():
-    net, b, noisy = model(), batch(), Weights(**{**vars(WEIGHTS), "rec_noise": 0.2})
+    net, b, noisy = model(), batch(), LossWeights(**{**vars(WEIGHTS), "rec_noise": 0.2})
     torch.manual_seed(7)
-    values, x = backward(net, None, b, noisy)
-    ours = gradients(net.G_B)
+    values, x = compute_gradients(net, None, b, noisy)
+    found = gradients(net.G_B)
     net.zero_grad()
     torch.manual_seed(7)
     seen = x + 0.2 * torch.randn_like(x)
-    loss = WEIGHTS.lambda_rec * objective.reconstruction_loss(net.G_B(seen), b.nir)
+    loss = WEIGHTS.lambda_rec * losses.reconstruction_loss(net.G_B(seen), b.nir)
     loss.backward()
     for name, expected in gradients(net.G_B).items():
-        torch.testing.assert_close(ours[name], expected, atol=1e-6, rtol=1e-3)
+        torch.testing.assert_close(found[name], expected, atol=1e-6, rtol=1e-3)
     net.zero_grad()
-    plain, _ = backward(net, None, b, WEIGHTS)
+    plain, _ = compute_gradients(net, None, b, WEIGHTS)
     assert values["loss/rec"] != plain["loss/rec"]
     assert all(values[name] == plain[name] for name in ("loss/ad", "loss/y", "loss/awm", "critic/loss"))
-
-
-def test_every_part_of_the_step_is_announced_in_order():
-    parts: list[str] = []
-    backward(model(), Recognizer(), batch(), WEIGHTS, on_part=parts.append)
-    terms = ["critic", "reconstruction", "luminance", "identity", "attention warping", "dependence"]
-    assert parts == ["G_A forward", *terms, "G_A backward"]

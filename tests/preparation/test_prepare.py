@@ -298,7 +298,7 @@ def test_two_preparations_of_one_folder_at_once_are_refused(ready, tmp_path):
     def again(done, total):
         prepare(read_casia(ready), tmp_path / "out", GIVEN)
 
-    with pytest.raises(UserError, match="is being prepared by another process"):
+    with pytest.raises(UserError, match="another process is at work on this preparation"):
         prepare(read_casia(ready), tmp_path / "out", GIVEN, on_progress=again)
 
 

@@ -14,7 +14,7 @@ from pcfh.config import overridden, tiny, to_dict
 from pcfh.errors import UserError
 from pcfh.methods.cyclegan import ResidualGenerator
 from pcfh.methods.files import load_generator, save_generator
-from pcfh.methods.pcfh.generator import Hallucination
+from pcfh.methods.pcfh.generator import Generator
 from pcfh.methods.pix2pix import UNetGenerator
 from pcfh.methods.translators import KINDS, Translator, kind_of
 from pcfh.training.checkpoint import State, load_checkpoint, save_checkpoint
@@ -197,7 +197,7 @@ ABOUT = {"step": 7, "protocol": "1"}
 @pytest.fixture
 def generator():
     torch.manual_seed(0)
-    return Hallucination(size=64, width=4, blocks=1, local_blocks=1)
+    return Generator(size=64, width=4, blocks=1, local_blocks=1)
 
 
 @pytest.fixture
@@ -273,7 +273,7 @@ def test_a_description_that_the_weights_do_not_fit_is_refused(generator_file, ar
 
 
 SMALL = {
-    "pcfh": Hallucination(size=64, width=4, blocks=1, local_blocks=1),
+    "pcfh": Generator(size=64, width=4, blocks=1, local_blocks=1),
     "pix2pix": UNetGenerator(size=64, width=4),
     "cyclegan": ResidualGenerator(size=64, width=4, blocks=1),
 }

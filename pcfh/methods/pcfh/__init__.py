@@ -103,7 +103,7 @@ class PCFH(Method):
 
     name = "pcfh"
     Settings = PCFHConfig
-    network = "pcfh.methods.pcfh.generator:Hallucination"
+    network = "pcfh.methods.pcfh.generator:Generator"
     trainer = "pcfh.methods.pcfh.pcfh_trainer:PCFHTrainer"
 
     @classmethod

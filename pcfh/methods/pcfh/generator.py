@@ -18,7 +18,7 @@ def _to_image(width: int) -> nn.Sequential:
     return nn.Sequential(conv_norm(width, width), nn.Conv2d(width, 3, 3, 1, 1), nn.Tanh())
 
 
-class Hallucination(nn.Module):
+class Generator(nn.Module):
     """G_A: one path sees the whole face, four unshared ones see eyes, nose and mouth; the maximum fuses them.
 
     Each part is cut at the face's own landmarks and its feature map is put back at the same place, so
@@ -70,7 +70,7 @@ class Hallucination(nn.Module):
         return image
 
 
-class Reconstruction(nn.Module):
+class AuxiliaryGenerator(nn.Module):
     """G_B: VIS to NIR, needed in training only (Eq. 2); the global path of G_A alone."""
 
     def __init__(self, *, width: int, blocks: int) -> None:

@@ -1,26 +1,23 @@
-"""The paper's equations 1 to 10, one function each; Eq. 6 is ``pcfh.geometry.warp.inverse_distance_warp``.
+"""The paper's equations 1 to 4 and 7 to 10, one function each.
 
-Two terms are not the paper's: ``people_loss`` and ``truth_loss``.
+Eq. 5 is the sum in ``pcfh.methods.pcfh.step.compute_gradients``, Eq. 6 is
+``pcfh.geometry.warp.inverse_distance_warp``; what is not the paper's stands in ``pcfh.methods.pcfh.ours``.
 
-Every function returns the bare term; its weight lambda or alpha is applied in ``pcfh.methods.pcfh.step``
-and stands in ``pcfh.config.Objective``. A weight means nothing without the reduction of its term, so
-each docstring states it. Symbols: I_N NIR image, I_V VIS image of the same person, G_A(I_N) the
-generated VIS image, Att the attention map.
+Every function returns the bare term; its weight lambda or alpha is applied in ``pcfh.methods.pcfh.step``.
+A weight means nothing without the reduction of its term, so each docstring states it. Symbols: I_N NIR
+image, I_V VIS image of the same person, G_A(I_N) the generated VIS image, Att the attention map.
 
 Images are in [-1, 1], except in Eq. 7 and 8, which take [0, 1]: there a zero must mean black, because
 masking by Att moves values towards zero. With [-1, 1] the map collapses to zero within 150 steps.
 
-Axis letters: b batch, c channels, h and w pixels, d features, g images of one re-pairing group, p people.
+Axis letters: b batch, c channels, h and w pixels, d features, g images of one re-pairing group.
 """
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-# ITU-R BT.601, the weights of Y in YCbCr.
-LUMA = (0.299, 0.587, 0.114)
-PEOPLE_SCALE = 30.0
+from pcfh.ranges import luma_weights
 
 
 def adversarial_loss(fake_scores: Float[Tensor, " b"]) -> Float[Tensor, ""]:
@@ -82,47 +79,9 @@ def identity_loss(features_V: Float[Tensor, "b d"], features_G: Float[Tensor, "b
     return (features_V - features_G).abs().sum(1).mean()
 
 
-def people_loss(
-    features_G: Float[Tensor, "b d"],
-    people: Float[Tensor, "p d"],
-    person: Int[Tensor, " b"],
-    margin: float = 0.0,
-) -> Float[Tensor, ""]:
-    """An identity term that knows who else there is, not in the paper: mean over the batch.
-
-        -log softmax_p(s (cos(F(G_A(I_N)), F_p) - m [p is the own person])) at the own person, s = 30
-
-    F_p is the mean of F over the VIS captures of person p of the training. Eq. 3 asks every feature to be
-    the same; recognition compares cosines, and asks only that nobody else's is larger, with a margin m > 0
-    that it is larger than all others' by m.
-
-    Args:
-        features_G: F(G_A(I_N)).
-        people: F_p.
-        person: the own person's row of ``people``.
-        margin: m.
-
-    Reference: Wang et al., "NormFace: L2 Hypersphere Embedding for Face Verification", ACM MM 2017; the
-    margin: Wang et al., "CosFace: Large Margin Cosine Loss for Deep Face Recognition", CVPR 2018.
-    """
-    cosines = F.normalize(features_G) @ F.normalize(people).T
-    own = F.one_hot(person, len(people))
-    return F.cross_entropy(PEOPLE_SCALE * (cosines - margin * own), person)
-
-
-def truth_loss(generated: Float[Tensor, "b c h w"], truth: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
-    """Distance to the true VIS image of the moment, not in the paper: MEAN over channels, pixels and batch.
-
-    |G_A(I_N) - T|_1
-
-    No camera takes both at once; a renderer does.
-    """
-    return (generated - truth).abs().mean()
-
-
 def luminance(images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b h w"]:
     """Y of YCbCr, in the range of the images."""
-    return torch.einsum("bchw,c->bhw", images, images.new_tensor(LUMA))
+    return torch.einsum("bchw,c->bhw", images, luma_weights(images))
 
 
 def luminance_loss(generated: Float[Tensor, "b 3 h w"], I_N: Float[Tensor, "b 3 h w"]) -> Float[Tensor, ""]:
@@ -131,16 +90,6 @@ def luminance_loss(generated: Float[Tensor, "b 3 h w"], I_N: Float[Tensor, "b 3 
     |Y(G_A(I_N)) - Y(I_N)|_1
     """
     return (luminance(generated) - luminance(I_N)).abs().mean()
-
-
-def base_objective(
-    L_ad: Float[Tensor, ""], L_rec: Float[Tensor, ""], L_ID: Float[Tensor, ""], L_Y: Float[Tensor, ""]
-) -> Float[Tensor, ""]:
-    """The base method's objective of the generator (paper Eq. 5), of terms that carry their weights.
-
-    L_G = L_ad + L_rec + L_ID + L_Y
-    """
-    return L_ad + L_rec + L_ID + L_Y
 
 
 def attention_loss(

@@ -4,8 +4,8 @@ from torch import nn
 
 from pcfh.methods.pcfh.attention import Attention
 from pcfh.methods.pcfh.critic import Critic
-from pcfh.methods.pcfh.dependence import Dependence
-from pcfh.methods.pcfh.generator import Hallucination, Reconstruction
+from pcfh.methods.pcfh.generator import AuxiliaryGenerator, Generator
+from pcfh.methods.pcfh.statistics_network import StatisticsNetwork
 
 
 class PCFH(nn.Module):
@@ -35,14 +35,14 @@ class PCFH(nn.Module):
         patch_ramp: int = 0,
     ) -> None:
         super().__init__()
-        self.G_A = Hallucination(
+        self.G_A = Generator(
             size=size,
             width=generator_width,
             blocks=generator_blocks,
             local_blocks=local_blocks,
             ramp=patch_ramp,
         )
-        self.G_B = Reconstruction(width=generator_width, blocks=generator_blocks)
+        self.G_B = AuxiliaryGenerator(width=generator_width, blocks=generator_blocks)
         self.D_A = Critic(width=critic_width)
         self.Att = Attention(width=attention_width) if attention_width else None
-        self.N_E = Dependence(width=dependence_width) if dependence_width else None
+        self.N_E = StatisticsNetwork(width=dependence_width) if dependence_width else None

@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from pcfh.devices import mixes
-from pcfh.methods.pcfh.generator import Hallucination
+from pcfh.methods.pcfh.generator import Generator
 from pcfh.methods.pcfh.networks import PCFH
-from pcfh.methods.pcfh.step import Weights, backward
+from pcfh.methods.pcfh.step import compute_gradients
+from pcfh.methods.pcfh.terms import LossWeights
 from pcfh.methods.trainer import Batch, Image, Trainer, Values
 from pcfh.runtime import Runtime
 
@@ -32,7 +33,7 @@ class PCFHTrainer(Trainer):
         self._id_person = config.objective.id_person
 
     @property
-    def generator(self) -> Hallucination:
+    def generator(self) -> Generator:
         """G_A."""
         return self.networks.G_A
 
@@ -46,7 +47,7 @@ class PCFHTrainer(Trainer):
         """Puts the gradient of every network into its parameters' ``grad``; see ``step``."""
         if self._id_person:
             batch = replace(batch, vis_features=batch.person_features)
-        values, _ = backward(self.networks, self._recognizer, batch, self._weights)
+        values, _ = compute_gradients(self.networks, self._recognizer, batch, self._weights)
         return values
 
     def pictures(self, batch: Batch, output: Image) -> Mapping[str, Image]:
@@ -78,10 +79,10 @@ def pixel_weight(weight: float, reference_size: int, size: int) -> float:
     return weight * (reference_size / size) ** 2
 
 
-def loss_weights(config: Any, device: torch.device) -> Weights:
+def loss_weights(config: Any, device: torch.device) -> LossWeights:
     """The weights of PCFH's terms at the size of the images, and how a device computes them."""
     o, t = config.objective, config.training
-    return Weights(
+    return LossWeights(
         lambda_rec=pixel_weight(o.lambda_rec, o.reference_size, t.size),
         lambda_id=o.lambda_id,
         lambda_people=o.lambda_people,

@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pcfh.errors import UserError
-from pcfh.methods.pcfh.losses import LUMA
+from pcfh.ranges import luma_weights
 
 FEATURES = 256
 LAST_MAP = 128 * 8 * 8
@@ -272,8 +272,7 @@ def to_lightcnn_input(images: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b 1 12
     Raises:
         UserError: the crops have another size.
     """
-    weights = images.new_tensor(LUMA).view(1, 3, 1, 1)
-    grey = (images * weights).sum(1, keepdim=True) / 2 + 0.5
+    grey = (images * luma_weights(images).view(1, 3, 1, 1)).sum(1, keepdim=True) / 2 + 0.5
     match images.shape[-1]:
         case 64:
             return F.interpolate(grey, scale_factor=2.0, mode="bilinear", align_corners=False)

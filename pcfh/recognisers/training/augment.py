@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageFilter
 
-from pcfh.methods.pcfh.losses import LUMA
+from pcfh.ranges import LUMA
 
 POOL, OUTPUT = 144, 128
 _RESPONSE, _LIGHT, _DETAIL, _SURROUNDINGS = 0.6, 0.7, 0.7, 0.6  # how often

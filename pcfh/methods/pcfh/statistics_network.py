@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from pcfh.methods.pcfh.critic import encoder
 
 
-class Dependence(nn.Module):
+class StatisticsNetwork(nn.Module):
     """N_E(a, b) = <phi(a), psi(b)> / d for a generated image a and a real one b, NIR or VIS.
 
     Two branches instead of one network over stacked images: every image is encoded once, and all pairs

@@ -1,0 +1,83 @@
+"""Terms of G_A's objective: what they weigh, and how they add up.
+
+Axis letters: b batch, s side of the image.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pcfh.methods.batch import Image, Values
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossWeights:
+    """The paper's weights at the size of the images, what its text leaves open, and what is ours."""
+
+    lambda_rec: float
+    lambda_id: float
+    lambda_people: float = 0.0
+    people_margin: float = 0.0
+    lambda_truth: float = 0.0
+    lambda_y: float
+    lambda_awm: float
+    lambda_mic: float
+    alpha: tuple[float, float, float]
+    penalty: float
+    group: int
+    rec_noise: float = 0.0
+    id_shake: bool = False
+    symmetric_fit: bool = False
+    bf16: bool = False
+
+
+@dataclass(frozen=True)
+class Term:
+    """A term with its weight: its loss, its gradient on G_A's output, and what of it is logged.
+
+    Terms add up as their losses do.
+    """
+
+    loss: Float[Tensor, ""] | float
+    on_x: Float[Tensor, "b 3 s s"] | float
+    values: Values
+
+    def __add__(self, other: "Term") -> "Term":
+        """The sum of two terms."""
+        return Term(self.loss + other.loss, self.on_x + other.on_x, self.values | other.values)
+
+
+ABSENT = Term(0.0, 0.0, {})  # what is switched off
+
+
+def term(name: str, loss: Float[Tensor, ""], on_x: Image, values: Values | None = None) -> Term:
+    """A term that is logged by its name.
+
+    Args:
+        name: in the logs.
+        loss: with its weight.
+        on_x: the gradient of ``loss`` on G_A's output.
+        values: what else shall be logged.
+    """
+    own = {f"loss/{name}": loss.detach(), f"gradient/{name}": norm_per_image(on_x)}
+    return Term(loss.detach(), on_x, own | {key: value.detach() for key, value in (values or {}).items()})
+
+
+def term_of(name: str, loss: Float[Tensor, ""], x: Image, *, again: bool = False) -> Term:
+    """A term whose gradient reaches G_A's output alone.
+
+    Args:
+        name: in the logs.
+        loss: with its weight, a function of ``x``.
+        x: G_A's output.
+        again: whether the way from ``x`` to ``loss`` will be needed once more.
+    """
+    (on_x,) = torch.autograd.grad(loss, x, retain_graph=again)
+    return term(name, loss, on_x)
+
+
+def norm_per_image(gradient: Image) -> Float[Tensor, ""]:
+    """Mean norm of the gradient of one image's own loss; the losses are means over the batch."""
+    return gradient.flatten(1).norm(dim=1).mean() * len(gradient)
