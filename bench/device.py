@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
+from pcfh.methods.translators import Translator
 
 from bench.ceilings import Precision
 from bench.step import TrainingStep, made_up_batch, made_up_run
@@ -23,7 +24,6 @@ from pcfh.config import Config
 from pcfh.devices import mixes, usable_device
 from pcfh.evaluation.tables import markdown_table
 from pcfh.methods.files import load_generator
-from pcfh.methods.translators import Translator
 from pcfh.runtime import Runtime, keep_freed_memory
 from pcfh.shipped import shipped
 from pcfh.training import loop

@@ -24,6 +24,7 @@ from itertools import product
 from pathlib import Path
 
 import torch
+from pcfh.methods.translators import Translator
 from torch import Tensor
 
 from bench.step import rival_blocks
@@ -35,7 +36,6 @@ from pcfh.files import write_atomically
 from pcfh.methods.base import pcfh_networks
 from pcfh.methods.cyclegan import ResidualGenerator
 from pcfh.methods.files import load_generator
-from pcfh.methods.translators import Translator
 from pcfh.runtime import keep_freed_memory
 from pcfh.shipped import shipped
 
