@@ -16,12 +16,15 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
-from pcfh import config as C
 from pcfh.evaluation.image_metrics import face_mask
+from pcfh.methods.base import Config
+from pcfh.methods.find import DEFAULT_PRESET, configured
+from pcfh.methods.job import TrainingJob
 from pcfh.methods.pcfh.attention import Attention
 from pcfh.methods.pcfh.networks import PCFH
+from pcfh.methods.train import BatchMaker, MethodTask, open_pairs
 from pcfh.runtime import Runtime
-from pcfh.training.loop import CHECKPOINT, BatchMaker, Job, new_state, open_pairs
+from pcfh.training.loop import CHECKPOINT, SETTINGS
 
 REGIONS = ("cheeks", "forehead", "contour", "background")
 Mask = Bool[np.ndarray, "s s"]
@@ -56,12 +59,13 @@ def regions(points: Float[np.ndarray, "68 2"], size: int) -> dict[str, Mask]:
     }
 
 
-def open_attention(run: Path) -> tuple[Attention, C.Config, str]:
+def open_attention(run: Path) -> tuple[Attention, Config, str]:
     """The attention network of a run, its configuration and its protocol."""
-    identity = json.loads((run / "config.json").read_text())
-    config = C.from_dict(identity["config"])
-    networks = new_state(config, _HERE).model
-    networks.load_state_dict(torch.load(run / CHECKPOINT, weights_only=True)["model"])
+    checkpoint = torch.load(run / CHECKPOINT, weights_only=True)
+    identity = json.loads(checkpoint["identity"])
+    config = configured(DEFAULT_PRESET, file=run / SETTINGS)
+    networks = MethodTask(config, _HERE).networks
+    networks.load_state_dict(checkpoint["networks"])
     assert isinstance(networks, PCFH) and networks.Att is not None
     return networks.Att.eval(), config, identity["data"]["protocol"]
 
@@ -77,8 +81,8 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=240)
     arguments = parser.parse_args()
     attention, config, protocol = open_attention(arguments.run)
-    job = Job(prepared=arguments.prepared, protocol=protocol, run=arguments.run, config=config)
-    pairs = open_pairs(job)
+    job = TrainingJob(prepared=arguments.prepared, protocol=protocol, run=arguments.run, config=config)
+    pairs, _ = open_pairs(job)
     maker = BatchMaker(pairs, config, _HERE, None)
     found: dict[str, list[float]] = {name: [] for name in ("whole map", *REGIONS)}
     for start in range(0, arguments.pairs, 8):

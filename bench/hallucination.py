@@ -246,7 +246,7 @@ def generate(hallucinator: Hallucinator, probes: Sequence[Probe]) -> list[UInt8[
     for start in range(0, len(probes), BATCH):
         part = probes[start : start + BATCH]
         landmarks = np.stack([points_of(probe.record) for probe in part])
-        outputs += list(hallucinator.crops(np.stack([probe.nir for probe in part]), landmarks))
+        outputs += list(hallucinator.translate_batch(np.stack([probe.nir for probe in part]), landmarks))
     return outputs
 
 

@@ -32,12 +32,12 @@ from pcfh.errors import UserError
 from pcfh.evaluation.rates import ScoreMatrix, ranks
 from pcfh.hallucinate import Hallucinator
 from pcfh.images import read_image
+from pcfh.methods.train import mean_of_people
 from pcfh.preparation.prepared import open_prepared, read_manifest
 from pcfh.ranges import from_bytes
 from pcfh.recognisers.lightcnn.network import to_lightcnn_input
 from pcfh.recognisers.lightcnn.weights import load_recognizer
 from pcfh.shipped import shipped
-from pcfh.training.loop import mean_of_people
 
 SIZE, BATCH = 128, 16
 
@@ -93,7 +93,7 @@ def sorts_of_images(
     for path in options.generators:
         hallucinator = Hallucinator.from_file(path, device="cpu")
         parts = [
-            hallucinator.crops(nir[i : i + BATCH], landmarks[i : i + BATCH])
+            hallucinator.translate_batch(nir[i : i + BATCH], landmarks[i : i + BATCH])
             for i in range(0, len(nir), BATCH)
         ]
         yield str(path), np.concatenate(parts)

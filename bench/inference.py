@@ -22,20 +22,20 @@ from copy import deepcopy
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import torch
-from pcfh.methods.translators import Translator
 from torch import Tensor
 
 from bench.step import rival_blocks
-from pcfh import config
 from pcfh.errors import UserError
 from pcfh.evaluation.tables import markdown_table
 from pcfh.export import OPSET, GreyInput, Network, generator_batches, onnx_bytes, onnx_runner
 from pcfh.files import write_atomically
-from pcfh.methods.base import pcfh_networks
-from pcfh.methods.cyclegan import ResidualGenerator
+from pcfh.methods.cyclegan.cyclegan_trainer import ResidualGenerator
 from pcfh.methods.files import load_generator
+from pcfh.methods.find import preset as preset_of
+from pcfh.methods.pcfh.pcfh_trainer import pcfh_networks
 from pcfh.runtime import keep_freed_memory
 from pcfh.shipped import shipped
 
@@ -109,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def opened(model: Path | None, preset: str | None) -> tuple[Translator, str]:
+def opened(model: Path | None, preset: str | None) -> tuple[Any, str]:
     """The generator to measure, and its name: of a file, of a preset with random weights, or the shipped one.
 
     Raises:
@@ -118,7 +118,7 @@ def opened(model: Path | None, preset: str | None) -> tuple[Translator, str]:
     if preset is None:
         network, _ = load_generator(model or shipped("generator"))
         return network, "shipped" if model is None else model.name
-    return pcfh_networks(config.preset(preset)).G_A.eval().requires_grad_(False), preset
+    return pcfh_networks(preset_of(preset)).G_A.eval().requires_grad_(False), preset
 
 
 @torch.inference_mode()
@@ -150,7 +150,7 @@ def measure(ready: Mapping[Candidate, Run | str], rounds: int, clock: Callable[[
 
 @torch.inference_mode()
 def candidates(
-    networks: Mapping[str, Translator],
+    networks: Mapping[str, Any],
     ways: Sequence[str],
     precisions: Sequence[str],
     batches: Sequence[int],
@@ -163,7 +163,7 @@ def candidates(
             yield candidate, run if isinstance(run, str) else _warmed(run, candidate)
 
 
-def prepared(network: Translator, way: str, precision: str) -> Run | str:
+def prepared(network: Any, way: str, precision: str) -> Run | str:
     """What runs a network in one way, or why it does not run."""
     module = GreyInput(deepcopy(network)).eval().to(PRECISIONS[precision])
     if way == "eager":

@@ -42,7 +42,7 @@ def main() -> None:
     probes = [every[place] for place in draw_probes(every, arguments.seed)]
     crops = np.stack([read_image(database.root / probe.path) for probe in probes])
     landmarks = np.array([probe.landmarks for probe in probes])
-    rows = {"NIR": crops, **{name: g.crops(crops, landmarks) for name, g in generators.items()}}
+    rows = {"NIR": crops, **{name: g.translate_batch(crops, landmarks) for name, g in generators.items()}}
     if arguments.database is not None:
         sources = read_manifest(arguments.prepared).sources
         rows["true VIS"] = np.stack(

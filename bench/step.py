@@ -25,18 +25,18 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from bench.ceilings import FlopCounter, Precision, conv_ceiling
-from pcfh import config as C
-from pcfh.config import Config
-from pcfh.methods.base import pcfh_networks, term_weights
+from pcfh.methods.base import Config
 from pcfh.methods.batch import Batch
-from pcfh.methods.cyclegan import ResidualGenerator
+from pcfh.methods.cyclegan.cyclegan_trainer import ResidualGenerator
+from pcfh.methods.find import find_method, overridden, preset
 from pcfh.methods.pcfh import ours, step
 from pcfh.methods.pcfh.networks import PCFH
+from pcfh.methods.pcfh.pcfh_trainer import loss_weights, pcfh_networks
 from pcfh.methods.pcfh.terms import ABSENT
+from pcfh.methods.train import MethodTask
 from pcfh.recognisers.lightcnn.network import build_lightcnn, to_lightcnn_input
 from pcfh.runtime import Runtime
 from pcfh.training import loop
-from pcfh.training.checkpoint import State
 
 WHOLE = "whole step"
 PARTS = {  # of the step, in its order; what F costs forward is in the term that goes back through it
@@ -130,18 +130,19 @@ class TrainingStep:
     """
 
     def __init__(self, config: Config, precision: Precision, runtime: Runtime = HERE) -> None:
-        self.config = C.overridden(config, [f"training.precision={precision}"])
+        self.config = overridden(config, [f"training.precision={precision}"])
         self.runtime = runtime
-        self.state, self.recognizer, self.batch = made_up_run(self.config, runtime)
+        self.task, self.recognizer, self.batch = made_up_run(self.config, runtime)
+        self.state = loop.begin(self.task)
 
     def __call__(self, counter: FlopCounter | None = None) -> Parts:
         """Does one step; returns what its parts cost for one image."""
         laps = Laps(counter, self.runtime.device)
-        networks, weights = self.state.model, term_weights(self.config, self.runtime.device)
+        networks, weights = self.task.networks, loss_weights(self.config, self.runtime.device)
         assert isinstance(networks, PCFH)
         with timed(laps):
             step.compute_gradients(networks, self.recognizer, self.batch, weights)
-        loop.update(self.state, self.config)
+        loop.update(self.state, self.task)
         laps.end("optimizer, average")
         return {name: part.scaled(1 / len(self.batch.nir)) for name, part in laps.parts.items()}
 
@@ -181,15 +182,16 @@ class RivalStep:
             f"baseline.blocks={rival_blocks(size)}",
             f"baseline.lambda_identity={5 if identity else 0}",
         ]
-        self._state = loop.new_state(C.overridden(C.cyclegan(), settings), HERE)
+        self._task = MethodTask(overridden(preset("cyclegan"), settings), HERE)
+        self._optimizer = self._task.optimizer()
         self._batch = made_up_batch(1, size, None)
 
     def __call__(self, counter: FlopCounter | None = None) -> Parts:
         """Does one step; returns what it cost."""
         laps = Laps(counter)
-        self._state.method.backward(self._batch)
-        self._state.optimizer.step()
-        self._state.optimizer.zero_grad()
+        self._task.trainer.compute_gradients(self._batch)
+        self._optimizer.step()
+        self._optimizer.zero_grad()
         laps.end(WHOLE)
         return laps.parts
 
@@ -204,14 +206,14 @@ def random_images(count: int, size: int) -> Float[Tensor, "b 3 s s"]:
     return torch.rand(count, 3, size, size) * 2 - 1
 
 
-def made_up_run(config: Config, runtime: Runtime) -> tuple[State, nn.Module | None, Batch]:
+def made_up_run(config: Config, runtime: Runtime) -> tuple[MethodTask, nn.Module | None, Batch]:
     """New networks of any method, a Light CNN-29 of random weights for an identity loss, and noise."""
     recognizer = None
-    if config.objective.needs_recognizer:
+    if find_method(config.training.method).needs(config).recognizer:
         recognizer = build_lightcnn("lightcnn29").requires_grad_(False).eval().to(runtime.device)
-    state = loop.new_state(config, runtime, recognizer)
+    task = MethodTask(config, runtime, recognizer)
     with torch.device(runtime.device):
-        return state, recognizer, made_up_batch(config.training.batch, config.training.size, recognizer)
+        return task, recognizer, made_up_batch(config.training.batch, config.training.size, recognizer)
 
 
 @torch.no_grad()
@@ -227,6 +229,7 @@ def made_up_batch(count: int, size: int, recognizer: nn.Module | None) -> Batch:
         mix=torch.rand(count),
         truth=truth,
         vis_features=features,
+        person_features=features,
         person=torch.arange(count),
         people=features,
     )
@@ -234,16 +237,16 @@ def made_up_batch(count: int, size: int, recognizer: nn.Module | None) -> Batch:
 
 def settings(quick: bool) -> list[Setting]:
     """What is measured: 8 images a step in all but the preset tiny, as the paper's batch of 16 is halved."""
-    cpu = Setting(title="preset cpu, 128 pixels, batch 8", config=C.cpu())
+    cpu = Setting(title="preset cpu, 128 pixels, batch 8", config=preset("cpu"))
     if quick:
-        return [cpu, Setting(title="preset tiny, 64 pixels, batch 4", config=C.tiny(), rival=True)]
-    at_144 = C.overridden(C.paper_144(), ["training.batch=8"])
-    at_128 = C.overridden(at_144, ["training.size=128"])
+        return [cpu, Setting(title="preset tiny, 64 pixels, batch 4", config=preset("tiny"), rival=True)]
+    at_144 = overridden(preset("paper-144"), ["training.batch=8"])
+    at_128 = overridden(at_144, ["training.size=128"])
     return [
         cpu,
         Setting(title="preset paper-144, 128 pixels, batch 8", config=at_128),
         Setting(title="preset paper-144, 144 pixels, batch 8", config=at_144),
-        Setting(title="preset paper-256, 256 pixels, batch 8", config=C.paper_256(), rival=True),
+        Setting(title="preset paper-256, 256 pixels, batch 8", config=preset("paper-256"), rival=True),
     ]
 
 

@@ -257,7 +257,7 @@ def _translated() -> str:
     size = hallucinator.size
     crop, points = np.full((1, size, size, 3), 128, np.uint8), np.full((1, 68, 2), size / 2)
     start = time.perf_counter()
-    hallucinator.crops(crop, points)
+    hallucinator.translate_batch(crop, points)
     return f"intact; a face of {size} pixels takes {time.perf_counter() - start:.2f} s on the processor"
 
 

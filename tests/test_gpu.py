@@ -110,7 +110,7 @@ def test_the_shipped_generator_paints_the_processors_grey_levels(gpu):
     crops[:] = crops[..., :1]
     points = noise.uniform(30, 98, (3, 68, 2))
     here, there = (
-        Hallucinator.from_file(shipped("generator"), device=d).crops(crops, points).astype(int)
+        Hallucinator.from_file(shipped("generator"), device=d).translate_batch(crops, points).astype(int)
         for d in ("cpu", str(gpu.device))
     )
     assert np.abs(here - there).max() <= 1

@@ -17,8 +17,8 @@ from PIL import Image, ImageDraw, ImageFont
 from pcfh.evaluation.material import Material
 from pcfh.evaluation.results import Results, ShownFace
 from pcfh.images import read_image
-from pcfh.marks import TRAINED, xmp
 from pcfh.preparation.prepared import crops_folder
+from pcfh.provenance import TRAINED, xmp
 
 COLUMNS = 8  # more faces go below
 _QUALITY = 92

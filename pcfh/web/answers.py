@@ -40,7 +40,7 @@ def translated(engine: Engine, image: UInt8[np.ndarray, "h w 3"]) -> tuple[Probe
             "image": data_url("png", png_bytes(face.crop, {})),
             "landmarks": _points(face.crop_landmarks),
         },
-        "generated": data_url("png", png_bytes(face.generated, engine.hallucinator.marks())),
+        "generated": data_url("png", png_bytes(face.generated, engine.hallucinator.provenance())),
         "parts": [dataclasses.asdict(box) for box in face.boxes],
     }
     return face.probe, shown
@@ -54,7 +54,7 @@ def enrolled(engine: Engine, name: str, image: UInt8[np.ndarray, "h w 3"]) -> En
 
 def generated(engine: Engine, image: UInt8[np.ndarray, "h w 3"]) -> bytes:
     """The PNG file of a generated face, with its marks."""
-    return png_bytes(engine.generate(image), engine.hallucinator.marks())
+    return png_bytes(engine.generate(image), engine.hallucinator.provenance())
 
 
 def entry_of(key: str, face: Enrolled) -> dict[str, str]:
