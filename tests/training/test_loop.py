@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from drawn import draw_database
 from runs import (
     CPU,
     assert_same_bits,
@@ -19,6 +18,7 @@ from runs import (
     torchrun,
     weights,
 )
+from small_database import write_small_database
 
 from pcfh.databases.casia import read_casia
 from pcfh.databases.rendered import truth_crop
@@ -428,7 +428,7 @@ def test_equal_trainings_leave_equal_generator_files(whole, drawn_prepared, tmp_
 def five_people(tmp_path_factory):
     """Crops of five training people."""
     root, out = (tmp_path_factory.mktemp(name) for name in ("five", "five_prepared"))
-    draw_database(root, identities=10, seed=1, size=96)
+    write_small_database(root, people=10)
     prepare(read_casia(root), out, PrepareOptions(sizes=(64,), backend="given", layout="casia"))
     return out
 
