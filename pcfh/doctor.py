@@ -32,7 +32,7 @@ from pcfh.hallucinate import Hallucinator
 from pcfh.images import read_image
 from pcfh.landmarks import cache_folder, open_backend
 from pcfh.landmarks.fan import WEIGHTS as FAN_WEIGHTS
-from pcfh.recognisers.base import LightCNNRecognizer
+from pcfh.recognisers.lightcnn.recogniser import LightCNNRecognizer
 from pcfh.shipped import shipped
 from pcfh_render.facemodel import SOURCE as FACE_MODEL_SOURCE
 from pcfh_render.trace import Scene

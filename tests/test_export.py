@@ -20,7 +20,7 @@ from pcfh.hallucinate import Hallucinator  # noqa: E402
 from pcfh.methods.base import resolved  # noqa: E402
 from pcfh.methods.files import save_generator  # noqa: E402
 from pcfh.methods.find import built_in  # noqa: E402
-from pcfh.recognisers.base import open_recognizer  # noqa: E402
+from pcfh.recognisers.registry import open_recognizer  # noqa: E402
 from pcfh.shipped import shipped  # noqa: E402
 
 SIZE = 64

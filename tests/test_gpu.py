@@ -13,8 +13,8 @@ from pcfh.methods.files import load_generator
 from pcfh.methods.find import overridden, preset
 from pcfh.methods.pcfh.losses import attention_loss
 from pcfh.methods.train import GENERATOR, BatchMaker, MethodTask, open_pairs, train
-from pcfh.recognisers.base import open_recognizer
 from pcfh.recognisers.lightcnn.network import build_lightcnn
+from pcfh.recognisers.registry import open_recognizer
 from pcfh.runtime import Runtime, start_runtime
 from pcfh.shipped import shipped
 from pcfh.training.loop import Callbacks

@@ -9,9 +9,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from pcfh.errors import UserError
-from pcfh.recognisers.base import open_recognizer
 from pcfh.recognisers.lightcnn.network import ARCHITECTURES, MFMConv, MFMLinear, build_lightcnn
 from pcfh.recognisers.lightcnn.weights import load_recognizer, save_recognizer
+from pcfh.recognisers.registry import open_recognizer
 from pcfh.recognisers.training.faces import Faces, TrainingFaces
 from pcfh.recognisers.training.train_lightcnn import (
     RECOGNIZER,

@@ -47,9 +47,9 @@ from pcfh.errors import UserError
 from pcfh.files import sha256_of
 from pcfh.images import grey
 from pcfh.preparation.prepared import MANIFEST
-from pcfh.recognisers.base import network_features
 from pcfh.recognisers.identification import identification
 from pcfh.recognisers.lightcnn.network import LightCNN, MFMConv, MFMLinear, build_lightcnn
+from pcfh.recognisers.lightcnn.recogniser import network_features
 from pcfh.recognisers.lightcnn.weights import load_recognizer, save_recognizer
 from pcfh.recognisers.training.augment import OUTPUT, POOL
 from pcfh.recognisers.training.faces import Faces, TrainingFaces, gallery_and_probes, open_faces

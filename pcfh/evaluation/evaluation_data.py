@@ -61,7 +61,7 @@ class EvaluationJob:
 
 
 @dataclass(frozen=True)
-class Material:
+class EvaluationData:
     """The crops of a job's folds.
 
     Attributes:
@@ -226,7 +226,7 @@ def source_size(sizes: Sequence[int], alignment: Alignment) -> int:
     return min(enough) if enough else max(sizes)
 
 
-def require_fair(material: Material) -> None:
+def require_fair(material: EvaluationData) -> None:
     """Refuses generators that are not one for each fold, or have learnt from people of the test.
 
     Raises:
@@ -262,7 +262,7 @@ def group_labels(job: EvaluationJob, home: Path | None) -> Labels | None:
     return None
 
 
-def notes_on(material: Material) -> tuple[str, ...]:
+def notes_on(material: EvaluationData) -> tuple[str, ...]:
     """What the reader of the figures must know."""
     notes: list[str] = []
     if material.size < material.alignment.size:
