@@ -32,7 +32,7 @@ from pcfh.hallucinate import Hallucinator
 from pcfh.images import read_image
 from pcfh.landmarks import cache_folder, open_backend
 from pcfh.landmarks.fan import WEIGHTS as FAN_WEIGHTS
-from pcfh.recognisers.base import LightCNNRecognizer
+from pcfh.recognisers.lightcnn.recogniser import LightCNNRecognizer
 from pcfh.shipped import shipped
 from pcfh_render.facemodel import SOURCE as FACE_MODEL_SOURCE
 from pcfh_render.trace import Scene
@@ -257,7 +257,7 @@ def _translated() -> str:
     size = hallucinator.size
     crop, points = np.full((1, size, size, 3), 128, np.uint8), np.full((1, 68, 2), size / 2)
     start = time.perf_counter()
-    hallucinator.crops(crop, points)
+    hallucinator.translate_batch(crop, points)
     return f"intact; a face of {size} pixels takes {time.perf_counter() - start:.2f} s on the processor"
 
 

@@ -196,7 +196,7 @@ def generator_network(model: Path) -> Network:
     generator, about = load_generator(model)
     size = generator.size
     crop = crop_of(size)
-    marks = Hallucinator(generator, about={**about, "model": sha256_of(model)}).marks()
+    provenance = Hallucinator(generator, about={**about, "model": sha256_of(model)}).provenance()
     facts = {
         "pcfh.kind": "generator",
         "pcfh.size": str(size),
@@ -213,7 +213,7 @@ def generator_network(model: Path) -> Network:
             "landmarks": "68 points (x, y) in pixels of the crop, whole numbers at pixel centres",
         },
         output=("vis", "RGB in [-1, 1], pixel = round((value + 1) * 127.5)"),
-        facts={**marks, "pcfh.version": __version__, **facts},
+        facts={**provenance, "pcfh.version": __version__, **facts},
         batches=generator_batches(size),
     )
 

@@ -23,9 +23,8 @@ from pcfh.files import sha256_of
 from pcfh.geometry.align import align_face, require_inside
 from pcfh.images import grey
 from pcfh.landmarks import LandmarkBackend, open_backend
-from pcfh.marks import TRAINED, xmp
 from pcfh.methods.files import load_generator
-from pcfh.methods.translators import Translator
+from pcfh.provenance import TRAINED, xmp
 from pcfh.ranges import from_bytes, to_bytes
 
 
@@ -53,7 +52,7 @@ class Hallucinator:
 
     def __init__(
         self,
-        generator: Translator,
+        generator: Any,
         *,
         about: Mapping[str, Any],
         device: str | torch.device = "cpu",
@@ -86,7 +85,8 @@ class Hallucinator:
     @property
     def size(self) -> int:
         """Side of the generated images in pixels."""
-        return self._generator.size
+        size: int = self._generator.size
+        return size
 
     def __call__(
         self, image: UInt8[np.ndarray, "h w 3"], landmarks: Float[np.ndarray, "68 2"] | None = None
@@ -102,7 +102,7 @@ class Hallucinator:
             UserError: the landmarks are not a face's, or not of this picture.
         """
         face = self.align(image, landmarks)
-        return self.crops(face.crop[None], face.landmarks[None])[0]
+        return self.translate_batch(face.crop[None], face.landmarks[None])[0]
 
     def align(
         self, image: UInt8[np.ndarray, "h w 3"], landmarks: Float[np.ndarray, "68 2"] | None = None
@@ -150,7 +150,7 @@ class Hallucinator:
         ).landmarks
 
     @torch.inference_mode()
-    def crops(
+    def translate_batch(
         self, crops: UInt8[np.ndarray, "b s s 3"], landmarks: Float[np.ndarray, "b 68 2"]
     ) -> UInt8[np.ndarray, "b s s 3"]:
         """Translates aligned NIR crops, all at once.
@@ -164,7 +164,7 @@ class Hallucinator:
         vis = to_bytes(self._generator(nir, points))
         return np.ascontiguousarray(vis.permute(0, 2, 3, 1).cpu().numpy())
 
-    def marks(self) -> dict[str, str]:
+    def provenance(self) -> dict[str, str]:
         """Text for the metadata of generated pictures: synthetic, by which model and version."""
         return {
             "Software": f"pcfh {__version__}",

@@ -130,11 +130,11 @@ def _write(hallucinator: Hallucinator, faces: Sequence[tuple[Item, AlignedFace]]
     if not faces:
         return []
     crops = np.stack([face.crop for _, face in faces])
-    images = hallucinator.crops(crops, np.stack([face.landmarks for _, face in faces]))
+    images = hallucinator.translate_batch(crops, np.stack([face.landmarks for _, face in faces]))
     failures = []
     for (item, _), image in zip(faces, images, strict=True):
         try:
-            write_png(item.target, image, hallucinator.marks())
+            write_png(item.target, image, hallucinator.provenance())
         except OSError as error:
             failures.append(Failure(source=item.source, reason=f"cannot write {item.target}: {error}"))
     return failures

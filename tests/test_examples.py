@@ -41,7 +41,7 @@ def translated(tmp_path_factory):
     np.savetxt(folder / "landmarks.txt", landmarks)
     files = ["generator.onnx", "crop.png", "landmarks.txt", "vis.png"]
     subprocess.run([sys.executable, "-c", ALONE, EXAMPLE, *files], cwd=folder, check=True)
-    return folder / "vis.png", ours.crops(crop[None], landmarks[None])[0], exported
+    return folder / "vis.png", ours.translate_batch(crop[None], landmarks[None])[0], exported
 
 
 @pytest.mark.slow

@@ -17,9 +17,10 @@ from pcfh.errors import UserError  # noqa: E402
 from pcfh.export import export  # noqa: E402
 from pcfh.files import sha256_of  # noqa: E402
 from pcfh.hallucinate import Hallucinator  # noqa: E402
+from pcfh.methods.base import resolved  # noqa: E402
 from pcfh.methods.files import save_generator  # noqa: E402
-from pcfh.methods.translators import KINDS  # noqa: E402
-from pcfh.recognisers.base import open_recognizer  # noqa: E402
+from pcfh.methods.find import built_in  # noqa: E402
+from pcfh.recognisers.registry import open_recognizer  # noqa: E402
 from pcfh.shipped import shipped  # noqa: E402
 
 SIZE = 64
@@ -36,7 +37,7 @@ def generators(tmp_path_factory):
     folder = tmp_path_factory.mktemp("generators")
     torch.manual_seed(0)
     for kind, arguments in SMALL.items():
-        network = KINDS[kind](size=SIZE, **arguments).eval()
+        network = resolved(built_in()[kind].network)(size=SIZE, **arguments).eval()
         save_generator(folder / f"{kind}.safetensors", network, {"step": 7})
     return folder
 
@@ -68,7 +69,7 @@ def translated(path, images, landmarks):
 @pytest.mark.parametrize("count", [1, 5])
 def test_an_onnx_file_gives_what_the_hallucinator_gives_for_batches_never_traced(generator, onnx_file, count):
     images, landmarks = crops(count)
-    expected = Hallucinator.from_file(generator, device="cpu").crops(images, landmarks)
+    expected = Hallucinator.from_file(generator, device="cpu").translate_batch(images, landmarks)
     found = translated(onnx_file, images, landmarks)
     assert np.abs(found - expected).max() <= 1  # a value may lie between two bytes
 
@@ -111,11 +112,11 @@ def test_translators_of_other_methods_export_too(generators, tmp_path, kind):
     images, landmarks = crops(3)
     hallucinator = Hallucinator.from_file(generators / f"{kind}.safetensors", device="cpu")
     found = translated(written.path, images, landmarks)
-    assert np.abs(found - hallucinator.crops(images, landmarks)).max() <= 1
+    assert np.abs(found - hallucinator.translate_batch(images, landmarks)).max() <= 1
 
 
-def test_every_kind_of_translator_is_tested_here():
-    assert SMALL.keys() == KINDS.keys()
+def test_the_generator_of_every_method_is_tested_here():
+    assert SMALL.keys() == built_in().keys()
 
 
 def test_a_pt2_file_gives_the_same_and_says_what_it_is(generator, tmp_path):
@@ -125,7 +126,7 @@ def test_a_pt2_file_gives_the_same_and_says_what_it_is(generator, tmp_path):
     images, landmarks = crops(3)
     nir = torch.from_numpy(images[..., :1]).permute(0, 3, 1, 2) / 127.5 - 1
     vis = program.module()(nir, torch.from_numpy(landmarks).float())
-    expected = Hallucinator.from_file(generator, device="cpu").crops(images, landmarks)
+    expected = Hallucinator.from_file(generator, device="cpu").translate_batch(images, landmarks)
     bytes_of = ((vis + 1) * 127.5).round().clamp(0, 255).permute(0, 2, 3, 1).numpy()
     assert np.abs(bytes_of - expected).max() <= 1
     assert json.loads(told["pcfh.json"])["Synthetic"] == "true"

@@ -16,10 +16,10 @@ from pcfh.hallucinate import Hallucinator, NoFaceError
 from pcfh.images import grey, read_image, write_png
 from pcfh.landmarks.base import Face
 from pcfh.landmarks.given import read_landmarks
-from pcfh.methods.cyclegan import ResidualGenerator
+from pcfh.methods.cyclegan.cyclegan_trainer import ResidualGenerator
 from pcfh.methods.files import save_generator
 from pcfh.methods.pcfh.generator import Generator
-from pcfh.methods.pix2pix import UNetGenerator
+from pcfh.methods.pix2pix.pix2pix_trainer import UNetGenerator
 
 SIZE = 64
 
@@ -70,7 +70,7 @@ def grey_distance(a, b):
 
 def test_crops_are_the_networks_own_output_in_grey_levels(hallucinator, network, photographs):
     face = hallucinator.align(*photographs[0])
-    image = hallucinator.crops(face.crop[None], face.landmarks[None])[0]
+    image = hallucinator.translate_batch(face.crop[None], face.landmarks[None])[0]
     assert image.dtype == np.uint8
     assert grey_distance(image, reference(network, face.crop, face.landmarks)) <= 0.501
 
@@ -91,7 +91,7 @@ def test_a_photograph_and_its_aligned_crop_give_the_same_result(hallucinator, ph
     image, points = photographs[1]
     face = hallucinator.align(image, points)
     again = hallucinator.as_aligned(face.crop, face.landmarks)
-    from_crop = hallucinator.crops(again.crop[None], again.landmarks[None])[0]
+    from_crop = hallucinator.translate_batch(again.crop[None], again.landmarks[None])[0]
     np.testing.assert_array_equal(hallucinator(image, points), from_crop)
 
 
@@ -119,7 +119,9 @@ def test_an_aligned_crop_in_colour_is_reduced_to_its_luma(hallucinator, photogra
 
 def test_a_batch_of_three_equals_three_single_ones(hallucinator, photographs):
     faces = [hallucinator.align(*photograph) for photograph in photographs]
-    batch = hallucinator.crops(np.stack([f.crop for f in faces]), np.stack([f.landmarks for f in faces]))
+    batch = hallucinator.translate_batch(
+        np.stack([f.crop for f in faces]), np.stack([f.landmarks for f in faces])
+    )
     assert batch.shape == (3, SIZE, SIZE, 3)
     for image, photograph in zip(batch, photographs, strict=True):
         assert grey_distance(image, hallucinator(*photograph)) <= 1
@@ -139,8 +141,8 @@ def test_arrays_that_cannot_be_written_to_or_run_backwards_are_fine(hallucinator
     face = hallucinator.align(*photographs[0])
     crops, points = face.crop[None][:, ::-1], face.landmarks[None]
     points.flags.writeable = False
-    expected = hallucinator.crops(np.ascontiguousarray(crops), points.copy())
-    assert grey_distance(hallucinator.crops(crops, points), expected) <= 1
+    expected = hallucinator.translate_batch(np.ascontiguousarray(crops), points.copy())
+    assert grey_distance(hallucinator.translate_batch(crops, points), expected) <= 1
 
 
 def test_without_landmarks_the_largest_face_is_found(network, photographs):
@@ -224,7 +226,7 @@ def test_a_baselines_generator_is_opened_in_the_same_way(kind, photographs, tmp_
     save_generator(tmp_path / "generator.safetensors", made, {})
     opened = Hallucinator.from_file(tmp_path / "generator.safetensors", device="cpu")
     face = opened.align(*photographs[0])
-    image = opened.crops(face.crop[None], face.landmarks[None])[0]
+    image = opened.translate_batch(face.crop[None], face.landmarks[None])[0]
     assert opened.size == SIZE
     assert grey_distance(image, reference(made, face.crop, face.landmarks)) <= 0.501
 
@@ -238,7 +240,7 @@ def test_a_device_that_is_not_there_is_refused(generator_file, device):
 @pytest.fixture
 def marked(generator_file, photographs, tmp_path):
     opened = Hallucinator.from_file(generator_file, device="cpu")
-    write_png(tmp_path / "vis.png", opened(*photographs[0]), opened.marks())
+    write_png(tmp_path / "vis.png", opened(*photographs[0]), opened.provenance())
     return tmp_path / "vis.png"
 
 

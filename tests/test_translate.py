@@ -334,7 +334,7 @@ def test_aligned_crops_are_translated_as_they_are(network, nir, tmp_path, photog
     hallucinator = Hallucinator(network, about={}, backend=Finder(face.landmarks))
     assert translate(hallucinator, [nir], tmp_path / "out", aligned=True) == []
     with Image.open(tmp_path / "out" / "good.png") as image:
-        expected = hallucinator.crops(face.crop[None], face.landmarks[None])[0]
+        expected = hallucinator.translate_batch(face.crop[None], face.landmarks[None])[0]
         np.testing.assert_array_equal(np.asarray(image), expected)
 
 

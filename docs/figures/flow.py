@@ -13,7 +13,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from pcfh.marks import RENDERED, xmp
+from pcfh.provenance import RENDERED, xmp
 
 PANEL, INK, FAINT = "#f6f5f1", "#22252a", "#5d646d"
 FONT = "'DejaVu Sans', Verdana, 'Segoe UI', Helvetica, Arial, sans-serif"

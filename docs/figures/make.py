@@ -28,7 +28,7 @@ import pcfh
 from pcfh.files import write_atomically
 from pcfh.geometry.parts import Part, cut, part_corner, parts_of, paste
 from pcfh.hallucinate import Hallucinator
-from pcfh.marks import RENDERED, TRAINED, xmp
+from pcfh.provenance import RENDERED, TRAINED, xmp
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "samples" / "NIR-VIS-2.0"

@@ -56,9 +56,11 @@ def _some(
     known = {path: image for path in paths if (image := _kept(path)) is not None}
     new = [i for i, path in enumerate(paths) if path not in known]
     if new:
-        made = hallucinator.crops(np.stack([crops[i] for i in new]), np.stack([points[i] for i in new]))
+        made = hallucinator.translate_batch(
+            np.stack([crops[i] for i in new]), np.stack([points[i] for i in new])
+        )
         for i, image in zip(new, made, strict=True):
-            write_png(paths[i], image, hallucinator.marks())
+            write_png(paths[i], image, hallucinator.provenance())
             known[paths[i]] = image
     return [known[path] for path in paths]
 

@@ -14,12 +14,12 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from pcfh.errors import UserError
+from pcfh.geometry.scheme import LEFT_EYE, MOUTH_CORNERS, NOSE_TIP, RIGHT_EYE
 
 _TOUCHING = 1e-9  # pixels; a point this close to a line counts as on it
 _ROUNDING = 1e-6  # how far values may lie outside of [0, 1]
 _WINDOW = 11  # taps of the Gaussian window of SSIM
 _OUTER_CORNERS = (36, 45)
-_LEFT_EYE, _RIGHT_EYE, _MOUTH_CORNERS, _NOSE_TIP = slice(36, 42), slice(42, 48), (48, 54), 30
 _EYES_OVER_NOSE = 1.94  # distance of the eye centres over the nose's height, both of an average face
 
 
@@ -145,10 +145,10 @@ def yaw(landmarks: Float[np.ndarray, "68 2"]) -> float:
     estimate about a tenth smaller.
     """
     points = landmarks.astype(np.float64)
-    left, right = points[_LEFT_EYE].mean(0), points[_RIGHT_EYE].mean(0)
-    middle = ((left + right) / 2 + points[list(_MOUTH_CORNERS)].mean(0)) / 2
+    left, right = points[LEFT_EYE].mean(0), points[RIGHT_EYE].mean(0)
+    middle = ((left + right) / 2 + points[MOUTH_CORNERS].mean(0)) / 2
     along = right - left
-    offset = (points[_NOSE_TIP] - middle) @ along
+    offset = (points[NOSE_TIP] - middle) @ along
     return math.degrees(math.atan2(_EYES_OVER_NOSE * offset, along @ along))
 
 

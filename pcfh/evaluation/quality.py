@@ -26,10 +26,11 @@ from pcfh.evaluation.image_metrics import (
 )
 from pcfh.evaluation.intervals import Interval
 from pcfh.evaluation.results import QualityRow
+from pcfh.geometry.scheme import LEFT_BROW, LEFT_EYE, LIPS, RIGHT_BROW, RIGHT_EYE
 from pcfh.landmarks.base import LandmarkBackend
 
 _MOST_DB = 100.0
-_NOT_SKIN = (slice(36, 42), slice(42, 48), slice(48, 60), slice(17, 22), slice(22, 27))
+_NOT_SKIN = (LEFT_EYE, RIGHT_EYE, LIPS, LEFT_BROW, RIGHT_BROW)
 _INPUT, _GENERATED = "NIR, truth", "generated, truth"
 
 Values = Mapping[tuple[str, str], float]  # by measure and images

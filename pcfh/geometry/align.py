@@ -16,6 +16,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 
 from pcfh.errors import UserError
+from pcfh.geometry.scheme import INNER, LEFT_EYE, MOUTH_CORNERS, RIGHT_EYE
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,6 @@ CROPS: Mapping[int, Crop] = {
     144: Crop(144, 48.0, 48.0),
     256: Crop(256, 80.0, 96.0),
 }
-
-LEFT_EYE = slice(36, 42)
-RIGHT_EYE = slice(42, 48)
-MOUTH_CORNERS = (48, 54)
-INNER = slice(17, 68)  # brows, nose, eyes and mouth: the jaw may well lie outside a picture
 
 
 def crop_of(size: int) -> Crop:
@@ -69,7 +65,7 @@ def similarity(landmarks: Float[np.ndarray, "68 2"], crop: Crop) -> Float[np.nda
     """
     points = landmarks.astype(np.float64)
     left, right = points[LEFT_EYE].mean(0), points[RIGHT_EYE].mean(0)
-    mouth = points[list(MOUTH_CORNERS)].mean(0)
+    mouth = points[MOUTH_CORNERS].mean(0)
     middle, along = (left + right) / 2, right - left
     span = float(np.hypot(*along))
     if not math.isfinite(span) or span < 1:

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pcfh.errors import UserError
+from pcfh.geometry.scheme import LEFT_EYE, MOUTH, NOSE, RIGHT_EYE
 
 
 @dataclass(frozen=True)
@@ -19,17 +20,17 @@ class Part:
     """One facial part: the landmarks whose mean is its middle, and the patch's height and width in pixels."""
 
     name: str
-    landmarks: tuple[int, int]
+    landmarks: slice
     height: int
     width: int
 
 
 def _parts(eye: tuple[int, int], nose: tuple[int, int], mouth: tuple[int, int]) -> tuple[Part, ...]:
     return (
-        Part("left_eye", (36, 42), *eye),
-        Part("right_eye", (42, 48), *eye),
-        Part("nose", (27, 36), *nose),
-        Part("mouth", (48, 68), *mouth),
+        Part("left_eye", LEFT_EYE, *eye),
+        Part("right_eye", RIGHT_EYE, *eye),
+        Part("nose", NOSE, *nose),
+        Part("mouth", MOUTH, *mouth),
     )
 
 
@@ -64,7 +65,7 @@ def part_corner(landmarks: Float[Tensor, "b 68 2"], part: Part, size: int) -> In
         size: side of the image.
     """
     # Axis by axis with plain numbers: a tensor of both sides would be a copy from the host at every step.
-    x, y = landmarks[:, slice(*part.landmarks)].mean(1).unbind(1)
+    x, y = landmarks[:, part.landmarks].mean(1).unbind(1)
     return torch.stack([_corner(x, part.width, size), _corner(y, part.height, size)], 1)
 
 

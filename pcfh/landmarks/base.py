@@ -1,9 +1,7 @@
 """What a landmark backend is: an image in, faces with 68 landmarks out.
 
 Points are (x, y) in pixels of the image that was given, whole numbers at pixel centres, in the order of
-Multi-PIE /
-iBUG: jaw 0-16, brows 17-26, nose 27-35, left eye of the image 36-41, right eye of the image 42-47,
-    mouth 48-67.
+``pcfh.geometry.scheme``.
 """
 
 from dataclasses import dataclass

@@ -24,6 +24,7 @@ from PIL import Image
 
 from pcfh.errors import UserError
 from pcfh.geometry.align import align_image, transform_points
+from pcfh.geometry.scheme import MIRRORED
 from pcfh.landmarks.base import Face
 from pcfh.landmarks.fetch import blaze_models, cache_folder
 
@@ -42,15 +43,6 @@ MESH_PAIRS: tuple[int | tuple[int, int], ...] = (
     *((168, 6), (197, 195), 5, 4, 75, 97, 2, 326, 305),
     *(33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380),
     *(61, 39, 37, 0, 267, 269, 291, 321, 314, 17, 84, 91, 78, 82, 13, 312, 308, 317, 14, 87),
-)
-
-# Which of the 68 points takes the place of each in a mirrored image.
-MIRRORED = (
-    *range(16, -1, -1),
-    *range(26, 16, -1),
-    *(27, 28, 29, 30, 35, 34, 33, 32, 31),
-    *(45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40),
-    *(54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65),
 )
 
 
@@ -176,7 +168,7 @@ def points_of_mesh(mesh: Float[np.ndarray, "468 2"]) -> Float[np.ndarray, "68 2"
 
 def mirror_points(points: Float[np.ndarray, "68 2"]) -> Float[np.ndarray, "68 2"]:
     """Carries the 68 points of a mirrored mesh input back; left and right change names, too."""
-    return points[list(MIRRORED)] * (-1, 1) + (MESH_SIZE - 1, 0)
+    return points[MIRRORED] * (-1, 1) + (MESH_SIZE - 1, 0)
 
 
 def shrink(image: UInt8[np.ndarray, "h w 3"], longest: int) -> tuple[UInt8[np.ndarray, "h2 w2 3"], int]:

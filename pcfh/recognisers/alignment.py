@@ -19,7 +19,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from pcfh.errors import UserError
-from pcfh.geometry.align import CROPS, LEFT_EYE, MOUTH_CORNERS, RIGHT_EYE, align_image, crop_of
+from pcfh.geometry.align import CROPS, align_image, crop_of
+from pcfh.geometry.scheme import LEFT_EYE, MOUTH_CORNERS, NOSE_TIP, RIGHT_EYE
 
 Convention = Literal["lightcnn", "arcface"]
 
@@ -32,7 +33,6 @@ ARCFACE_POINTS = (
     (70.7299, 92.2041),
 )
 _ARCFACE_SIZE = 112
-_NOSE_TIP = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +109,7 @@ def between_crops(size: int, wanted: int) -> Float[np.ndarray, "2 3"]:
 def five_points(landmarks: Float[np.ndarray, "68 2"]) -> Float[np.ndarray, "5 2"]:
     """Eyes' centres, tip of the nose and corners of the mouth, from the 68 landmarks."""
     eyes = [landmarks[eye].mean(0) for eye in (LEFT_EYE, RIGHT_EYE)]
-    return np.stack([*eyes, landmarks[_NOSE_TIP], *landmarks[list(MOUTH_CORNERS)]])
+    return np.stack([*eyes, landmarks[NOSE_TIP], *landmarks[MOUTH_CORNERS]])
 
 
 def fit_similarity(

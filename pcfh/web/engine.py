@@ -95,7 +95,7 @@ class Engine:
         """
         landmarks = self._locate(image)
         face = self.hallucinator.align(image, landmarks)
-        generated = self.hallucinator.crops(face.crop[None], face.landmarks[None])[0]
+        generated = self.hallucinator.translate_batch(face.crop[None], face.landmarks[None])[0]
         features = self._features(np.stack([face.crop, generated]), face.landmarks)
         return Translation(
             landmarks=landmarks,
@@ -140,10 +140,9 @@ class Engine:
 def boxes(landmarks: Float[np.ndarray, "68 2"], size: int) -> tuple[Box, ...]:
     """The boxes of the four facial parts on an aligned face."""
     points = torch.from_numpy(landmarks[None].astype(np.float32))
-    corners = {part: part_corner(points, part, size)[0].tolist() for part in parts_of(size)}
+    corners = [(part, *part_corner(points, part, size)[0].tolist()) for part in parts_of(size)]
     return tuple(
-        Box(name=part.name, x=x, y=y, width=part.width, height=part.height)
-        for part, (x, y) in corners.items()
+        Box(name=part.name, x=x, y=y, width=part.width, height=part.height) for part, x, y in corners
     )
 
 

@@ -1,6 +1,7 @@
 import torch
 
-from pcfh.geometry.mirror import MIRRORED, mirror_points
+from pcfh.geometry.mirror import mirror_points
+from pcfh.geometry.scheme import MIRRORED
 from pcfh.geometry.warp import inverse_distance_warp
 
 

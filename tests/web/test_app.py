@@ -61,7 +61,7 @@ def test_the_generated_face_is_what_the_generator_makes(page, picture, engine):
 
 def test_the_generated_face_carries_the_marks(page, picture, engine):
     answer = translate(page, picture()).json()
-    assert opened(answer["generated"]).text == engine.hallucinator.marks()
+    assert opened(answer["generated"]).text == engine.hallucinator.provenance()
 
 
 def test_the_download_is_named_synthetic(page, picture):
@@ -222,7 +222,7 @@ def test_every_face_in_the_zip_carries_the_marks(page, picture, engine):
     batch(page, picture(1), "b.png")
     zipped = archive(page)
     faces = [zipped.read(name) for name in zipped.namelist() if name.startswith("faces/")]
-    assert [Image.open(BytesIO(face)).text for face in faces] == 2 * [engine.hallucinator.marks()]
+    assert [Image.open(BytesIO(face)).text for face in faces] == 2 * [engine.hallucinator.provenance()]
 
 
 def test_a_bad_file_of_a_batch_is_listed_and_the_rest_goes_on(page, picture):

@@ -24,7 +24,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pcfh.methods.batch import Batch, Image, Values, mixed_precision
+from pcfh.devices import mixed_precision
+from pcfh.methods.batch import Batch, Image, Values
 from pcfh.methods.pcfh import losses, ours
 from pcfh.methods.pcfh.attention import Attention
 from pcfh.methods.pcfh.critic import Critic

@@ -1,4 +1,4 @@
-"""Marks in the metadata of pictures that no camera took."""
+"""Where a picture comes from, as its metadata say it: pictures that no camera took."""
 
 # What photo agencies and browsers look for: IPTC's digital source types of images made by a trained model,
 # and of those made by a program that was not trained.
