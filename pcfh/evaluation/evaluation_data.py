@@ -20,10 +20,10 @@ from pcfh.evaluation.intervals import Bootstrap
 from pcfh.evaluation.scores import AVERAGE
 from pcfh.files import sha256_of
 from pcfh.hallucinate import Hallucinator
-from pcfh.methods.files import lessons
+from pcfh.methods.files import training_history
 from pcfh.preparation.prepared import MANIFEST, Manifest, crops_folder, open_prepared, read_manifest
 from pcfh.recognisers.alignment import Alignment
-from pcfh.recognisers.base import Recognizer, training_history
+from pcfh.recognisers.base import Recognizer, trained_on
 
 ALL = "all"
 _DEVELOPMENT = "dev"  # View 1 of CASIA, on which nothing is reported
@@ -269,11 +269,11 @@ def require_fair(data: EvaluationData, recognizers: Mapping[str, Mapping[str, Re
         raise UserError(f"expected generators of one size, got {', '.join(map(str, sorted(sizes)))} pixels")
     for fold in data.folds:
         if data.generators:
-            lessons_taken = lessons(data.generators[fold.name].about)
-            history = [(lesson["training_data"], lesson["protocol"]) for lesson in lessons_taken]
+            trainings = training_history(data.generators[fold.name].about)
+            history = [(training["training_data"], training["protocol"]) for training in trainings]
             _require_unseen(data, fold, "generator", history)
         for name, by_protocol in recognizers.items():
-            _require_unseen(data, fold, name, training_history(by_protocol[fold.name]))
+            _require_unseen(data, fold, name, trained_on(by_protocol[fold.name]))
 
 
 def _require_unseen(data: EvaluationData, fold: Protocol, name: str, history: History) -> None:
