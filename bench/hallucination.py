@@ -46,7 +46,7 @@ from pcfh.geometry.warp import inverse_distance_warp
 from pcfh.hallucinate import Hallucinator
 from pcfh.images import read_image, write_png
 from pcfh.landmarks import LandmarkBackend, landmark_key, open_backend, read_landmarks
-from pcfh.preparation.prepared import MANIFEST, open_prepared, read_manifest
+from pcfh.preparation.manifest import MANIFEST, open_prepared, read_manifest
 
 BATCH = 16
 SHEET_PEOPLE = 8

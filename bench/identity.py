@@ -31,7 +31,7 @@ from pcfh.databases.rendered import truth_crop
 from pcfh.errors import UserError
 from pcfh.hallucinate import Hallucinator
 from pcfh.images import read_image
-from pcfh.preparation.prepared import open_prepared, read_manifest
+from pcfh.preparation.manifest import open_prepared, read_manifest
 from pcfh.ranges import from_bytes
 from pcfh.rates import ScoreMatrix, ranks
 from pcfh.recognisers.lightcnn.network import to_lightcnn_input

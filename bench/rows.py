@@ -16,7 +16,7 @@ from pcfh.evaluation.sheets import sheet, to_jpeg
 from pcfh.files import write_atomically
 from pcfh.hallucinate import Hallucinator
 from pcfh.images import read_image
-from pcfh.preparation.prepared import open_prepared, read_manifest
+from pcfh.preparation.manifest import open_prepared, read_manifest
 
 
 def main() -> None:

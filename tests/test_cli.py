@@ -25,7 +25,7 @@ from pcfh.files import sha256_of
 from pcfh.landmarks.given import read_landmarks, write_landmarks
 from pcfh.methods.files import save_generator
 from pcfh.methods.pcfh.generator import Generator
-from pcfh.preparation.prepared import open_prepared, read_manifest
+from pcfh.preparation.manifest import open_prepared, read_manifest
 from pcfh.shipped import shipped
 from pcfh.training.loop import Job
 

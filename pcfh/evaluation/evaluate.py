@@ -45,7 +45,7 @@ from pcfh.files import sha256_of
 from pcfh.hallucinate import Hallucinator
 from pcfh.images import read_image
 from pcfh.landmarks.base import LandmarkBackend
-from pcfh.preparation.prepared import MANIFEST, crops_folder
+from pcfh.preparation.manifest import MANIFEST, crops_folder
 from pcfh.rates import ScoreMatrix
 from pcfh.recognisers.base import Recognizer
 from pcfh.recognisers.features import FeatureCache, extract, realigned, recognizer_crops

@@ -17,7 +17,7 @@ from pcfh.config import Config
 from pcfh.errors import UserError
 from pcfh.files import sha256_of, write_atomically
 from pcfh.hallucinate import Hallucinator
-from pcfh.preparation.prepared import MANIFEST
+from pcfh.preparation.manifest import MANIFEST
 from pcfh.recipes.order import Order, Run, Watch
 from pcfh.recipes.rows import needs_recognizer, row_config
 from pcfh.recipes.stages import Stage, is_done, mark_done, was_done, working_in

@@ -37,8 +37,8 @@ from pcfh.methods.batch import Batch
 from pcfh.methods.files import lessons, load_generator, save_generator
 from pcfh.methods.translators import kind_of
 from pcfh.methods.vary import varied
-from pcfh.preparation.pairs import PairImages, Plan, TrainingPairs
-from pcfh.preparation.prepared import open_prepared, read_manifest
+from pcfh.preparation.manifest import open_prepared, read_manifest
+from pcfh.preparation.training_pairs import PairImages, Plan, TrainingPairs
 from pcfh.ranges import from_bytes
 from pcfh.recognisers.lightcnn.network import to_lightcnn_input
 from pcfh.recognisers.lightcnn.weights import load_recognizer

@@ -25,7 +25,7 @@ from pcfh.evaluation.quality import Face, image_values, measure_faces, without_p
 from pcfh.files import sha256_of
 from pcfh.images import read_image
 from pcfh.landmarks.base import Face as Found
-from pcfh.preparation.prepared import open_prepared, read_manifest, write_manifest
+from pcfh.preparation.manifest import open_prepared, read_manifest, write_manifest
 from pcfh.rates import ScoreMatrix, equal_error_rate, pairs_of, ranks, roc, verification_rate
 from pcfh.recognisers.alignment import LIGHTCNN, Alignment
 

@@ -106,7 +106,7 @@ def refuse_to_warp(*_: object) -> None:
 def test_a_method_that_does_not_look_at_warped_images_gets_none_made(
     setting, drawn_prepared, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("pcfh.preparation.pairs.inverse_distance_warp", refuse_to_warp)
+    monkeypatch.setattr("pcfh.preparation.training_pairs.inverse_distance_warp", refuse_to_warp)
     named = "objective.awm=false" if setting == "awm" else f"training.{setting}"
     settings = (named, "training.steps=3", "baseline.width=4", "baseline.blocks=1")
     assert train(job(drawn_prepared, tmp_path, *settings), CPU).step == 3
@@ -114,7 +114,7 @@ def test_a_method_that_does_not_look_at_warped_images_gets_none_made(
 
 
 def test_attention_warping_gets_warped_images(drawn_prepared, tmp_path, monkeypatch):
-    monkeypatch.setattr("pcfh.preparation.pairs.inverse_distance_warp", refuse_to_warp)
+    monkeypatch.setattr("pcfh.preparation.training_pairs.inverse_distance_warp", refuse_to_warp)
     with pytest.raises(RuntimeError, match="warped"):
         train(job(drawn_prepared, tmp_path), CPU)
 

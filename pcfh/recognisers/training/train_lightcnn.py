@@ -42,7 +42,7 @@ from pcfh.errors import UserError
 from pcfh.files import remove_leftovers, sha256_of, write_atomically
 from pcfh.images import grey
 from pcfh.methods.batch import mixed_precision
-from pcfh.preparation.prepared import MANIFEST
+from pcfh.preparation.manifest import MANIFEST
 from pcfh.rates import ScoreMatrix, pairs_of, ranks, verification_rate
 from pcfh.recognisers.lightcnn.network import LightCNN, MFMConv, MFMLinear, build_lightcnn
 from pcfh.recognisers.lightcnn.recogniser import network_features
