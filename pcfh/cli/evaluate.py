@@ -19,7 +19,7 @@ from pcfh.evaluation.scores import AVERAGE
 from pcfh.evaluation.sheets import face_sheets
 from pcfh.hallucinate import Hallucinator
 from pcfh.landmarks import open_backend
-from pcfh.preparation.prepared import read_manifest
+from pcfh.preparation.manifest import read_manifest
 from pcfh.recognisers.registry import open_recognizer
 from pcfh.runtime import keep_freed_memory
 from pcfh.shipped import shipped

@@ -53,7 +53,7 @@ from pcfh.evaluation.score_methods import Progress, Recognizers, ScoreMethod, co
 from pcfh.hallucinate import Hallucinator
 from pcfh.images import read_image
 from pcfh.landmarks.base import LandmarkBackend
-from pcfh.preparation.prepared import crops_folder
+from pcfh.preparation.manifest import crops_folder
 from pcfh.recognisers.alignment import Alignment
 from pcfh.recognisers.base import Recognizer
 

@@ -21,7 +21,7 @@ from pcfh.evaluation.scores import AVERAGE
 from pcfh.files import sha256_of
 from pcfh.hallucinate import Hallucinator
 from pcfh.methods.files import training_history
-from pcfh.preparation.prepared import MANIFEST, Manifest, crops_folder, open_prepared, read_manifest
+from pcfh.preparation.manifest import MANIFEST, Manifest, crops_folder, open_prepared, read_manifest
 from pcfh.recognisers.alignment import Alignment
 from pcfh.recognisers.base import Recognizer, trained_on
 

@@ -24,7 +24,7 @@ from pcfh.databases.records import Modality, Protocol, Record
 from pcfh.evaluation.evaluation_data import EvaluationData, different
 from pcfh.evaluation.results import FUSION, GENERATED, ORIGINAL, REFERENCE, TRUTH
 from pcfh.evaluation.scores import cosine_scores, fused_scores
-from pcfh.preparation.prepared import crops_folder
+from pcfh.preparation.manifest import crops_folder
 from pcfh.rates import ScoreMatrix
 from pcfh.recognisers.base import Recognizer
 from pcfh.recognisers.features import extract, realigned, recognizer_crops

@@ -18,7 +18,7 @@ from pcfh.evaluation.results import Results, read_results, to_json
 from pcfh.files import sha256_of, write_atomically
 from pcfh.hallucinate import Hallucinator
 from pcfh.landmarks.base import Face, LandmarkBackend
-from pcfh.preparation.prepared import MANIFEST
+from pcfh.preparation.manifest import MANIFEST
 from pcfh.recipes.order import Order, Run, Watch
 from pcfh.recipes.sources import rendered_root
 from pcfh.recipes.stages import Stage, is_done, mark_done, working_in

@@ -34,7 +34,7 @@ from pcfh.evaluation.score_methods import CosineScores, EmbeddingTable, FusedSco
 from pcfh.files import sha256_of
 from pcfh.images import read_image
 from pcfh.landmarks.base import Face as Found
-from pcfh.preparation.prepared import open_prepared, read_manifest, write_manifest
+from pcfh.preparation.manifest import open_prepared, read_manifest, write_manifest
 from pcfh.rates import ScoreMatrix, equal_error_rate, pairs_of, ranks, roc, thresholds, verification_rate
 from pcfh.recognisers.alignment import LIGHTCNN, Alignment
 

@@ -3,7 +3,7 @@ import pytest
 
 from pcfh.errors import UserError
 from pcfh.images import read_image
-from pcfh.preparation.prepared import open_prepared
+from pcfh.preparation.manifest import open_prepared
 from pcfh.recognisers import features
 from pcfh.recognisers.alignment import Alignment
 from pcfh.recognisers.base import l2_normalize
