@@ -273,17 +273,18 @@ def require_fair(data: EvaluationData, recognizers: Mapping[str, Mapping[str, Re
             history = [(training["training_data"], training["protocol"]) for training in trainings]
             _require_unseen(data, fold, "generator", history)
         for name, by_protocol in recognizers.items():
-            _require_unseen(data, fold, name, trained_on(by_protocol[fold.name]))
+            _require_unseen(data, fold, name, trained_on(getattr(by_protocol[fold.name], "about", {})))
 
 
 def _require_unseen(data: EvaluationData, fold: Protocol, name: str, history: History) -> None:
     """Refuses a model that has learnt from people of the test, as far as its file tells."""
     protocols = data.manifest.source.protocols
     for manifest, trained in history:
-        if manifest != data.manifest_digest or trained not in protocols:
+        if manifest != data.manifest_digest or trained not in (*protocols, ALL):
             continue
-        seen = set(subjects(protocols[trained].train))
-        tested = seen.intersection(subjects((*fold.gallery, *fold.probe)))
+        tested = set(subjects((*fold.gallery, *fold.probe)))
+        if trained != ALL:  # which takes everyone
+            tested &= set(subjects(protocols[trained].train))
         if tested:
             option = "recognizer" if name == "recogniser" else "generator" if name == "generator" else "tuned"
             file = "generator" if name == "generator" else "recognizer"

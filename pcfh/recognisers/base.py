@@ -75,10 +75,16 @@ class RecognizerKind(Protocol):
         """
 
 
-def trained_on(recognizer: Recognizer) -> list[tuple[str, str]]:
-    """What a recogniser has learnt from: SHA-256 of the prepared database's manifest, and the protocol."""
-    data = getattr(recognizer, "about", {}).get("data", {})
-    return [(str(data["manifest"]), str(data["protocol"]))] if {"manifest", "protocol"} <= data.keys() else []
+def trained_on(about: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a recogniser has learnt from: SHA-256 of each prepared database's manifest, and the protocol.
+
+    Args:
+        about: what its file says: ``data`` of its own training, ``before`` of the weights it began with.
+    """
+    trainings = [*about.get("before", ()), about.get("data", {})]
+    return [
+        (str(t["manifest"]), str(t["protocol"])) for t in trainings if {"manifest", "protocol"} <= t.keys()
+    ]
 
 
 def l2_normalize(features: Float32[np.ndarray, "b d"], name: str) -> Float32[np.ndarray, "b d"]:

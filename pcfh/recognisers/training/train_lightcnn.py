@@ -17,7 +17,7 @@ Axis letters: b batch, d features, k people.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -47,10 +47,11 @@ from pcfh.errors import UserError
 from pcfh.files import sha256_of
 from pcfh.images import grey
 from pcfh.preparation.manifest import MANIFEST
+from pcfh.recognisers.base import trained_on
 from pcfh.recognisers.identification import identification
 from pcfh.recognisers.lightcnn.network import LightCNN, MFMConv, MFMLinear, build_lightcnn
 from pcfh.recognisers.lightcnn.recogniser import network_features
-from pcfh.recognisers.lightcnn.weights import load_recognizer, save_recognizer
+from pcfh.recognisers.lightcnn.weights import load_recognizer, read_about, save_recognizer
 from pcfh.recognisers.training.augment import OUTPUT, POOL
 from pcfh.recognisers.training.faces import Faces, TrainingFaces, gallery_and_probes, open_faces
 from pcfh.runtime import Runtime
@@ -150,6 +151,8 @@ def train_recognizer(job: RecognizerJob, device: torch.device, callbacks: Callba
     )
     task = RecognizerTask(r, faces, trial, device, start=job.start)
     data = {"manifest": sha256_of(job.prepared / MANIFEST), "protocol": job.protocol}
+    about = read_about(job.start) if job.start else {}
+    task.before = [{"manifest": manifest, "protocol": name} for manifest, name in trained_on(about)]
     task.identity = {
         "recipe": identity_of(r),
         "data": data,
@@ -178,6 +181,7 @@ class RecognizerTask(Task):
 
     weights_file = RECOGNIZER
     identity: Mapping[str, Any] = {}
+    before: Sequence[Mapping[str, str]] = ()  # what the weights that it starts from have learnt from
     settings = ""
     networks: LightCNN
     result: LightCNN
@@ -249,7 +253,7 @@ class RecognizerTask(Task):
     def save(self, path: Path, average: nn.Module, step: int) -> None:
         """Writes the weights, with what they have learnt from."""
         people, images = self._faces.classes, len(self._faces.labels)
-        about = {**self.identity, "step": step, "people": people, "images": images}
+        about = {**self.identity, "before": self.before, "step": step, "people": people, "images": images}
         assert isinstance(average, LightCNN)
         save_recognizer(path, average, about)
 
