@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import cache as remembered
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
@@ -69,17 +70,18 @@ def load_recognizer(path: str | Path | None = None, *, device: str = "auto") -> 
     return open_recognizer(shipped("recognizer") if path is None else Path(path), device=device)
 
 
-def load_database(root: str | Path, layout: str = AUTO) -> Database:
-    """Reads the records and protocols of a database; no picture is opened.
+def load_database(root: str | Path, layout: str = AUTO, **options: Any) -> Database:
+    """Reads the records and protocols of a database.
 
     Args:
         root: folder that it was unpacked to.
-        layout: casia, lamp-hq, oulu, tufts, captures or buaa; auto tells it by what lies on disk.
+        layout: its name, e.g. casia, or yours as my_module:LAYOUT; auto tells it by what lies on disk.
+        options: of the layout, e.g. ``seed=3`` where a protocol is drawn.
 
     Raises:
-        UserError: the layout is unknown, or not the one on disk.
+        UserError: the layout is unknown, not the one on disk, or has no such option.
     """
-    return open_database(Path(root), layout)
+    return open_database(Path(root), layout, **options)
 
 
 def find_faces(image: UInt8[np.ndarray, "h w 3"]) -> list[Face]:

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pcfh import __version__
-from pcfh.databases.casia import LANDMARKS_FILE, read_casia
-from pcfh.databases.records import Database
+from pcfh.databases.casia import read_casia
+from pcfh.databases.records import LANDMARKS_FILE, Database
 from pcfh.databases.rendered import HOME, TRUTH
 from pcfh.errors import UserError
 from pcfh.evaluation.evaluate import evaluate_data
