@@ -115,7 +115,9 @@ def _carry_out(config: ExperimentConfig) -> int:
                 if runtime.is_first:
                     bar.write(line, file=sys.stderr)
 
-            callbacks = RecipeCallbacks(say=say, on_progress=partial(show_stage, bar), should_stop=lambda: bool(stopped))
+            callbacks = RecipeCallbacks(
+                say=say, on_progress=partial(show_stage, bar), should_stop=lambda: bool(stopped)
+            )
             table = run_reproduction(config, runtime, callbacks)
     if table is not None:
         written = write_table(config, table)

@@ -297,7 +297,10 @@ def compared(rows: Mapping[Row, Runs]) -> tuple[PairedTest, ...]:
     pairs = [(key, LIGHT_CNN) for key in by_key if key != LIGHT_CNN]
     pairs += [(PCFH, key) for key in by_key if key not in (LIGHT_CNN, PCFH)]
     return tuple(
-        paired_test((row, _outcomes(by_key[row], rows[by_key[row]])), (other, _outcomes(by_key[other], rows[by_key[other]])))
+        paired_test(
+            (row, _outcomes(by_key[row], rows[by_key[row]])),
+            (other, _outcomes(by_key[other], rows[by_key[other]])),
+        )
         for row, other in pairs
         if row in by_key and other in by_key
     )

@@ -240,7 +240,9 @@ def pcfh_config(budget: TrainingBudget, ablation: Sequence[str] = ()) -> Config:
     _require_known(budget.settings)
     whole = preset(budget.preset)
     if whole.training.method != PCFH:
-        raise UserError(f"--preset {budget.preset}: expected one of PCFH; the rows say which methods there are")
+        raise UserError(
+            f"--preset {budget.preset}: expected one of PCFH; the rows say which methods there are"
+        )
     own = [text for text in budget.settings if _key(text) in known_settings(whole)]
     config = overridden(whole, (*own, *ablation))
     needs = find_method(PCFH).needs(config)
