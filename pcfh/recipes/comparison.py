@@ -293,16 +293,13 @@ def paper_cut(row: float, alone: float) -> float:
 
 def compared(rows: Mapping[Row, Runs]) -> tuple[PairedTest, ...]:
     """Each row against Light CNN, and PCFH against each other row."""
-    by_key = {row.key: row for row in rows}
-    pairs = [(key, LIGHT_CNN) for key in by_key if key != LIGHT_CNN]
-    pairs += [(PCFH, key) for key in by_key if key not in (LIGHT_CNN, PCFH)]
+    outcomes = {row.key: _outcomes(row, runs) for row, runs in rows.items()}
+    pairs = [(key, LIGHT_CNN) for key in outcomes if key != LIGHT_CNN]
+    pairs += [(PCFH, key) for key in outcomes if key not in (LIGHT_CNN, PCFH)]
     return tuple(
-        paired_test(
-            (row, _outcomes(by_key[row], rows[by_key[row]])),
-            (other, _outcomes(by_key[other], rows[by_key[other]])),
-        )
+        paired_test((row, outcomes[row]), (other, outcomes[other]))
         for row, other in pairs
-        if row in by_key and other in by_key
+        if row in outcomes and other in outcomes
     )
 
 

@@ -295,7 +295,8 @@ def require_sound(config: ExperimentConfig) -> None:
     for name in dict.fromkeys(("casia", config.tested)):
         if name not in config.databases:
             raise UserError(
-                f"Table {config.paper.number} needs --{name} DIR: the folder of {_LICENSED[name]}; {_RENDERED}"
+                f"Table {config.paper.number} needs --{name} DIR: the folder of {_LICENSED[name]}; "
+                f"{_RENDERED}"
             )
     for row in config.chosen_rows:
         if row.method is not None:

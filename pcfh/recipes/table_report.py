@@ -244,7 +244,7 @@ def _images(table: ReproducedTable) -> TextTable:
             rows.append((label, *(_plain(found.get(name)) for name in names)))
     text = (
         "MAE (0 to 1), SSIM and skin ΔE2000 are against the true VIS image of the moment. Landmark distances "
-        "are parts of the eyes' distance; the detector's noise is that between the NIR image and the true one."
+        "are parts of the eyes' distance; the detector's noise is that from the NIR image to the true one."
     )
     return TextTable(text, ("Method", *names), rows)
 
