@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from pcfh.cli.app import Names, Several, progress_bar, show_stage, stop_signals
 from pcfh.errors import UserError
-from pcfh.recipes.experiment import ExperimentConfig, RecipeCallbacks, TrainingBudget, Until
+from pcfh.recipes.experiment import ExperimentConfig, RecipeCallbacks, TrainingBudget, Until, require_sound
 from pcfh.recipes.runner import reproduce as run_reproduction
 from pcfh.recipes.table_report import hours, markdown, write_table
 from pcfh.runtime import keep_freed_memory, start_runtime
@@ -102,6 +102,7 @@ def reproduce(  # noqa: PLR0913 - one argument per option of the command
 
 def _carry_out(config: ExperimentConfig) -> int:
     """Makes a table with a progress bar and says what came of it."""
+    require_sound(config)  # before there is a progress bar
     keep_freed_memory()
     with start_runtime(config.device) as runtime, stop_signals() as stopped:
         if runtime.processes > 1 and config.until != "trained":

@@ -14,6 +14,7 @@ Shares are in [0, 1]. Axis letters: n probes.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import fsum
 from pathlib import Path
 from typing import Literal
 
@@ -183,8 +184,8 @@ class ReproducedTable:
     def cost(self) -> Cost:
         """Of all trainings."""
         return Cost(
-            processor_seconds=sum(row.cost.processor_seconds for row in self.rows),
-            wall_seconds=sum(row.cost.wall_seconds for row in self.rows),
+            processor_seconds=fsum(row.cost.processor_seconds for row in self.rows),
+            wall_seconds=fsum(row.cost.wall_seconds for row in self.rows),
         )
 
     def row(self, key: str | None) -> MeasuredRow | None:

@@ -10,6 +10,7 @@ run/                                             see ``pcfh.training.loop``
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import fsum
 from pathlib import Path
 
 import numpy as np
@@ -427,8 +428,8 @@ def _cost(bench: _Bench, runs: Mapping[Run, Evaluated]) -> Cost:
     last = [read_metrics(run.folder(bench.config.work) / "run")[-1:] for run in runs if run.seed is not None]
     rows = [row for some in last for row in some]
     return Cost(
-        processor_seconds=sum(float(row["processor_seconds"]) for row in rows),
-        wall_seconds=sum(float(row["wall_seconds"]) for row in rows),
+        processor_seconds=fsum(float(row["processor_seconds"]) for row in rows),
+        wall_seconds=fsum(float(row["wall_seconds"]) for row in rows),
     )
 
 

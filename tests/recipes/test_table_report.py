@@ -163,7 +163,7 @@ def test_the_command_makes_a_table(run, databases, recognizer, ready, tmp_path):
         (("table4", "--casia", "."), "Table 4 needs --oulu DIR: the folder of Oulu-CASIA NIR-VIS"),
         (("table1", "--casia", ".", "--rows", "pcfh,pch"), "no row 'pch' to measure in Table 1"),
         (("table1", "--casia", ".", "--preset", "gpu"), "no preset 'gpu'"),
-        (("table1", "--casia", ".", "--steps", "0"), "training.steps=0: expected a positive number"),
+        (("table1", "--casia", ".", "--steps", "0"), "training.steps=0: expected a positive whole number"),
         (("table1", "--casia", ".", "--set", "training.seed=1"), "--set training.seed=1: give --seeds"),
         (("table1", "--casia", ".", "--seeds", "-1"), "--seeds: expected no negative number, got -1"),
         (("table1", "--casia", ".", "--batch", "0"), "--batch: expected at least 1, got 0"),
