@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from pcfh.errors import UserError
+from pcfh.extras import extra
 from pcfh.files import sha256_of
 from pcfh.images import grey
 from pcfh.recognisers.alignment import Alignment
@@ -198,12 +199,8 @@ def _typed(content: Any) -> dict[str, Any]:
 
 def _session(path: Path) -> Any:
     """Opens a model with onnxruntime."""
-    try:
+    with extra("onnx", f"the ONNX model {path}"):
         import onnxruntime  # noqa: PLC0415 - an optional extra
-    except ImportError as error:
-        raise UserError(
-            f"{path}: ONNX models need onnxruntime; install it with: pip install 'pcfh[onnx]'"
-        ) from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what fails is raised; its log lines would come on top
     try:
