@@ -13,7 +13,6 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float
 
-_KNEE = 6 / 29  # of the cube root, below which CIELAB goes on as a line
 BANDS = ("R", "G", "B", "NIR")
 WAVELENGTHS: Float[np.ndarray, " w"] = np.arange(400.0, 1001.0, 5.0)
 
@@ -36,6 +35,7 @@ _DAYLIGHT_SECOND = (
 _DAYLIGHT = np.array([_DAYLIGHT_MEAN, _DAYLIGHT_FIRST, _DAYLIGHT_SECOND])
 _DAYLIGHT_NM = np.arange(400.0, 831.0, 10.0)
 _D65 = 6504.0
+_KNEE = 6 / 29  # of the cube root, below which CIELAB goes on as a line
 
 # Lobes (height, centre, width below, width above the centre) of the CIE 1931 observer.
 _LOBES: Mapping[str, tuple[tuple[float, float, float, float], ...]] = {
@@ -162,6 +162,6 @@ def light_colour(cct: float) -> Float[np.ndarray, " 4"]:
 def lab(rgb: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
     """Turns linear sRGB into CIELAB (L*, a*, b*), white point D65."""
     to_xyz = np.linalg.inv(XYZ_TO_RGB)
-    xyz = rgb @ to_xyz.T / to_xyz.sum(1)
+    xyz = rgb @ to_xyz.T / to_xyz.sum(1)  # relative to white
     x, y, z = np.moveaxis(np.where(xyz > _KNEE**3, np.cbrt(xyz), xyz / (3 * _KNEE**2) + 4 / 29), -1, 0)
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], -1)

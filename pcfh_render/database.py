@@ -14,9 +14,9 @@ are rendered one by one, each from seeds of its own, and noted in ``.people`` wh
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -36,7 +36,7 @@ from pcfh_render.checksums import SUMS, whole_sum, write_sums
 from pcfh_render.difficulty import difficulty_of
 from pcfh_render.layout import capture_path, subject_name, write_lists, write_readme, write_tables
 from pcfh_render.params import Look, Person, Shot
-from pcfh_render.recipes import Recipe, Sitting, sittings
+from pcfh_render.recipes import Recipe, Sitting, people_with_truth, sittings
 from pcfh_render.sampling import draw_look, draw_person
 from pcfh_render.shots import draw_shots
 from pcfh_render.tables import capture_row, person_row, written
@@ -70,8 +70,10 @@ class PortraitLike(Protocol):
 class Portraitist(Protocol):
     """What renders people; see ``render.Renderer``."""
 
-    def portraits(self, person: Person, look: Look, shots: Sequence[Shot]) -> Iterator[PortraitLike]:
-        """Yields one portrait per shot."""
+    def portraits(
+        self, person: Person, look: Look, shots: Sequence[Shot], *, truth: bool = True
+    ) -> Iterator[PortraitLike]:
+        """Yields one portrait per shot; those of NIR shots have a true image if ``truth``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +127,7 @@ def render_database(
     plan = {subject: sittings(recipe, subject) for subject in recipe.subjects}
     total = sum(_count(plan[subject]) for subject in plan)
     with locked(home, f"{home}: is being rendered by another process; wait for it or end it"):
-        _begin(home, {"version": VERSION, "face_model": studio.fingerprint, **asdict(recipe)})
+        _begin(home, {"version": VERSION, "face_model": studio.fingerprint, **recipe.described()})
         if not (home / SUMS).is_file():
             _render_people(home, studio, recipe, plan=plan, workers=workers, on_progress=on_progress)
             _conclude(home, recipe)
@@ -151,7 +153,8 @@ def _begin(home: Path, header: Mapping[str, Any]) -> None:
         found = json.loads(path.read_bytes())
     except ValueError as error:
         raise UserError(f"{path}: is damaged ({error}); delete {home}") from error
-    require_same(home, found, header, work="database")
+    full = {"truth_fold": 0}  # is not written down where it is 0
+    require_same(home, full | found, full | dict(header), work="database")
 
 
 def _render_people(
@@ -177,16 +180,20 @@ def _render_people(
 
 def start(home: Path, studio: Studio, recipe: Recipe) -> Callable[[int], int]:
     """Opens a renderer and returns what renders one person with it."""
-    return partial(render_person, home, studio.open(), recipe)
+    return partial(render_person, home, studio.open(), recipe, people_with_truth(recipe))
 
 
-def render_person(home: Path, renderer: Portraitist, recipe: Recipe, subject: int) -> int:
+def render_person(
+    home: Path, renderer: Portraitist, recipe: Recipe, with_truth: Set[int], subject: int
+) -> int:
     """Writes all pictures of one person, then the note of them; gives the person's number back."""
     person = draw_person(recipe.seed, subject)
     captures = [
         capture
         for sitting in sittings(recipe, subject)
-        for capture in _render_sitting(home, renderer, recipe, person=person, sitting=sitting)
+        for capture in _render_sitting(
+            home, renderer, recipe, person=person, sitting=sitting, truth=subject in with_truth
+        )
     ]
     note = {"person": written(person_row(person)), "captures": captures}
     write_atomically(_note(home, subject), json.dumps(note).encode())
@@ -194,14 +201,14 @@ def render_person(home: Path, renderer: Portraitist, recipe: Recipe, subject: in
 
 
 def _render_sitting(
-    home: Path, renderer: Portraitist, recipe: Recipe, *, person: Person, sitting: Sitting
+    home: Path, renderer: Portraitist, recipe: Recipe, *, person: Person, sitting: Sitting, truth: bool
 ) -> Iterator[dict[str, Any]]:
     """Writes the pictures of one person in one session and yields what the tables say of each."""
     look = draw_look(person, sitting.session)
     difficulty = difficulty_of(recipe.difficulty)
     shots = draw_shots(person, look, difficulty=difficulty, nir=sitting.nir, vis=sitting.vis)
     numbers = {"NIR": 0, "VIS": 0}
-    for shot, portrait in zip(shots, renderer.portraits(person, look, shots), strict=True):
+    for shot, portrait in zip(shots, renderer.portraits(person, look, shots, truth=truth), strict=True):
         numbers[shot.modality] += 1
         path = capture_path(sitting.session, shot.modality, person.subject, number=numbers[shot.modality])
         channels = 1 if shot.modality == "NIR" else 3

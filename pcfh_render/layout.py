@@ -7,7 +7,7 @@ and ``parameters``; they are read one after the other, never all at once.
 import csv
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -129,7 +129,7 @@ def _paths(captures: list[dict[str, Any]]) -> _Paths:
 
 def write_readme(home: Path, recipe: Recipe) -> None:
     """Writes what a person should know who finds the folder."""
-    settings = "".join(f"  {field.name}: {getattr(recipe, field.name)}\n" for field in fields(recipe))
+    settings = "".join(f"  {name}: {value}\n" for name, value in recipe.described().items())
     write_atomically(home / README, _README.format(settings=settings, source=SOURCE).encode())
 
 

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
+from typing import Any
 
 from pcfh.errors import UserError
 from pcfh_render.difficulty import difficulty_of
@@ -30,6 +31,8 @@ class Recipe:
         folds: of View 2; 0 writes no lists at all.
         size: side of the pictures in pixels.
         quality: JPEG quality of the truth images, and the highest of the captures.
+        truth_fold: 0 renders the true VIS image of every NIR capture; the number of a fold, only those of
+            people who are tested in it, since training by the paper needs none.
     """
 
     identities: int
@@ -43,11 +46,16 @@ class Recipe:
     folds: int = 10
     size: int = 256
     quality: int = 95
+    truth_fold: int = 0
 
     @property
     def subjects(self) -> range:
         """The numbers of the people."""
         return range(self.first, self.first + self.identities)
+
+    def described(self) -> dict[str, Any]:
+        """All settings by name, as a database tells them; ``truth_fold`` only where it is set."""
+        return {name: value for name, value in asdict(self).items() if value or name != "truth_fold"}
 
     def check(self) -> None:
         """Refuses what cannot be rendered.
@@ -68,6 +76,8 @@ class Recipe:
             )
         if self.folds and not self.nir:
             raise UserError("folds need NIR captures to be recognised; take some, or --folds 0")
+        if self.truth_fold > self.folds:
+            raise UserError(f"expected a truth fold of 0 to {self.folds}, got {self.truth_fold}")
 
 
 _LIMITS: tuple[tuple[str, float, float], ...] = (
@@ -81,6 +91,7 @@ _LIMITS: tuple[tuple[str, float, float], ...] = (
     ("folds", 0, 99),
     ("size", 16, 2048),
     ("quality", 1, 95),
+    ("truth_fold", 0, 99),
 )
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
@@ -142,6 +153,12 @@ def training_people(recipe: Recipe) -> dict[str, frozenset[int]]:
         drawn = recipe.first + rng.permutation(recipe.identities)[: recipe.identities // 2]
         halves[frozenset(drawn.tolist())] = None
     return dict(zip(names, halves, strict=True))
+
+
+def people_with_truth(recipe: Recipe) -> frozenset[int]:
+    """Those whose NIR captures have a true VIS image; see ``Recipe.truth_fold``."""
+    everyone = frozenset(recipe.subjects)
+    return everyone - training_people(recipe)[str(recipe.truth_fold)] if recipe.truth_fold else everyone
 
 
 def _dealt(total: int, hands: int) -> list[int]:

@@ -113,11 +113,13 @@ class Renderer:
         self._centres = eye_centres(model)
         self._spread_mm = [blur_width_mm(band) for band in BANDS]
 
-    def portraits(self, person: Person, look: Look, shots: Sequence[Shot]) -> Iterator[Portrait]:
-        """Renders captures of one session."""
+    def portraits(
+        self, person: Person, look: Look, shots: Sequence[Shot], *, truth: bool = True
+    ) -> Iterator[Portrait]:
+        """Renders captures of one session, NIR ones with their true VIS image if ``truth``."""
         sitter = self._sitter(person, look)
         for shot in shots:
-            yield self._portrait(sitter, shot)
+            yield self._portrait(sitter, shot, truth=truth)
 
     def _sitter(self, person: Person, look: Look) -> _Sitter:
         model = self._model
@@ -141,7 +143,7 @@ class Renderer:
             glasses=None if look.glasses is None else glasses(look.glasses, model, head),
         )
 
-    def _portrait(self, sitter: _Sitter, shot: Shot) -> Portrait:
+    def _portrait(self, sitter: _Sitter, shot: Shot, *, truth: bool) -> Portrait:
         pose = pose_of(shot)
         expressed = self._model.expressed(sitter.head, dict(shot.weights))
         moved = bent_neck(expressed, pose)
@@ -161,15 +163,15 @@ class Renderer:
             light = self._light(seen, kinds, lit, shot, bands=(0, 1, 2), glare=_glare(lenses, shot, pose))
             return Portrait(image=camera.visible_picture(light, shot), landmarks=landmarks, truth=None)
         light = self._light(seen, kinds, lit, shot, bands=(3,), glare=_glare(lenses, shot, pose))
+        infrared = camera.infrared_picture(light[..., 0], shot)
+        if not truth:
+            return Portrait(image=infrared, landmarks=landmarks, truth=None)
         studio = illuminate(seen, _STUDIO, pose, scenes=scenes, width=width, surroundings=around)
         in_studio = replace(shot, lamps=_STUDIO, background_light=_STUDIO_WALL)
         glare = _glare(lenses, in_studio, pose)
         true = self._light(seen, kinds, studio, in_studio, bands=(0, 1, 2), glare=glare)
-        return Portrait(
-            image=camera.infrared_picture(light[..., 0], shot),
-            landmarks=landmarks,
-            truth=camera.clean_picture(true, _truth_exposure(sitter)),
-        )
+        clean = camera.clean_picture(true, _truth_exposure(sitter))
+        return Portrait(image=infrared, landmarks=landmarks, truth=clean)
 
     def _body(
         self,

@@ -1,8 +1,8 @@
-"""What tests share: a drawn database, and commands run in this process; one thread for all."""
+"""What tests share: a small database, and commands run in this process; one thread for all."""
 
 import pytest
 import torch
-from drawn import draw_database
+from small_database import write_small_database
 
 from pcfh.cli import main
 from pcfh.databases.casia import read_casia
@@ -22,7 +22,7 @@ def pytest_configure():
 def drawn_database(tmp_path_factory):
     """Six people of 96 x 96 pixels, three of them in training; read only."""
     root = tmp_path_factory.mktemp("drawn")
-    draw_database(root, identities=6, seed=0, size=96)
+    write_small_database(root, people=6)
     return root
 
 

@@ -432,7 +432,7 @@ def test_ctrl_c_elsewhere_exits_with_130_and_one_line(run, monkeypatch, generato
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(method, "translate_items", interrupted)
+    monkeypatch.setattr("pcfh.cli.translate.translate_items", interrupted)
     code, out, err = translate(run, generator, nir, tmp_path / "vis", points)
     assert (code, out) == (130, "")
     assert err.splitlines()[-1].startswith("pcfh: interrupted;")

@@ -4,8 +4,8 @@ import re
 import numpy as np
 import pytest
 import torch
-from drawn import draw_database
 from PIL import Image
+from small_database import write_small_database
 
 from pcfh.databases.casia import read_casia
 from pcfh.databases.records import subjects
@@ -34,7 +34,7 @@ def weights(tmp_path_factory):
 @pytest.fixture(scope="module")
 def four_people(tmp_path_factory):
     root = tmp_path_factory.mktemp("faces")
-    draw_database(root, identities=4, seed=0, size=96)
+    write_small_database(root, people=4)
     return root
 
 

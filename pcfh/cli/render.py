@@ -31,6 +31,7 @@ def render(  # noqa: PLR0913 - one argument per option of the command
     sessions: int | None = None,
     folds: int | None = None,
     size: int | None = None,
+    truth_fold: int | None = None,
     workers: int = 0,
     verify: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -52,6 +53,7 @@ def render(  # noqa: PLR0913 - one argument per option of the command
         sessions: how many of the four there are.
         folds: of View 2; 0 writes no lists.
         size: side of the pictures in pixels.
+        truth_fold: render true images only of people whom this fold tests; 0 of all people.
         workers: processes; 0 takes one per processor core.
         verify: only check the files of OUT against its SHA256SUMS.
     """
@@ -69,6 +71,7 @@ def render(  # noqa: PLR0913 - one argument per option of the command
         "sessions": sessions,
         "folds": folds,
         "size": size,
+        "truth_fold": truth_fold,
     }
     chosen = _chosen(recipe, {name: value for name, value in options.items() if value is not None})
     _render(out, face_model, chosen, workers=workers or os.cpu_count() or 1)

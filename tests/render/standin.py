@@ -22,21 +22,23 @@ class Painter:
     def __init__(self, size: int = 16) -> None:
         self._size = size
 
-    def portraits(self, person, look, shots: Sequence) -> Iterator[Flat]:
+    def portraits(self, person, look, shots: Sequence, *, truth=True) -> Iterator[Flat]:
         for shot in shots:
             digest = hashlib.sha256(repr((person, look, shot)).encode()).digest()
             image = np.full((self._size, self._size, 3), digest[0], np.uint8)
             points = np.frombuffer(digest * 5, np.uint8)[:136].reshape(68, 2) * (self._size / 256)
-            yield Flat(image=image, landmarks=points, truth=255 - image if shot.modality == "NIR" else None)
+            yield Flat(
+                image=image, landmarks=points, truth=255 - image if truth and shot.modality == "NIR" else None
+            )
 
 
 class Fainting(Painter):
     """Dies when it meets one person."""
 
-    def portraits(self, person, look, shots: Sequence) -> Iterator[Flat]:
+    def portraits(self, person, look, shots: Sequence, *, truth=True) -> Iterator[Flat]:
         if person.subject == 5:
             raise KeyboardInterrupt
-        return super().portraits(person, look, shots)
+        return super().portraits(person, look, shots, truth=truth)
 
 
 def studio(painter: type[Painter] = Painter) -> Studio:

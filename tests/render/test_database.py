@@ -196,11 +196,11 @@ def test_a_second_process_is_kept_out(tmp_path):
     refused: list[str] = []
 
     class Curious(Painter):
-        def portraits(self, person, look, shots):
+        def portraits(self, person, look, shots, *, truth=True):
             with pytest.raises(UserError) as caught:
                 render_database(studio(), tmp_path, RECIPE)
             refused.append(str(caught.value))
-            return super().portraits(person, look, shots)
+            return super().portraits(person, look, shots, truth=truth)
 
     render_database(studio(Curious), tmp_path, replace(RECIPE, identities=1, folds=0))
     assert "is being rendered by another process" in refused[0]
@@ -213,6 +213,22 @@ def test_a_database_without_near_infrared_needs_no_lists(tmp_path):
     assert all(record.landmarks for record in records)
     assert len(records) == rendered.captures
     assert not (rendered.home / "protocols").exists()
+
+
+def test_with_a_truth_fold_only_people_tested_in_it_have_true_images(rendered, tmp_path):
+    """All else is the same to the byte."""
+    home = render_database(studio(), tmp_path, replace(RECIPE, truth_fold=2)).home
+    tested = set(subjects(open_database(tmp_path).protocol("2").probe))
+    assert {path.parent.name for path in (home / "truth").rglob("*.jpg")} == tested
+    for path in home.glob("s*/*/*/*.jpg"):
+        assert path.read_bytes() == (rendered.home / path.relative_to(home)).read_bytes()
+    assert json.loads((home / "recipe.json").read_text())["truth_fold"] == 2
+    assert "truth_fold: 2" in (home / "README.txt").read_text()
+
+
+def test_another_truth_fold_is_another_database(rendered):
+    with pytest.raises(UserError, match="truth_fold was 0 and is 1"):
+        render_database(studio(), rendered.home.parent, replace(RECIPE, truth_fold=1))
 
 
 def test_the_recipe_is_written_down(rendered):
@@ -257,6 +273,7 @@ def test_damaged_checksums_are_refused(tmp_path):
         ({"vis": 0}, "expected vis of 1 to 999, got 0"),
         ({"seed": -1}, "expected seed of 0 to 4294967295, got -1"),
         ({"sessions": 5}, "expected sessions of 1 to 4, got 5"),
+        ({"truth_fold": 11}, "expected a truth fold of 0 to 10, got 11"),
         ({"difficulty": "mad"}, "expected a difficulty of easy, casia, hard, got 'mad'"),
     ],
 )

@@ -169,6 +169,13 @@ def test_drawn_captures_show_a_face_inside_the_picture(renderer):
         assert 20 < face_of(portrait) < 250
 
 
+def test_a_capture_is_the_same_with_and_without_its_true_image(renderer, person, look):
+    whole, alone = (next(renderer.portraits(person, look, [shot()], truth=truth)) for truth in (True, False))
+    assert whole.truth is not None
+    assert alone.truth is None
+    assert (whole.image == alone.image).all()
+
+
 def test_rays_of_a_pixel_meet_where_its_points_are_projected():
     size = 8
     directions = rays(CAMERA, size)
