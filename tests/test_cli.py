@@ -424,7 +424,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(drawn_prepared, tmp_path):
         arguments, env=environment, capture_output=True, text=True, timeout=100, check=False
     )
     assert (second.returncode, second.stdout) == (0, f"Done: {tmp_path / 'generator.safetensors'}\n")
-    assert f" {step + 1}/24 " in second.stderr
+    assert "24/24" in second.stderr
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 24
 
 
@@ -536,7 +536,16 @@ def test_a_command_is_registered_with_the_help_of_its_function(words):
 
 @pytest.mark.slow
 def test_without_extras_every_command_explains_itself():
-    packages = "ai_edge_litert face_alignment onnx onnxruntime onnxscript starlette uvicorn embreex".split()
+    packages = [
+        "ai_edge_litert",
+        "face_alignment",
+        "onnx",
+        "onnxruntime",
+        "onnxscript",
+        "starlette",
+        "uvicorn",
+        "embreex",
+    ]
     program = (
         "import sys\n"
         f"for package in {packages}: sys.modules[package] = None\n"
