@@ -24,9 +24,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Int
 
-from pcfh.evaluation.rates import ScoreMatrix
 from pcfh.evaluation.scores import Figures, cosine_scores, figures
 from pcfh.evaluation.streaming import stream_figures
+from pcfh.rates import ScoreMatrix
 
 FARS = (1e-2, 1e-3, 1e-4)
 LENGTH, NOISE = 256, 4.0

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     )
     from pcfh.errors import UserError
     from pcfh.evaluation.image_metrics import psnr, ssim
-    from pcfh.evaluation.rates import ScoreMatrix
     from pcfh.evaluation.scores import figures
     from pcfh.geometry.warp import inverse_distance_warp
     from pcfh.hallucinate import Hallucinator
+    from pcfh.rates import ScoreMatrix
     from pcfh.recognisers.base import Recognizer
 
 __version__ = "0.1.0"
@@ -56,7 +56,7 @@ __all__ = [
 _ELSEWHERE = {
     "Hallucinator": "pcfh.hallucinate",
     "Recognizer": "pcfh.recognisers.base",
-    "ScoreMatrix": "pcfh.evaluation.rates",
+    "ScoreMatrix": "pcfh.rates",
     "UserError": "pcfh.errors",
     "figures": "pcfh.evaluation.scores",
     "inverse_distance_warp": "pcfh.geometry.warp",

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import cache as remembered
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
@@ -18,7 +19,7 @@ from pcfh.databases.layouts import AUTO, open_database
 from pcfh.databases.records import Database
 from pcfh.errors import UserError
 from pcfh.evaluation.evaluate import evaluate as run_evaluation
-from pcfh.evaluation.material import EvaluationJob
+from pcfh.evaluation.evaluation_data import EvaluationJob
 from pcfh.evaluation.results import Results
 from pcfh.geometry.align import align_face
 from pcfh.hallucinate import AlignedFace, Hallucinator
@@ -29,7 +30,8 @@ from pcfh.preparation.preparation_report import PrepareReport
 from pcfh.preparation.prepare import PrepareOptions
 from pcfh.preparation.prepare import prepare as run_preparation
 from pcfh.recognisers.alignment import realign
-from pcfh.recognisers.base import Recognizer, open_recognizer
+from pcfh.recognisers.base import Recognizer
+from pcfh.recognisers.registry import open_recognizer
 from pcfh.shipped import shipped
 
 
@@ -68,17 +70,18 @@ def load_recognizer(path: str | Path | None = None, *, device: str = "auto") -> 
     return open_recognizer(shipped("recognizer") if path is None else Path(path), device=device)
 
 
-def load_database(root: str | Path, layout: str = AUTO) -> Database:
-    """Reads the records and protocols of a database; no picture is opened.
+def load_database(root: str | Path, layout: str = AUTO, **options: Any) -> Database:
+    """Reads the records and protocols of a database.
 
     Args:
         root: folder that it was unpacked to.
-        layout: casia, lamp-hq, oulu, tufts, captures or buaa; auto tells it by what lies on disk.
+        layout: its name, e.g. casia, or yours as my_module:LAYOUT; auto tells it by what lies on disk.
+        options: of the layout, e.g. ``seed=3`` where a protocol is drawn.
 
     Raises:
-        UserError: the layout is unknown, or not the one on disk.
+        UserError: the layout is unknown, not the one on disk, or has no such option.
     """
-    return open_database(Path(root), layout)
+    return open_database(Path(root), layout, **options)
 
 
 def find_faces(image: UInt8[np.ndarray, "h w 3"]) -> list[Face]:

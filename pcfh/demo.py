@@ -14,19 +14,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pcfh import __version__
-from pcfh.databases.casia import LANDMARKS_FILE, read_casia
-from pcfh.databases.records import Database
+from pcfh.databases.casia import read_casia
+from pcfh.databases.records import LANDMARKS_FILE, Database
 from pcfh.databases.rendered import HOME, TRUTH
 from pcfh.errors import UserError
-from pcfh.evaluation.evaluate import evaluate_material
-from pcfh.evaluation.material import EvaluationJob, Material
+from pcfh.evaluation.evaluate import evaluate_data
+from pcfh.evaluation.evaluation_data import EvaluationData, EvaluationJob
 from pcfh.evaluation.report import mistake_pictures, write_report
 from pcfh.evaluation.results import Results
 from pcfh.evaluation.sheets import face_sheets
 from pcfh.files import sha256_of, write_atomically
 from pcfh.hallucinate import Hallucinator
 from pcfh.preparation.prepare import PrepareOptions, prepare
-from pcfh.recognisers.base import open_recognizer
+from pcfh.recognisers.registry import open_recognizer
 from pcfh.translate import Item, TranslateOptions, translate_items
 
 MARK = "demo.json"
@@ -83,9 +83,9 @@ def run_demo(
         resamples=resamples,
     )
     network = open_recognizer(recognizer, device="cpu")
-    material = Material(job, {_PROTOCOL: hallucinator}, network.alignment)
+    material = EvaluationData(job, {_PROTOCOL: hallucinator}, network.alignment)
     say("matching each probe with the gallery of VIS photographs: as it is, generated, and both")
-    results = evaluate_material(material, network)
+    results = evaluate_data(material, network)
     say(verdict(results))
     sheets = face_sheets(results, material)
     return write_report(results, out / REPORT, mistake_pictures(results, material), sheets).report

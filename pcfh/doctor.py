@@ -22,7 +22,7 @@ from pcfh.errors import UserError
 from pcfh.hallucinate import Hallucinator
 from pcfh.images import read_image
 from pcfh.landmarks import cache_folder, open_backend
-from pcfh.recognisers.base import open_recognizer
+from pcfh.recognisers.registry import open_recognizer
 from pcfh.shipped import shipped
 
 CORE = "core"  # the group without which nothing works

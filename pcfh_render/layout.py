@@ -12,8 +12,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from pcfh.databases.casia import LANDMARKS_FILE
-from pcfh.databases.records import Modality
+from pcfh.databases.records import LANDMARKS_FILE, Modality
 from pcfh.databases.rendered import PARAMETERS
 from pcfh.files import atomic_path, write_atomically
 from pcfh.landmarks.given import COORDINATES

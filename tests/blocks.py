@@ -5,12 +5,12 @@ import torch
 
 from pcfh.evaluation.folds import fold_figures
 from pcfh.evaluation.groups import Draws
-from pcfh.evaluation.rates import ScoreMatrix
-from pcfh.evaluation.results import GroupRow, Mistake, QualityRow, Results
+from pcfh.evaluation.results import GroupRow, Mistake, Model, QualityRow, Results
 from pcfh.hallucinate import Hallucinator
 from pcfh.methods.pcfh.generator import Generator
+from pcfh.rates import ScoreMatrix
 from pcfh.recognisers.alignment import Alignment
-from pcfh.recognisers.unit import unit_rows
+from pcfh.recognisers.base import l2_normalize
 
 
 class Blocks:
@@ -25,7 +25,7 @@ class Blocks:
     def features(self, crops):
         self.seen += len(crops)
         means = crops.mean(3).reshape(len(crops), 8, 8, 8, 8).mean((2, 4)).reshape(len(crops), -1)
-        return unit_rows((means - means.mean(1, keepdims=True)).astype(np.float32), self.name)
+        return l2_normalize((means - means.mean(1, keepdims=True)).astype(np.float32), self.name)
 
 
 def hallucinator(model="a" * 64, size=64, **about):
@@ -86,8 +86,11 @@ def made_results(**changes):
         "database": "casia",
         "manifest": "0" * 64,
         "recognizer": "blocks",
-        "recognizer_key": "blocks-1",
-        "generators": {"1": "a" * 64, "2": "b" * 64},
+        "models": tuple(
+            Model(role=role, protocol=protocol, name=role, key=key * 64)
+            for protocol, key in ("1a", "2b")
+            for role in ("recogniser", "generator")
+        ),
         "size": 64,
         "rendered": False,
         "resamples": 50,

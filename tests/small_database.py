@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pcfh.databases.casia import LANDMARKS_FILE
+from pcfh.databases.records import LANDMARKS_FILE
 from pcfh.files import write_atomically
 from pcfh.images import write_png
 from pcfh.landmarks.given import read_landmarks, write_landmarks

@@ -7,7 +7,7 @@ from pcfh.evaluation.results import read_results
 from pcfh.files import sha256_of
 from pcfh.methods.files import save_generator
 from pcfh.recognisers.lightcnn.network import build_lightcnn
-from pcfh.recognisers.training.recogniser_checkpoint import save_recognizer
+from pcfh.recognisers.lightcnn.weights import save_recognizer
 from pcfh.shipped import shipped
 
 
@@ -96,7 +96,7 @@ def test_the_shipped_recogniser_is_taken_where_none_is_named(run, drawn_prepared
         *("evaluate", drawn_prepared, tmp_path, "--device", "cpu", "--resamples", "9", "--no-pictures")
     )
     assert code == 0
-    assert read_results(tmp_path / "results.json").recognizer_key.endswith(sha256_of(shipped("recognizer")))
+    assert read_results(tmp_path / "results.json").models[0].key.endswith(sha256_of(shipped("recognizer")))
     assert f"are kept in {tmp_path / 'cache'}" in out
 
 
@@ -126,7 +126,7 @@ def test_settings_of_an_onnx_model_are_options(run, drawn_prepared, tmp_path):
         ),
     )
     assert code == 0
-    key = read_results(tmp_path / "out" / "results.json").recognizer_key
+    key = read_results(tmp_path / "out" / "results.json").models[0].key
     assert '"channels": "grey", "mean": 99.0, "size": 64, "std": 127.5' in key
 
 

@@ -6,7 +6,6 @@ import re
 import shlex
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -118,23 +117,8 @@ def test_no_page_gives_translate_a_model_in_the_place_of_pictures(page):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_programs_of_bench_that_a_page_names_exist(page, capsys):
-    for module, name in re.findall(r"python -m bench(?:\.(\w+))?(?: ([a-z]+))?", text_of(page)):
-        if module:
-            assert find_spec(f"bench.{module}") is not None
-        elif name:
-            assert is_program_of_bench(name, capsys), name
-
-
-def is_program_of_bench(name, capsys):
-    """Whether ``python -m bench NAME --help`` is about NAME; without it, the help is that of bench."""
-    with pytest.raises(SystemExit):
-        bench.main([name, "--help"])
-    return f"usage: python -m bench {name}" in capsys.readouterr().out
-
-
-def test_a_program_that_bench_has_not_is_noticed(capsys):
-    assert not is_program_of_bench("colours", capsys)
+def test_programs_of_bench_that_a_page_names_exist(page):
+    assert set(re.findall(r"python -m bench[ .](\w+)", text_of(page))) <= bench.PROGRAMS.keys()
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -147,6 +131,22 @@ def test_targets_of_make_that_a_page_names_exist(page):
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_names_no_folder_of_one_machine(page):
     assert re.findall(r"(?<![\w.])/(?:work|root|tmp|home|Users)/|\bshared/", text_of(page)) == []
+
+
+def names_linked_to_code(page):
+    """Names that a page links to a Python file, as code: `name` and path."""
+    return re.findall(r"\[`(\w+)`\]\(\.\./([\w/]+\.py)\)", text_of(page))
+
+
+def test_names_that_the_paper_map_links_to_stand_in_their_files():
+    links = names_linked_to_code("docs/paper_map.md")
+    assert len(links) > 20
+    missing = [
+        (name, path)
+        for name, path in links
+        if not re.search(rf"^(?:def|class) {name}\b", (ROOT / path).read_text(), re.MULTILINE)
+    ]
+    assert missing == []
 
 
 def test_tables_of_the_pages_are_those_of_the_result_files():

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from pcfh.cli import main
 from pcfh.hallucinate import Hallucinator
-from pcfh.recognisers.base import open_recognizer
+from pcfh.recognisers.registry import open_recognizer
 from pcfh.shipped import shipped
 from pcfh.web.app import create_app
 from pcfh.web.engine import Engine

@@ -2,25 +2,24 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from pcfh.cli.app import Names, progress_bar, show_stage
 from pcfh.errors import UserError
-from pcfh.evaluation.evaluate import evaluate_material
-from pcfh.evaluation.material import EvaluationJob, Material, evaluated_protocols
+from pcfh.evaluation.evaluate import evaluate_data
+from pcfh.evaluation.evaluation_data import EvaluationData, EvaluationJob, evaluated_protocols
 from pcfh.evaluation.report import mistake_pictures, write_report
 from pcfh.evaluation.scores import AVERAGE
 from pcfh.evaluation.sheets import face_sheets
 from pcfh.hallucinate import Hallucinator
 from pcfh.landmarks import open_backend
 from pcfh.preparation.prepared import read_manifest
-from pcfh.recognisers.base import open_recognizer
-from pcfh.recognisers.onnx import OnnxSettings, settings_with
+from pcfh.recognisers.registry import open_recognizer
 from pcfh.runtime import keep_freed_memory
 from pcfh.shipped import shipped
 
@@ -46,18 +45,9 @@ class OnnxOptions:
     onnx_mean: float | None = None
     onnx_std: float | None = None
 
-    def settings(self, path: Path) -> OnnxSettings | None:
-        """The settings of a model; None where nothing was given, so that its own hold."""
-        if self == OnnxOptions():
-            return None
-        return settings_with(
-            path,
-            alignment=self.onnx_alignment,
-            size=self.onnx_size,
-            channels=self.onnx_channels,
-            mean=self.onnx_mean,
-            std=self.onnx_std,
-        )
+    def settings(self) -> dict[str, Any]:
+        """What was given, by the names of ``OnnxSettings``."""
+        return {k.removeprefix("onnx_"): v for k, v in asdict(self).items() if v is not None}
 
 
 def evaluate(  # noqa: PLR0913 - one argument per option of the command
@@ -122,12 +112,12 @@ def evaluate(  # noqa: PLR0913 - one argument per option of the command
     keep_freed_memory()
     names = evaluated_protocols(read_manifest(data).source.protocols, protocol)
     path = recognizer or shipped("recognizer")
-    network = open_recognizer(path, settings=(onnx or OnnxOptions()).settings(path), device=device)
-    material = Material(job, _generators(generator, names, device), network.alignment)
+    network = open_recognizer(path, settings=(onnx or OnnxOptions()).settings(), device=device)
+    material = EvaluationData(job, _generators(generator, names, device), network.alignment)
     backend = open_backend("blaze") if pose else None
     with progress_bar("done", 1) as bar:
         show = partial(show_stage, bar)
-        results = evaluate_material(material, network, backend=backend, on_progress=show)
+        results = evaluate_data(material, network, backend=backend, on_progress=show)
     shown = mistake_pictures(results, material) if pictures else ()
     written = write_report(results, out, shown, face_sheets(results, material) if pictures else None)
     for note in results.notes:

@@ -1,96 +1,116 @@
 """The command that says what is in a database."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any
 
-from pcfh.databases.counts import SOURCES, Row, absent_protocols, compare, unenrolled
-from pcfh.databases.layouts import AUTO, LAYOUTS, Choice, layout_of, open_database
+from cyclopts import Parameter
+from tabulate import tabulate
+
+from pcfh.cli.app import Names
+from pcfh.databases.counts import Row, absent_protocols, compare, unenrolled
+from pcfh.databases.layouts import AUTO, Count, find_layout, layouts, open_database
 from pcfh.databases.lists import Lists
-
-LayoutName = Literal["auto", "casia", "oulu", "buaa", "lamp-hq", "tufts"]
-
-Illumination = Literal["Strong", "Weak", "Dark"]
-
-Infrared = Literal["near", "thermal"]
+from pcfh.databases.oulu import Illumination
+from pcfh.databases.tufts import Infrared
+from pcfh.errors import UserError
 
 
-def inspect(
-    database: Path,
-    *,
-    layout: LayoutName = "auto",
-    seed: int = 0,
-    illumination: Illumination = "Strong",
-    infrared: Infrared | None = None,
-    train_list: Path | None = None,
-    gallery_list: Path | None = None,
-    probe_list: Path | None = None,
-) -> int:
-    """Read a database and set what was found beside the published numbers; exit with 1 if they differ.
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class DatabaseOptions:
+    """How to read a database; what is None is left to its reader.
 
-    Args:
-        database: its folder.
-        layout: of the database; "auto" tells it by what lies on disk.
-        seed: of the protocol that is drawn where no official list exists (Oulu-CASIA, BUAA, Tufts).
-        illumination: of Oulu-CASIA.
+    Attributes:
+        seed: of the protocol that is drawn where no official list exists (Oulu-CASIA, BUAA, Tufts); 0 if not
+            given.
+        illumination: of Oulu-CASIA; Strong if not given.
         infrared: pictures of Tufts that take the place of NIR.
+        option: NAME=VALUE, any option of the database's reader.
         train_list: your own list in the place of a drawn protocol.
         gallery_list: likewise, enrolled VIS pictures.
         probe_list: likewise, NIR pictures to recognise.
     """
-    name = layout_of(database) if layout == AUTO else layout
-    lists = _lists(train_list, gallery_list, probe_list)
-    choice = Choice(seed=seed, illumination=illumination, infrared=infrared, lists=lists)
-    found = open_database(database, name, choice)
-    rows = compare(found, name)
+
+    layout: Annotated[
+        str,
+        Parameter(
+            help=f"of the database: {', '.join(layouts())}, or yours as my_module:LAYOUT; auto tells it by "
+            "what lies on disk."
+        ),
+    ] = AUTO
+    seed: int | None = None
+    illumination: Illumination | None = None
+    infrared: Infrared | None = None
+    option: Names = ()
+    train_list: Path | None = None
+    gallery_list: Path | None = None
+    probe_list: Path | None = None
+
+    @property
+    def lists(self) -> Lists | None:
+        """The lists that were given, if any was."""
+        lists = Lists(train=self.train_list, gallery=self.gallery_list, probe=self.probe_list)
+        return None if lists == Lists() else lists
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What was given of the options of a layout."""
+        pairs = [text.partition("=") for text in self.option]
+        wrong = [name for name, equals, _ in pairs if not equals]
+        if wrong:
+            raise UserError(f"--option {wrong[0]}: expected NAME=VALUE, such as seed=3")
+        named = {
+            "seed": self.seed,
+            "illumination": self.illumination,
+            "infrared": self.infrared,
+            "lists": self.lists,
+        }
+        given = {name: value for name, value in named.items() if value is not None}
+        return {**given, **{name: value for name, _, value in pairs}}
+
+
+_DEFAULT = DatabaseOptions()
+
+
+def inspect(database: Path, *, options: DatabaseOptions = _DEFAULT) -> int:
+    """Read a database and set what was found beside the published numbers; exit with 1 if they differ.
+
+    Args:
+        database: its folder.
+        options: how to read it.
+    """
+    layout = find_layout(options.layout, database)
+    found = open_database(database, layout, **options.given)
+    rows = compare(found, layout)
     differences = [line for row in rows for line in row.differences]
-    absent = absent_protocols(found, name)
+    absent = absent_protocols(found, layout)
     if absent:
         differences.append(f"lists of protocols are absent: {', '.join(absent)}")
-    print(f"{LAYOUTS[name].title} in {found.root}\n")
+    print(f"{layout.title} in {found.root}\n")
     print(_table(rows))
-    if name in SOURCES:
-        print(f"\nExpected numbers: {SOURCES[name]}.")
+    for title, text in (("Expected numbers", layout.source), ("To be had", layout.terms)):
+        if text:
+            print(f"\n{title}: {text}.")
     _print_section("Not as expected:", differences)
     _print_section("Notes:", (*found.notes, *unenrolled(found)))
     return 1 if differences else 0
 
 
-def _lists(train: Path | None, gallery: Path | None, probe: Path | None) -> Lists | None:
-    """The lists that were given, if any was."""
-    return Lists(train=train, gallery=gallery, probe=probe) if train or gallery or probe else None
-
-
 def _table(rows: Sequence[Row]) -> str:
     """The rows as aligned text; "found / expected", or only what was found."""
     head = ("protocol", "part", "people", "NIR", "VIS", "captures", "")
-    cells = [head, *(_cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
-    lines = (
-        "  ".join(
-            cell.rjust(width) if 2 <= column < 6 else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in cells
-    )
-    return "\n".join(line.rstrip() for line in lines)
+    alignment = ("left", "left", "right", "right", "right", "right", "left")
+    table = tabulate(map(_cells, rows), head, "plain", colalign=alignment, disable_numparse=True)
+    return "\n".join(line.rstrip() for line in table.splitlines())
 
 
 def _cells(row: Row) -> tuple[str, ...]:
     """One line of the table."""
-    found, expected = row.found, row.expected
-    numbers = (
-        _beside(found.people, expected.people),
-        _beside(found.nir, expected.nir),
-        _beside(found.vis, expected.vis),
-        _beside(found.captures, expected.captures),
-    )
+    pairs = [(getattr(row.found, field.name), getattr(row.expected, field.name)) for field in fields(Count)]
+    numbers = (f"{found:,}" if expected is None else f"{found:,} / {expected:,}" for found, expected in pairs)
     return (row.protocol or "all", row.part, *numbers, "differs" if row.differences else "")
-
-
-def _beside(found: int | None, expected: int | None) -> str:
-    """A number found and, where there is one, the number expected."""
-    return f"{found:,}" if expected is None else f"{found:,} / {expected:,}"
 
 
 def _print_section(title: str, lines: Iterable[str]) -> None:

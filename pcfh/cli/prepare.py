@@ -8,32 +8,28 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from pcfh.cli.app import Several, progress_bar
-from pcfh.cli.inspect import Illumination, Infrared, LayoutName, _lists
+from pcfh.cli.inspect import DatabaseOptions
 from pcfh.databases.flattened import read_flattened
-from pcfh.databases.folders import read_folder_pair
-from pcfh.databases.layouts import AUTO, Choice, in_protocols, layout_of, open_database
+from pcfh.databases.folder_pair import read_folder_pair
+from pcfh.databases.layouts import find_layout, in_protocols, open_database
 from pcfh.databases.records import Database
 from pcfh.errors import UserError
 from pcfh.preparation.prepare import PrepareOptions
 from pcfh.preparation.prepare import prepare as run_prepare
+
+_DEFAULT = DatabaseOptions()
 
 
 def prepare(  # noqa: PLR0913 - one argument per option of the command
     out: Path,
     *,
     database: Path | None = None,
-    layout: LayoutName = "auto",
-    seed: int = 0,
-    illumination: Illumination = "Strong",
-    infrared: Infrared | None = None,
+    reading: DatabaseOptions = _DEFAULT,
     casia: Path | None = None,
     nir: Path | None = None,
     vis: Path | None = None,
     test_subjects: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = (),
     root: Path | None = None,
-    train_list: Path | None = None,
-    gallery_list: Path | None = None,
-    probe_list: Path | None = None,
     landmarks: Path | None = None,
     backend: Literal["blaze", "fan", "given"] = "blaze",
     sizes: Several = (144, 256),
@@ -50,19 +46,13 @@ def prepare(  # noqa: PLR0913 - one argument per option of the command
         out: folder to write to.
         database: folder of CASIA NIR-VIS 2.0, Oulu-CASIA, BUAA-VisNir, LAMP-HQ or Tufts, or of another
             database in one of their layouts.
-        layout: of --database; "auto" tells it by what lies on disk.
-        seed: of the protocol that is drawn where no official list exists (Oulu-CASIA, BUAA, Tufts).
-        illumination: of Oulu-CASIA.
-        infrared: pictures of Tufts that take the place of NIR.
+        reading: how to read it; with --root the lists are those of a flattened re-distribution (path, label,
+            domain).
         casia: the same as --database with --layout casia.
         nir: folder of NIR pictures, one subfolder per person.
         vis: folder of VIS pictures, likewise.
         test_subjects: people of --nir and --vis that are kept out of training.
         root: folder that the paths of lists are relative to.
-        train_list: list of a flattened re-distribution (path, label, domain); with --database your own list
-            in the place of a drawn protocol.
-        gallery_list: likewise, enrolled VIS pictures.
-        probe_list: likewise, NIR pictures to recognise.
         landmarks: CSV file of 68 landmarks per picture; then nothing is detected.
         backend: what finds faces and landmarks; "given" takes those that lie with the database.
         sizes: sides of the crops in pixels, joined by commas or blanks: 144 and 256 as in the paper, 128, 64.
@@ -70,14 +60,8 @@ def prepare(  # noqa: PLR0913 - one argument per option of the command
         device: where the backend computes.
         min_score: faces found with less confidence count as none.
     """
-    lists = _lists(train_list, gallery_list, probe_list)
     source, kind = _database(
-        database,
-        layout,
-        Choice(seed=seed, illumination=illumination, infrared=infrared, lists=lists),
-        casia=casia,
-        pair=(nir, vis, test_subjects),
-        root=root,
+        reading, database=database, casia=casia, pair=(nir, vis, test_subjects), root=root
     )
     options = PrepareOptions(
         sizes=sizes,
@@ -96,17 +80,16 @@ def prepare(  # noqa: PLR0913 - one argument per option of the command
 
 
 def _database(
-    database: Path | None,
-    layout: str,
-    choice: Choice,
+    reading: DatabaseOptions,
     *,
+    database: Path | None,
     casia: Path | None,
     pair: tuple[Path | None, Path | None, Sequence[str]],
     root: Path | None,
 ) -> tuple[Database, str]:
     """Reads the database that was named, in exactly one of the ways, and says of what layout it is."""
     nir, vis, test_subjects = pair
-    lists = choice.lists
+    lists = reading.lists
     ways = [database, casia, any(pair), root or (lists and not database)]
     if sum(map(bool, ways)) != 1:
         raise UserError(
@@ -114,8 +97,8 @@ def _database(
             "--train-list FILE [--gallery-list FILE] [--probe-list FILE], or --database DIR [--layout NAME]"
         )
     if database is not None:
-        name = layout_of(database) if layout == AUTO else layout
-        return in_protocols(open_database(database, name, choice)), name
+        layout = find_layout(reading.layout, database)
+        return in_protocols(open_database(database, layout, **reading.given)), layout.name
     if casia is not None:
         return open_database(casia, "casia"), "casia"
     if root is not None and lists is not None and lists.train is not None:

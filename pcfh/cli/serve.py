@@ -12,7 +12,7 @@ from pcfh.cli.app import Names
 from pcfh.extras import extra
 from pcfh.hallucinate import Hallucinator
 from pcfh.landmarks import open_backend
-from pcfh.recognisers.base import open_recognizer
+from pcfh.recognisers.registry import open_recognizer
 from pcfh.shipped import shipped
 from pcfh.web.engine import Engine
 from pcfh.web.limits import Limits

@@ -7,18 +7,20 @@ follow. Which of the two numbers is the NIR one differs between copies of the da
 NIR pictures as RGB: the pictures themselves decide, by their saturation.
 
 There is no official list. The papers train on 50 people and test on 100, with 9 shots of each and one VIS
-picture of each enrolled. ``draw_buaa`` draws people and shots by a seed.
+picture of each enrolled. ``_draw`` draws people and shots by a seed.
 """
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 
-from pcfh.databases.folders import Named, draw, named_captures
-from pcfh.databases.lists import DiskIndex, Lists, known_captures, read_protocol, require_tested
+from pcfh.databases.folders import Named, draw, drawn_database, listed_database, named_captures
+from pcfh.databases.layouts import Count, Layout
+from pcfh.databases.lists import Lists
 from pcfh.databases.records import Database, Modality, Protocol, Record
 from pcfh.errors import UserError
 from pcfh.images import read_image
@@ -48,23 +50,21 @@ def read_buaa(root: Path, *, seed: int = 0, lists: Lists | None = None) -> Datab
     Raises:
         UserError: this is not the layout above, all pictures are of one modality, or the lists are not sound.
     """
-    records, notes = named_captures(root, lambda path: _named(root, path), EXAMPLE)
-    _require_both(root, records)
+    captures = named_captures(root, partial(_named, root), EXAMPLE)
+    _require_both(root, captures[0])
     if lists is not None:
-        make = known_captures(records, EXAMPLE)
-        protocol, remarks = read_protocol("own", lists, DiskIndex(root), make)
-    else:
-        protocol, remarks = draw_buaa(records, seed=seed)
-    return Database(root=root, records=records, protocols={protocol.name: protocol}, notes=(*notes, *remarks))
+        return listed_database(root, captures, lists, EXAMPLE)
+    protocol, without = _draw(captures[0], seed)
+    return drawn_database(root, captures, protocol, seed, *without)
 
 
-def draw_buaa(records: Sequence[Record], *, seed: int) -> tuple[Protocol, tuple[str, ...]]:
+def _draw(records: Sequence[Record], seed: int) -> tuple[Protocol, tuple[str, ...]]:
     """Draws a third of the people (at most 50) for training, and 9 shots of each person.
 
     Of the others the VIS picture of the lowest number is enrolled, the NIR pictures of the shots are probes.
 
     Returns:
-        The protocol "1", and notes.
+        The protocol "1", and a note on people who cannot take part.
     """
     people = _by_person(records)
     shots = {person: _draw_shots(person, people, seed) for person in people}
@@ -79,10 +79,10 @@ def draw_buaa(records: Sequence[Record], *, seed: int) -> tuple[Protocol, tuple[
         gallery=tuple(min(people[person]["VIS"].items())[1] for person in tested),
         probe=tuple(nir for person in tested for nir, _ in shots[person]),
     )
-    require_tested(protocol)
-    left_out = f"{len(without)} people have no shot in both lights and are left out: {', '.join(without)}"
-    note = f"protocol 1 is drawn with seed {seed}: there is no official list"
-    return protocol, (note, left_out) if without else (note,)
+    if not without:
+        return protocol, ()
+    note = f"{len(without)} people have no shot in both lights and are left out: {', '.join(without)}"
+    return protocol, (note,)
 
 
 def is_grey(image: UInt8[np.ndarray, "h w 3"]) -> bool:
@@ -136,3 +136,23 @@ def _draw_shots(person: str, people: People, seed: int) -> list[tuple[Record, Re
 def _partner(number: int) -> int:
     """The other number of a shot: 1 and 2 belong together, then 3 and 4."""
     return number + 1 if number % 2 else number - 1
+
+
+LAYOUT = Layout(
+    name="buaa",
+    title="BUAA-VisNir",
+    terms="from its authors (Beihang University) on a signed agreement, for research only",
+    sign=r"\d+/\d+\.(?:bmp|png|jpe?g)",
+    example="1/1.bmp",
+    read=read_buaa,
+    rank=2,  # folders of numbers lie in other databases too
+    whole=Count(people=150, captures=5952),
+    protocols={
+        "1": {
+            "train": Count(people=50, nir=450, vis=450),
+            "gallery": Count(people=100, vis=100),
+            "probe": Count(people=100, nir=900),
+        }
+    },
+    source="150 people, 5,952 pictures (face.evoLVe); the protocol's numbers follow from the draw's rule",
+)

@@ -1,30 +1,13 @@
-"""What is known of the databases' sizes, and the comparison with what was found.
+"""What was found in a database, beside the published numbers of people and captures.
 
-Only counts with a public source are here; what nobody has published is None and not compared. A part of a
-protocol is "train", "gallery" or "probe".
+Only counts with a public source are compared; what nobody has published is None.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 
-from pcfh.databases.records import Database, Protocol, Record, subjects
-
-
-@dataclass(frozen=True, kw_only=True)
-class Count:
-    """How many there are; None where nobody has said.
-
-    Attributes:
-        people: different people.
-        nir: NIR captures.
-        vis: VIS captures.
-        captures: both together.
-    """
-
-    people: int | None = None
-    nir: int | None = None
-    vis: int | None = None
-    captures: int | None = None
+from pcfh.databases.layouts import Count, Layout
+from pcfh.databases.records import Database, Record, of_modality, subjects
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,104 +33,32 @@ class Row:
         return tuple(f"{place}: {text}" for text in _differences(self.found, self.expected))
 
 
-_CASIA_PROBES = (6208, 6232, 6210, 6055, 6204, 6191, 6247, 6222, 6162, 6245)
-_LAMPHQ_TRAIN = (300, 285, 285, 298, 300, 273, 272, 281, 274, 279)
-_NOTHING = Count()
-
-WHOLE: Mapping[str, Count] = {
-    "casia": Count(people=715),
-    "oulu": Count(people=80),
-    "buaa": Count(people=150, captures=5952),
-    "lamp-hq": Count(people=573),
-    "tufts": Count(people=113),
-}
-
-PROTOCOLS: Mapping[str, Mapping[str, Mapping[str, Count]]] = {
-    "casia": {
-        **{
-            str(fold): {
-                "train": Count(people=357),
-                "gallery": Count(people=358, vis=358),
-                "probe": Count(nir=probes),
-            }
-            for fold, probes in enumerate(_CASIA_PROBES, start=1)
-        },
-        "dev": {
-            "train": Count(people=357, nir=6270, vis=2480),
-            "gallery": Count(people=358, vis=358),
-            "probe": Count(nir=6123),
-        },
-    },
-    "oulu": {
-        "1": {
-            "train": Count(people=20, nir=960, vis=960),
-            "gallery": Count(people=20, vis=960),
-            "probe": Count(people=20, nir=960),
-        }
-    },
-    "buaa": {
-        "1": {
-            "train": Count(people=50, nir=450, vis=450),
-            "gallery": Count(people=100, vis=100),
-            "probe": Count(people=100, nir=900),
-        }
-    },
-    "lamp-hq": {
-        **{str(fold): {"train": Count(people=people)} for fold, people in enumerate(_LAMPHQ_TRAIN, start=1)},
-        "1": {"train": Count(people=300), "gallery": Count(people=273, vis=273)},
-    },
-    "tufts": {
-        "1": {
-            "train": Count(people=90),
-            "gallery": Count(people=22, vis=22),
-            "probe": Count(people=22, nir=308),
-        }
-    },
-}
-
-SOURCES: Mapping[str, str] = {
-    "casia": "counted in the public copy of the lists (bob.db.cbsr_nir_vis_2); 10 of 725 people are in none",
-    "oulu": "80 people by its authors; the protocol's numbers follow from the draw's rule",
-    "buaa": "150 people, 5,952 pictures (face.evoLVe); the protocol's numbers follow from the draw's rule",
-    "lamp-hq": "its paper, and the classes of each fold in a public program (RethinkNIRVIS)",
-    "tufts": "113 people by its authors; protocol 1 counted in the lists of a public program (Semi-HFR)",
-}
-
-_WITH_LISTS = ("casia", "lamp-hq")  # the others' protocols need not be there
-
-
 def count(records: Iterable[Record]) -> Count:
     """Counts people and captures."""
     held = tuple(records)
-    nir = sum(record.modality == "NIR" for record in held)
+    nir = len(of_modality(held, "NIR"))
     return Count(people=len(subjects(held)), nir=nir, vis=len(held) - nir, captures=len(held))
 
 
-def compare(database: Database, layout: str) -> tuple[Row, ...]:
+def compare(database: Database, layout: Layout) -> tuple[Row, ...]:
     """Sets what was found beside what is expected: the whole database, then each part of each protocol."""
-    expected = PROTOCOLS.get(layout, {})
-    whole = Row(
-        protocol="",
-        part="all",
-        found=count(database.records),
-        expected=WHOLE.get(layout, _NOTHING),
-    )
+    whole = Row(protocol="", part="all", found=count(database.records), expected=layout.whole)
     rows = [
         Row(
             protocol=name,
             part=part,
             found=count(records),
-            expected=expected.get(name, {}).get(part, _NOTHING),
+            expected=layout.protocols.get(name, {}).get(part, Count()),
         )
         for name, protocol in database.protocols.items()
-        for part, records in _parts(protocol)
+        for part, records in protocol.parts.items()
     ]
     return (whole, *rows)
 
 
-def absent_protocols(database: Database, layout: str) -> tuple[str, ...]:
+def absent_protocols(database: Database, layout: Layout) -> tuple[str, ...]:
     """The protocols whose lists come with the database and are not there."""
-    expected = PROTOCOLS[layout] if layout in _WITH_LISTS else {}
+    expected = layout.protocols if layout.brings_lists else {}
     return tuple(name for name in expected if name not in database.protocols)
 
 
@@ -163,11 +74,6 @@ def unenrolled(database: Database) -> tuple[str, ...]:
                 f"({', '.join(strangers[:5])}{more}); Rank-1 counts them as mistakes"
             )
     return tuple(lines)
-
-
-def _parts(protocol: Protocol) -> tuple[tuple[str, tuple[Record, ...]], ...]:
-    """The parts of a protocol by name."""
-    return ("train", protocol.train), ("gallery", protocol.gallery), ("probe", protocol.probe)
 
 
 def _differences(found: Count, expected: Count) -> Iterator[str]:

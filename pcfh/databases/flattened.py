@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from pcfh.databases.lists import DiskIndex, Line, Lists, modalities_named, names_image, read_protocol, union
-from pcfh.databases.records import Database, Modality, Record
+from pcfh.databases.lists import DiskIndex, Line, Lists, modalities_named, names_image, read_protocol
+from pcfh.databases.records import Database, Modality, Record, union
 from pcfh.errors import UserError
 
 _DOMAINS: dict[str, Modality] = {"0": "NIR", "1": "VIS"}

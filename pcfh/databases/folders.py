@@ -1,47 +1,15 @@
 """Databases without lists: what lies in folders, and draws by lot that anybody can repeat."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from pcfh.databases.records import Database, Modality, Protocol, Record, subjects
+from pcfh.databases.lists import DiskIndex, Lists, Noted, known_captures, read_protocol, require_folder
+from pcfh.databases.records import Database, Protocol, Record, require_sound
 from pcfh.errors import UserError
 from pcfh.images import IMAGE_SUFFIXES
-
-PROTOCOL = "all"
-
-
-def read_folder_pair(nir: Path, vis: Path, *, test_subjects: Sequence[str] = ()) -> Database:
-    """Reads two folders of pictures of the same people.
-
-    The person is the first folder below ``nir`` or ``vis``; for files that lie in these themselves, the part
-    of the file's name before the first underscore.
-
-    Args:
-        nir: folder of the near-infrared captures.
-        vis: folder of the visible-light captures.
-        test_subjects: people kept out of training; the first VIS capture of each (by path) is enrolled, their
-            NIR captures are the probes.
-
-    Returns:
-        The database, rooted at the folders' common parent, with one protocol "all".
-
-    Raises:
-        UserError: a folder is absent, without pictures or inside the other; a person to be tested lacks NIR
-            or VIS.
-    """
-    nir, vis = nir.resolve(), vis.resolve()
-    if nir.is_relative_to(vis) or vis.is_relative_to(nir):
-        raise UserError(
-            f"expected two folders beside each other, got {nir} and {vis}; move one out of the other"
-        )
-    root = Path(os.path.commonpath([nir, vis]))
-    records = (*_captures(nir, "NIR", root), *_captures(vis, "VIS", root))
-    protocol = _split(records, test_subjects)
-    notes = tuple(_one_sided(records))
-    return Database(root=root, records=records, protocols={PROTOCOL: protocol}, notes=notes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +25,7 @@ class Named:
     record: Record
 
 
-def named_captures(
-    root: Path, name: Callable[[str], Named | None], example: str
-) -> tuple[tuple[Record, ...], tuple[str, ...]]:
+def named_captures(root: Path, name: Callable[[str], Named | None], example: str) -> Noted:
     """The captures below a folder whose layout says everything about them.
 
     Args:
@@ -99,8 +65,7 @@ def pictures_below(folder: Path) -> list[str]:
     Raises:
         UserError: there is no such folder, or it holds no pictures.
     """
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; give the one that the database was unpacked to")
+    require_folder(folder)
     found = [
         (Path(place).relative_to(folder) / name).as_posix()
         for place, _, names in os.walk(folder)
@@ -110,6 +75,45 @@ def pictures_below(folder: Path) -> list[str]:
     if not found:
         raise UserError(f"{folder}: holds no pictures ({', '.join(IMAGE_SUFFIXES)}); is it the right folder?")
     return sorted(found)
+
+
+def listed_database(
+    root: Path, captures: Noted, lists: Lists, example: str, *, name: str = "own"
+) -> Database:
+    """A database whose one protocol comes from lists.
+
+    Raises:
+        UserError: the lists are not sound, or name other pictures than ``captures``.
+    """
+    records, notes = captures
+    make = known_captures(records, example)
+    protocol, remarks = read_protocol(name, lists, DiskIndex(root), make)
+    return Database(root=root, records=records, protocols={name: protocol}, notes=(*notes, *remarks))
+
+
+def drawn_database(root: Path, captures: Noted, protocol: Protocol, seed: int, *remarks: str) -> Database:
+    """A database whose one protocol was drawn by lot.
+
+    Args:
+        root: of the database.
+        captures: all of them, with notes.
+        protocol: what was drawn.
+        seed: of the draw.
+        remarks: notes on the draw.
+
+    Raises:
+        UserError: the protocol is not sound, or tests nobody.
+    """
+    require_sound(protocol)
+    if not protocol.probe:
+        raise UserError(
+            f"protocol {protocol.name!r}: nobody has NIR and VIS captures to be tested with; "
+            "is all of the database unpacked?"
+        )
+    records, notes = captures
+    note = f"protocol {protocol.name} is drawn with seed {seed}: there is no official list"
+    protocols = {protocol.name: protocol}
+    return Database(root=root, records=records, protocols=protocols, notes=(*notes, note, *remarks))
 
 
 def draw(items: Iterable[str], count: int, lot: str) -> list[str]:
@@ -127,49 +131,3 @@ def draw(items: Iterable[str], count: int, lot: str) -> list[str]:
     """
     ranked = sorted(items, key=lambda item: sha256(f"{lot} {item}".encode()).digest())
     return sorted(ranked[:count])
-
-
-def _captures(folder: Path, modality: Modality, root: Path) -> list[Record]:
-    """The pictures below a folder, ordered by path."""
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; give the one of the {modality} pictures")
-    paths = sorted(map(PurePosixPath, pictures_below(folder)), key=lambda path: path.parts)
-    return [
-        Record(subject=_subject(path), modality=modality, path=(folder / path).relative_to(root).as_posix())
-        for path in paths
-    ]
-
-
-def _subject(path: PurePosixPath) -> str:
-    """Whose picture a path relative to its modality's folder is."""
-    return path.parts[0] if len(path.parts) > 1 else path.stem.partition("_")[0]
-
-
-def _split(records: Sequence[Record], test_subjects: Sequence[str]) -> Protocol:
-    """Training on everybody but the people to be tested."""
-    tested = [record for record in records if record.subject in set(test_subjects)]
-    probe = tuple(record for record in tested if record.modality == "NIR")
-    enrolled: dict[str, Record] = {}
-    for record in tested:
-        if record.modality == "VIS":
-            enrolled.setdefault(record.subject, record)
-    lacking = sorted(set(test_subjects) - (set(subjects(probe)) & set(enrolled)))
-    if lacking:
-        raise UserError(
-            f"expected NIR and VIS pictures of each person to be tested; {', '.join(lacking)} lack one"
-        )
-    train = tuple(record for record in records if record.subject not in set(test_subjects))
-    return Protocol(name=PROTOCOL, train=train, gallery=tuple(enrolled.values()), probe=probe)
-
-
-def _one_sided(records: Iterable[Record]) -> list[str]:
-    """A note each on the people who have pictures of one modality only."""
-    people: dict[str, set[str]] = {"NIR": set(), "VIS": set()}
-    for record in records:
-        people[record.modality].add(record.subject)
-    sides = {"NIR": people["NIR"] - people["VIS"], "VIS": people["VIS"] - people["NIR"]}
-    return [
-        f"{len(lone)} people have {modality} pictures only: {', '.join(sorted(lone))}"
-        for modality, lone in sides.items()
-        if lone
-    ]

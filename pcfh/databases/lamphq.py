@@ -10,26 +10,22 @@ The person is the label, which therefore has to mean the same person in all list
 import re
 from pathlib import Path
 
-from pcfh.databases.lists import (
-    DiskIndex,
-    Line,
-    Make,
-    modalities_named,
-    numbered_lists,
-    read_list,
-    require_sound,
-    union,
-)
-from pcfh.databases.records import Database, Modality, Protocol, Record
+from pcfh.databases.layouts import Count, Layout
+from pcfh.databases.lists import Line, ListNames, modalities_named, read_numbered
+from pcfh.databases.records import Database, Modality, Record
 from pcfh.errors import UserError
 
-_LIST_NAME = re.compile(r"(train_vis|train_nir|gallery_vis|probe_nir)_?0*([1-9]\d*)\.txt", re.IGNORECASE)
-_ROLES: tuple[tuple[str, Modality], ...] = (
-    ("train_nir", "NIR"),
-    ("train_vis", "VIS"),
-    ("gallery_vis", "VIS"),
-    ("probe_nir", "NIR"),
+_LISTS = ListNames(
+    pattern=re.compile(r"(train_vis|train_nir|gallery_vis|probe_nir)_?0*([1-9]\d*)\.txt", re.IGNORECASE),
+    form="{role}{name}.txt",
+    roles={
+        "train_nir": ("train", "NIR"),
+        "train_vis": ("train", "VIS"),
+        "gallery_vis": ("gallery", "VIS"),
+        "probe_nir": ("probe", "NIR"),
+    },
 )
+_TRAIN_PEOPLE = (300, 285, 285, 298, 300, 273, 272, 281, 274, 279)  # of the ten folds
 
 
 def read_lamphq(root: Path) -> Database:
@@ -42,51 +38,29 @@ def read_lamphq(root: Path) -> Database:
         UserError: this is not the layout above, a list has none of its files on disk, a label means two
             people, or a person is in training and test of one fold.
     """
-    home, folder = _find_home(root)
-    index, notes = DiskIndex(home), list[str]()
-    lists = numbered_lists(
-        folder.rglob("*.txt"), _LIST_NAME, "{role}{name}.txt", [role for role, _ in _ROLES]
-    )
-    if not lists:
-        raise UserError(f"{folder}: expected lists such as train/train_nir1.txt; found none")
-    protocols = {}
-    for name, by_role in lists.items():
-        parts: dict[str, tuple[Record, ...]] = {}
-        for role, modality in _ROLES:
-            parts[role], remarks = read_list(by_role[role], index, _maker(modality))
-            notes += remarks
-        protocols[name] = _protocol(name, parts)
-    records = union(protocols.values())
-    return Database(root=home, records=records, protocols=protocols, notes=tuple(notes))
+    return read_numbered(root, _LISTS, _record)
 
 
-def _protocol(name: str, parts: dict[str, tuple[Record, ...]]) -> Protocol:
-    """One fold of its four lists."""
-    train = (*parts["train_nir"], *parts["train_vis"])
-    protocol = Protocol(name=name, train=train, gallery=parts["gallery_vis"], probe=parts["probe_nir"])
-    require_sound(protocol)
-    return protocol
+def _record(modality: Modality, line: Line, where: str) -> Record:
+    """The record of a line of a list."""
+    if not line.columns:
+        raise UserError(f"{line.place}: expected <path> <label>, got no label for {line.path}")
+    if modalities_named(where) - {modality}:
+        raise UserError(f"{line.place}: expected a {modality} capture, got {line.path}")
+    return Record(subject=line.columns[0], modality=modality, path=where)
 
 
-def _find_home(root: Path) -> tuple[Path, Path]:
-    """The folder that paths are relative to, and its folder of lists."""
-    if not root.is_dir():
-        raise UserError(f"{root}: no such folder; give the one that LAMP-HQ was unpacked to")
-    for home in (root, *sorted(path for path in root.iterdir() if path.is_dir())):
-        for folder in sorted(home.iterdir()):
-            if folder.name.lower() in ("protocol", "protocols") and folder.is_dir():
-                return home, folder
-    raise UserError(f"{root}: expected a folder Protocols with train_nir1.txt and so on in it; found none")
-
-
-def _maker(modality: Modality) -> Make:
-    """What makes the record of a line of a list of one modality."""
-
-    def make(line: Line, where: str) -> Record:
-        if not line.columns:
-            raise UserError(f"{line.place}: expected <path> <label>, got no label for {line.path}")
-        if modalities_named(where) - {modality}:
-            raise UserError(f"{line.place}: expected a {modality} capture, got {line.path}")
-        return Record(subject=line.columns[0], modality=modality, path=where)
-
-    return make
+LAYOUT = Layout(
+    name="lamp-hq",
+    title="LAMP-HQ",
+    terms="from its authors on a signed agreement, for research only",
+    sign=r"protocols?/(?:[^/]+/)?(?:train|gallery|probe)_(?:vis|nir)_?\d+\.txt",
+    example="Protocols/train/train_nir1.txt",
+    read=read_lamphq,
+    whole=Count(people=573),
+    protocols={
+        **{str(fold): {"train": Count(people=people)} for fold, people in enumerate(_TRAIN_PEOPLE, start=1)},
+        "1": {"train": Count(people=300), "gallery": Count(people=273, vis=273)},
+    },
+    source="its paper, and the classes of each fold in a public program (RethinkNIRVIS)",
+)

@@ -9,15 +9,18 @@ with: case and extension need not match the disk.
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from pcfh.databases.records import Modality, Protocol, Record, require_disjoint
+from pcfh.databases.records import Database, Modality, Protocol, Record, require_sound, union
 from pcfh.errors import UserError
 from pcfh.images import IMAGE_SUFFIXES
 
 _NAMED: dict[str, Modality] = {"NIR": "NIR", "NI": "NIR", "VIS": "VIS", "VL": "VIS"}
 _MODALITY = re.compile(r"(?:^|[/_])(NIR?|VIS|VL)(?=[/_])", re.IGNORECASE)
 _MANY = 20
+
+Noted = tuple[tuple[Record, ...], tuple[str, ...]]  # records, and notes on what was odd about them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +38,7 @@ class Line:
     columns: tuple[str, ...] = ()
 
 
-Make = Callable[[Line, str], Record]
+Make = Callable[[Line, str], Record]  # the record of a line, given the path on disk
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,23 +125,25 @@ class DiskIndex:
         return next((known[key] for name in wanted for key in (name, name.lower()) if key in known), None)
 
 
-def records_of(
-    path: Path, lines: Sequence[Line], index: DiskIndex, make: Make
-) -> tuple[tuple[Record, ...], tuple[str, ...]]:
-    """Turns the lines of one list into records of files that are there, each once, in the list's order.
+def read_list(path: Path, index: DiskIndex, make: Make) -> Noted:
+    """Reads the records of one list: of files that are there, each once, in the list's order.
 
     Args:
-        path: of the list, for messages.
-        lines: of the list.
+        path: of the list.
         index: of the database's root.
         make: the record of a line, given the path on disk.
 
     Returns:
-        The records, and a note each on absent files, repeated lines and mended names.
+        The records, and a note each on a header, absent files, repeated lines and mended names.
 
     Raises:
-        UserError: not one of the files is there.
+        UserError: the list cannot be read, not one of its files is there, or it contradicts itself.
     """
+    lines = read_lines(path)
+    header = not names_image(lines[0].path)
+    if header and len(lines) == 1:
+        raise UserError(f"{path}: expected one image path per line, got only {lines[0].path!r}")
+    lines = lines[header:]
     found = [(line, index.find(line.path)) for line in lines]
     there = [(line, where) for line, where in found if where is not None]
     if not there:
@@ -159,6 +164,7 @@ def records_of(
     absent = [line.path for line, where in found if where is None]
     mended = [f"{line.path} is {where}" for line, where in there if where != line.path.removeprefix("./")]
     notes = (
+        f"{path.name}: the first line was taken for a header" if header else "",
         _note(path, absent, f"of {len(lines)} listed files are not on disk and left out"),
         _note(path, repeated, "lines repeat a file and were left out"),
         _note(path, mended, "files have another extension or case on disk than listed", most=1),
@@ -175,40 +181,94 @@ def _note(path: Path, items: Sequence[str], what: str, *, most: int = _MANY) -> 
 
 
 def read_protocol(name: str, lists: Lists, index: DiskIndex, make: Make) -> tuple[Protocol, tuple[str, ...]]:
-    """Reads the lists of one protocol.
-
-    Args:
-        name: of the protocol.
-        lists: to read; those that are None stay empty.
-        index: of the database's root.
-        make: the record of a line, given the path on disk.
-
-    Returns:
-        The protocol, and notes on what was odd.
+    """Reads the lists of one protocol, those that there are, and notes; see ``read_list``.
 
     Raises:
-        UserError: a list cannot be read, contradicts itself or has none of its files on disk, or the protocol
-            is not sound (see ``require_sound``).
+        UserError: what ``read_list`` and ``require_sound`` refuse.
     """
     parts: dict[str, tuple[Record, ...]] = {}
     notes: list[str] = []
     for part, path in (("train", lists.train), ("gallery", lists.gallery), ("probe", lists.probe)):
-        parts[part], remarks = read_list(path, index, make) if path is not None else ((), ())
-        notes += remarks
+        if path is not None:
+            parts[part], remarks = read_list(path, index, make)
+            notes += remarks
     protocol = Protocol(name=name, **parts)
     require_sound(protocol)
     return protocol, tuple(notes)
 
 
-def read_list(path: Path, index: DiskIndex, make: Make) -> tuple[tuple[Record, ...], tuple[str, ...]]:
-    """Reads the records of one list, and notes; see ``records_of``."""
-    first, *others = read_lines(path)
-    if names_image(first.path):
-        return records_of(path, [first, *others], index, make)
-    if not others:
-        raise UserError(f"{path}: expected one image path per line, got only {first.path!r}")
-    records, notes = records_of(path, others, index, make)
-    return records, (f"{path.name}: the first line was taken for a header", *notes)
+@dataclass(frozen=True, kw_only=True)
+class ListNames:
+    """How the lists of numbered protocols are called.
+
+    Attributes:
+        pattern: of a list's name; group 1 is the role, group 2 the protocol.
+        form: of a list's name, with ``{role}`` and ``{name}``.
+        roles: the part of the protocol and the modality of each role; every protocol has all.
+    """
+
+    pattern: re.Pattern[str]
+    form: str
+    roles: dict[str, tuple[str, Modality]]
+
+    @property
+    def example(self) -> str:
+        """Such a name."""
+        return self.form.format(role=next(iter(self.roles)), name=1)
+
+
+def read_numbered(root: Path, names: ListNames, make: Callable[[Modality, Line, str], Record]) -> Database:
+    """Reads a database that comes with the lists of several protocols, in a folder of that name.
+
+    Args:
+        root: the folder with ``protocols`` (or ``Protocol``) in it, or the one above it.
+        names: of the lists, at any depth of that folder.
+        make: the record of a line.
+
+    Returns:
+        The database, its protocols in the order of their numbers, then those without.
+
+    Raises:
+        UserError: there are no such folder and lists, or what ``read_list``, ``require_sound`` and ``union``
+            refuse.
+    """
+    home, folder = _find_lists(root, names.example)
+    index, notes = DiskIndex(home), list[str]()
+    protocols = {}
+    for name, lists in _by_protocol(folder, names).items():
+        parts: dict[str, tuple[Record, ...]] = {}
+        for role, (part, modality) in names.roles.items():
+            records, remarks = read_list(lists[role], index, partial(make, modality))
+            parts[part] = (*parts.get(part, ()), *records)
+            notes += remarks
+        protocols[name] = Protocol(name=name, **parts)
+        require_sound(protocols[name])
+    return Database(root=home, records=union(protocols.values()), protocols=protocols, notes=tuple(notes))
+
+
+def _find_lists(root: Path, example: str) -> tuple[Path, Path]:
+    """The folder that paths are relative to, and its folder of lists."""
+    require_folder(root)
+    for home in (root, *sorted(path for path in root.iterdir() if path.is_dir())):
+        for folder in sorted(home.iterdir()):
+            if folder.name.lower() in ("protocol", "protocols") and folder.is_dir():
+                return home, folder
+    raise UserError(f"{root}: expected a folder protocols with {example} and so on in it; found none")
+
+
+def _by_protocol(folder: Path, names: ListNames) -> dict[str, dict[str, Path]]:
+    """The lists of each protocol by role."""
+    lists: dict[str, dict[str, Path]] = {}
+    for path in folder.rglob("*.*"):
+        if match := names.pattern.fullmatch(path.name):
+            lists.setdefault(match[2].lower(), {})[match[1].lower()] = path
+    if not lists:
+        raise UserError(f"{folder}: expected lists such as {names.example}; found none")
+    for name, by_role in lists.items():
+        lacking = [names.form.format(role=role, name=name) for role in names.roles if role not in by_role]
+        if lacking:
+            raise UserError(f"{folder}: protocol {name} lacks {', '.join(lacking)}; add or remove its lists")
+    return {name: lists[name] for name in sorted(lists, key=lambda name: (not name.isdigit(), name.zfill(9)))}
 
 
 def known_captures(records: Iterable[Record], example: str) -> Make:
@@ -228,88 +288,10 @@ def known_captures(records: Iterable[Record], example: str) -> Make:
     return make
 
 
-def require_sound(protocol: Protocol) -> None:
-    """Refuses a protocol that nobody could report a result on.
-
-    Raises:
-        UserError: a person is in training and test, the gallery holds NIR or the probes VIS captures, or
-            there are probes and no gallery.
-    """
-    require_disjoint(protocol)
-    wanted: tuple[tuple[str, tuple[Record, ...], Modality], ...] = (
-        ("gallery", protocol.gallery, "VIS"),
-        ("probe", protocol.probe, "NIR"),
-    )
-    for part, records, modality in wanted:
-        other = next((record for record in records if record.modality != modality), None)
-        if other is not None:
-            raise UserError(
-                f"protocol {protocol.name!r}: expected {modality} captures in the {part} list, got "
-                f"{other.path} ({other.modality}); are gallery and probe swapped?"
-            )
-    if protocol.probe and not protocol.gallery:
-        raise UserError(
-            f"protocol {protocol.name!r}: {len(protocol.probe)} probes and an empty gallery; "
-            "add the enrolled VIS captures"
-        )
-
-
-def require_tested(protocol: Protocol) -> None:
-    """Refuses a protocol that was drawn and is not sound or tests nobody.
-
-    Raises:
-        UserError: as ``require_sound``, or there are no probes.
-    """
-    require_sound(protocol)
-    if not protocol.probe:
-        raise UserError(
-            f"protocol {protocol.name!r}: nobody has NIR and VIS captures to be tested with; "
-            "is all of the database unpacked?"
-        )
-
-
-def numbered_lists(
-    paths: Iterable[Path], pattern: re.Pattern[str], file_name: str, roles: Sequence[str]
-) -> dict[str, dict[str, Path]]:
-    """The lists of each protocol by role; those with a number in its order, then the others.
-
-    Args:
-        paths: files, among them the lists.
-        pattern: of a list's name; group 1 is the role, group 2 the protocol.
-        file_name: of a list, with ``{role}`` and ``{name}``, for messages.
-        roles: that every protocol has.
-
-    Raises:
-        UserError: a protocol lacks a list.
-    """
-    lists: dict[str, dict[str, Path]] = {}
-    for path in paths:
-        match = pattern.fullmatch(path.name)
-        if match:
-            lists.setdefault(match[2].lower(), {})[match[1].lower()] = path
-    for name, by_role in lists.items():
-        lacking = [file_name.format(role=role, name=name) for role in roles if role not in by_role]
-        if lacking:
-            folder = next(iter(by_role.values())).parent
-            raise UserError(f"{folder}: protocol {name} lacks {', '.join(lacking)}; add or remove its lists")
-    return {name: lists[name] for name in sorted(lists, key=lambda name: (not name.isdigit(), name.zfill(9)))}
-
-
-def union(protocols: Iterable[Protocol]) -> tuple[Record, ...]:
-    """Every record of some protocols once, ordered by path.
-
-    Raises:
-        UserError: a capture is one person's here and another's there.
-    """
-    every: dict[str, Record] = {}
-    for protocol in protocols:
-        for record in (*protocol.train, *protocol.gallery, *protocol.probe):
-            if every.setdefault(record.path, record).subject != record.subject:
-                raise UserError(
-                    f"protocol {protocol.name!r}: {record.path} is of person {record.subject}, and of person "
-                    f"{every[record.path].subject} in another list; give one label per person in all lists"
-                )
-    return tuple(every[path] for path in sorted(every))
+def require_folder(root: Path) -> None:
+    """Refuses a path that is no folder."""
+    if not root.is_dir():
+        raise UserError(f"{root}: no such folder; give the one that the database was unpacked to")
 
 
 def names_image(path: str) -> bool:

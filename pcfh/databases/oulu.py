@@ -8,58 +8,60 @@ camera; a file is a frame. People P001 to P050 were recorded in Oulu, the others
 record is light and expression, e.g. "Strong_Anger".
 
 There is no official list for recognition. The papers train on 20 people and test on 20 others, with 8 frames
-of each expression and camera; who and which frames was never published. ``draw_oulu`` draws them by a seed.
+of each expression and camera; who and which frames was never published. ``_draw`` draws them by a seed.
 """
 
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
-from pcfh.databases.folders import Named, draw, named_captures
-from pcfh.databases.lists import DiskIndex, Lists, known_captures, read_protocol, require_tested
-from pcfh.databases.records import Database, Modality, Protocol, Record, subjects
+from pcfh.databases.folders import Named, draw, drawn_database, listed_database, named_captures
+from pcfh.databases.layouts import Count, Layout
+from pcfh.databases.lists import Lists
+from pcfh.databases.records import Database, Modality, Protocol, Record, of_modality, subjects
 from pcfh.errors import UserError
 
-ILLUMINATIONS = ("Strong", "Weak", "Dark")
-EXPRESSIONS = ("Anger", "Disgust", "Fear", "Happiness", "Sadness", "Surprise")
+Illumination = Literal["Strong", "Weak", "Dark"]
+
 EXAMPLE = "NI/Strong/P001/Anger/000.jpeg"
 FRAMES = 8  # of each expression and camera
 _PEOPLE = {"Oulu": 10, "CASIA": 30}
 _LAST_OF_OULU = 50
 _NAME = re.compile(
-    rf"(?:^|[/_])(NI|VL)[/_]({'|'.join(ILLUMINATIONS)})[/_](P\d+)[/_]({'|'.join(EXPRESSIONS)})[/_](\d+)\.\w+",
+    r"(?:^|[/_])(NI|VL)[/_](Strong|Weak|Dark)[/_](P\d+)[/_]"
+    r"(Anger|Disgust|Fear|Happiness|Sadness|Surprise)[/_](\d+)\.\w+",
     re.IGNORECASE,
 )
 _MODALITIES: dict[str, Modality] = {"NI": "NIR", "VL": "VIS"}
 
 
 def read_oulu(
-    root: Path, *, seed: int = 0, illumination: str = "Strong", lists: Lists | None = None
+    root: Path, *, seed: int = 0, illumination: Illumination = "Strong", lists: Lists | None = None
 ) -> Database:
     """Reads the database; its records are all frames on disk.
 
     Args:
         root: folder that the layout above lies in, at any depth.
         seed: of the protocol that is drawn.
-        illumination: "Strong" (the papers'), "Weak" or "Dark".
+        illumination: "Strong" is the papers'.
         lists: your own instead; paths relative to ``root``.
 
     Returns:
         The database with one protocol: "1", drawn, or "own", from the lists.
 
     Raises:
-        UserError: this is not the layout above, nobody is left to be tested, or the lists are not sound.
+        UserError: this is not the layout above, there is no frame of the illumination, nobody is left to be
+            tested, or the lists are not sound.
     """
-    records, notes = named_captures(root, _named, EXAMPLE)
+    captures = named_captures(root, _named, EXAMPLE)
     if lists is not None:
-        make = known_captures(records, EXAMPLE)
-        protocol, remarks = read_protocol("own", lists, DiskIndex(root), make)
-    else:
-        protocol, remarks = draw_oulu(records, seed=seed, illumination=illumination)
-    return Database(root=root, records=records, protocols={protocol.name: protocol}, notes=(*notes, *remarks))
+        return listed_database(root, captures, lists, EXAMPLE)
+    protocol, short = _draw(captures[0], seed, illumination)
+    return drawn_database(root, captures, protocol, seed, *short)
 
 
-def draw_oulu(records: Sequence[Record], *, seed: int, illumination: str) -> tuple[Protocol, tuple[str, ...]]:
+def _draw(records: Sequence[Record], seed: int, illumination: str) -> tuple[Protocol, tuple[str, ...]]:
     """Draws 10 people of Oulu and 30 of CASIA, half of them for training, and 8 frames of each expression.
 
     All VIS frames of the people to be tested are enrolled, all their NIR frames are probes. From a smaller
@@ -79,11 +81,10 @@ def draw_oulu(records: Sequence[Record], *, seed: int, illumination: str) -> tup
     protocol = Protocol(
         name="1",
         train=tuple(record for record in chosen if record.subject in train),
-        gallery=tuple(record for record in tested if record.modality == "VIS"),
-        probe=tuple(record for record in tested if record.modality == "NIR"),
+        gallery=of_modality(tested, "VIS"),
+        probe=of_modality(tested, "NIR"),
     )
-    require_tested(protocol)
-    return protocol, (f"protocol 1 is drawn with seed {seed}: there is no official list", *short)
+    return protocol, short
 
 
 def _draw_people(records: Iterable[Record], seed: int) -> set[str]:
@@ -127,3 +128,22 @@ def _named(path: str) -> Named | None:
     session = f"{light.capitalize()}_{expression.capitalize()}"
     record = Record(subject=person, modality=_MODALITIES[camera], path=path, session=session)
     return Named(key=f"{camera} {session} {person} {int(match[5])}", record=record)
+
+
+LAYOUT = Layout(
+    name="oulu",
+    title="Oulu-CASIA NIR-VIS",
+    terms="from its authors (University of Oulu) on a signed agreement, for research only",
+    sign=r"(?:NI|VL)[/_](?:Strong|Weak|Dark)[/_]P\d+.*",
+    example=EXAMPLE,
+    read=read_oulu,
+    whole=Count(people=80),
+    protocols={
+        "1": {
+            "train": Count(people=20, nir=960, vis=960),
+            "gallery": Count(people=20, vis=960),
+            "probe": Count(people=20, nir=960),
+        }
+    },
+    source="80 people by its authors; the protocol's numbers follow from the draw's rule",
+)

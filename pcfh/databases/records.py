@@ -17,6 +17,7 @@ from pcfh.errors import UserError
 
 Modality = Literal["NIR", "VIS"]
 Points = tuple[tuple[float, float], ...]
+LANDMARKS_FILE = "landmarks68.csv"  # at a database's root: the landmarks of its captures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +51,14 @@ class Protocol:
     """
 
     name: str
-    train: tuple[Record, ...]
+    train: tuple[Record, ...] = ()
     gallery: tuple[Record, ...] = ()
     probe: tuple[Record, ...] = ()
+
+    @property
+    def parts(self) -> dict[str, tuple[Record, ...]]:
+        """The three lists by name."""
+        return {"train": self.train, "gallery": self.gallery, "probe": self.probe}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,10 +88,51 @@ class Database:
             raise UserError(f"{self.root}: no protocol {name!r}; this database has: {known}")
         return self.protocols[name]
 
+    def with_records(self, new: Mapping[str, Record], *, root: Path | None = None) -> "Database":
+        """The database with other records in the place of its own; captures that ``new`` lacks are left out.
+
+        Args:
+            new: records by the paths of those whose place they take.
+            root: of the new records, where it is another.
+        """
+
+        def exchanged(records: Iterable[Record]) -> tuple[Record, ...]:
+            return tuple(new[record.path] for record in records if record.path in new)
+
+        protocols = {
+            name: Protocol(name=name, **{part: exchanged(records) for part, records in old.parts.items()})
+            for name, old in self.protocols.items()
+        }
+        return Database(
+            root=root or self.root, records=exchanged(self.records), protocols=protocols, notes=self.notes
+        )
+
 
 def subjects(records: Iterable[Record]) -> tuple[str, ...]:
     """Lists the different people of some records, sorted."""
     return tuple(sorted({record.subject for record in records}))
+
+
+def of_modality(records: Iterable[Record], modality: Modality) -> tuple[Record, ...]:
+    """The records of one modality."""
+    return tuple(record for record in records if record.modality == modality)
+
+
+def union(protocols: Iterable[Protocol]) -> tuple[Record, ...]:
+    """Every record of some protocols once, ordered by path.
+
+    Raises:
+        UserError: a capture is one person's here and another's there.
+    """
+    every: dict[str, Record] = {}
+    for protocol in protocols:
+        for record in (*protocol.train, *protocol.gallery, *protocol.probe):
+            if every.setdefault(record.path, record).subject != record.subject:
+                raise UserError(
+                    f"protocol {protocol.name!r}: {record.path} is of person {record.subject}, and of person "
+                    f"{every[record.path].subject} in another list; give one label per person in all lists"
+                )
+    return tuple(every[path] for path in sorted(every))
 
 
 def require_disjoint(protocol: Protocol) -> None:
@@ -101,4 +148,27 @@ def require_disjoint(protocol: Protocol) -> None:
         raise UserError(
             f"protocol {protocol.name!r}: {len(shared)} people are in training and test ({some}); "
             "remove them from one side, results would be too good"
+        )
+
+
+def require_sound(protocol: Protocol) -> None:
+    """Refuses a protocol that nobody could report a result on.
+
+    Raises:
+        UserError: a person is in training and test, the gallery holds NIR or the probes VIS captures, or
+            there are probes and no gallery.
+    """
+    require_disjoint(protocol)
+    swapped = {"gallery": of_modality(protocol.gallery, "NIR"), "probe": of_modality(protocol.probe, "VIS")}
+    for part, others in swapped.items():
+        if others:
+            wanted = "VIS" if part == "gallery" else "NIR"
+            raise UserError(
+                f"protocol {protocol.name!r}: expected {wanted} captures in the {part} list, got "
+                f"{others[0].path} ({others[0].modality}); are gallery and probe swapped?"
+            )
+    if protocol.probe and not protocol.gallery:
+        raise UserError(
+            f"protocol {protocol.name!r}: {len(protocol.probe)} probes and an empty gallery; "
+            "add the enrolled VIS captures"
         )

@@ -15,13 +15,17 @@ There is no official list. Lists ``train.txt``, ``gallery.txt`` and ``probe.txt`
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
-from pcfh.databases.folders import Named, draw, named_captures
-from pcfh.databases.lists import DiskIndex, Lists, known_captures, read_protocol, require_tested
-from pcfh.databases.records import Database, Protocol, Record, subjects
+from pcfh.databases.folders import Named, draw, drawn_database, listed_database, named_captures
+from pcfh.databases.layouts import Count, Layout
+from pcfh.databases.lists import Lists
+from pcfh.databases.records import Database, Protocol, Record, of_modality, subjects
+
+Infrared = Literal["near", "thermal"]
 
 EXAMPLE = "TD_NIR_A/1/TD_NIR_A_1.jpg"
-INFRARED = {"near": "NIR", "thermal": "IR"}
+_CAMERAS: dict[Infrared, str] = {"near": "NIR", "thermal": "IR"}
 _TRAIN_PEOPLE = 90
 _TRAIN_PART = 90 / 112
 _NAME = re.compile(
@@ -31,15 +35,15 @@ _NEUTRAL = "TD_RGB_E_1"
 
 
 def read_tufts(
-    root: Path, *, seed: int = 0, infrared: str | None = None, lists: Lists | None = None
+    root: Path, *, seed: int = 0, infrared: Infrared | None = None, lists: Lists | None = None
 ) -> Database:
     """Reads the database; its records are all its photographs and infrared pictures of one kind.
 
     Args:
         root: folder with the layout above, or the one above it.
         seed: of the protocol that is drawn.
-        infrared: "near" or "thermal"; if None, near where there are such pictures and the lists do not ask
-            for thermal ones. Thermal pictures take the place of NIR.
+        infrared: if None, near where there are such pictures and the lists do not ask for thermal ones.
+            Thermal pictures take the place of NIR.
         lists: your own; paths relative to ``root``.
 
     Returns:
@@ -52,48 +56,47 @@ def read_tufts(
     every, notes = named_captures(home, _named, EXAMPLE)
     brought = lists or lying
     kind = infrared or _kind_of(every, brought)
-    records = tuple(record for record in every if _is_of(record, INFRARED[kind]))
+    records = tuple(record for record in every if _camera(record) in ("RGB", _CAMERAS[kind]))
     if kind == "thermal":
         notes = (*notes, "thermal pictures are taken in the place of near-infrared ones")
     if brought is not None:
-        make = known_captures(records, EXAMPLE)
-        protocol, remarks = read_protocol("own" if lists else "1", brought, DiskIndex(home), make)
-    else:
-        protocol, remarks = draw_tufts(records, seed=seed)
-    return Database(root=home, records=records, protocols={protocol.name: protocol}, notes=(*notes, *remarks))
+        return listed_database(home, (records, notes), brought, EXAMPLE, name="own" if lists else "1")
+    protocol, left_out = _draw(records, seed)
+    return drawn_database(home, (records, notes), protocol, seed, *left_out)
 
 
-def draw_tufts(records: Sequence[Record], *, seed: int) -> tuple[Protocol, tuple[str, ...]]:
+def _draw(records: Sequence[Record], seed: int) -> tuple[Protocol, tuple[str, ...]]:
     """Draws 90 of 112 people (the same share of fewer) for training.
 
     Of each other person one photograph is enrolled, the neutral one where there is one; all infrared
     pictures are probes.
 
     Returns:
-        The protocol "drawn", and notes.
+        The protocol "drawn", and a note on people who cannot take part.
     """
-    nir = set(subjects(record for record in records if record.modality == "NIR"))
-    vis = set(subjects(record for record in records if record.modality == "VIS"))
+    nir, vis = set(subjects(of_modality(records, "NIR"))), set(subjects(of_modality(records, "VIS")))
     able = nir & vis
     train = set(draw(able, min(_TRAIN_PEOPLE, round(len(able) * _TRAIN_PART)), f"{seed} train"))
     tested = [record for record in records if record.subject in able - train]
     photographs: dict[str, Record] = {}
-    for record in sorted(
-        tested, key=lambda record: (Path(record.path).stem.upper() != _NEUTRAL, record.path)
-    ):
-        if record.modality == "VIS":
-            photographs.setdefault(record.subject, record)
+    for record in sorted(of_modality(tested, "VIS"), key=_neutral_first):
+        photographs.setdefault(record.subject, record)
     protocol = Protocol(
         name="drawn",
         train=tuple(record for record in records if record.subject in train),
         gallery=tuple(photographs[person] for person in sorted(photographs, key=int)),
-        probe=tuple(record for record in tested if record.modality == "NIR"),
+        probe=of_modality(tested, "NIR"),
     )
-    require_tested(protocol)
-    note = f"protocol drawn is drawn with seed {seed}: there is no official list"
     lone = sorted(nir ^ vis, key=int)
-    left_out = f"{len(lone)} people have pictures of one kind only and are left out: {', '.join(lone)}"
-    return protocol, (note, left_out) if lone else (note,)
+    if not lone:
+        return protocol, ()
+    note = f"{len(lone)} people have pictures of one kind only and are left out: {', '.join(lone)}"
+    return protocol, (note,)
+
+
+def _neutral_first(record: Record) -> tuple[bool, str]:
+    """What photographs are sorted by."""
+    return Path(record.path).stem.upper() != _NEUTRAL, record.path
 
 
 def _named(path: str) -> Named | None:
@@ -101,15 +104,15 @@ def _named(path: str) -> Named | None:
     match = _NAME.search(path)
     if match is None:
         return None
-    kind, series, person, stem = match[1].upper(), match[2].upper(), match[3], match[4]
-    record = Record(subject=person, modality="VIS" if kind == "RGB" else "NIR", path=path, session=series)
-    return Named(key=f"{kind} {series} {person} {stem.upper()}", record=record)
+    camera, series, person, stem = match[1].upper(), match[2].upper(), match[3], match[4]
+    record = Record(subject=person, modality="VIS" if camera == "RGB" else "NIR", path=path, session=series)
+    return Named(key=f"{camera} {series} {person} {stem.upper()}", record=record)
 
 
-def _is_of(record: Record, kind: str) -> bool:
-    """Whether a record is a photograph or an infrared picture of this kind."""
+def _camera(record: Record) -> str:
+    """RGB, NIR or IR."""
     match = _NAME.search(record.path)
-    return match is not None and match[1].upper() in ("RGB", kind)
+    return match[1].upper() if match else ""
 
 
 def _find_lists(root: Path) -> tuple[Path, Lists | None]:
@@ -121,10 +124,29 @@ def _find_lists(root: Path) -> tuple[Path, Lists | None]:
     return root, None
 
 
-def _kind_of(records: Sequence[Record], lists: Lists | None) -> str:
+def _kind_of(records: Sequence[Record], lists: Lists | None) -> Infrared:
     """Which infrared pictures are meant."""
     if lists is not None and lists.probe is not None:
         thermal = "TD_IR_" in lists.probe.read_text(encoding="utf-8-sig", errors="replace").upper()
     else:
-        thermal = not any(_is_of(record, "NIR") for record in records if record.modality == "NIR")
+        thermal = all(_camera(record) != "NIR" for record in records)
     return "thermal" if thermal else "near"
+
+
+LAYOUT = Layout(
+    name="tufts",
+    title="Tufts Face Database",
+    terms="from its authors (Tufts University), for research and education",
+    sign=r"TD_(?:RGB|NIR|IR)_[AE]\w*/\d+",
+    example="TD_RGB_E/1",
+    read=read_tufts,
+    whole=Count(people=113),
+    protocols={
+        "1": {
+            "train": Count(people=90),
+            "gallery": Count(people=22, vis=22),
+            "probe": Count(people=22, nir=308),
+        }
+    },
+    source="113 people by its authors; protocol 1 counted in the lists of a public program (Semi-HFR)",
+)

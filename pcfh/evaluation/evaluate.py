@@ -20,6 +20,15 @@ from jaxtyping import Float32, UInt8
 
 from pcfh import __version__
 from pcfh.databases.records import Protocol, Record
+from pcfh.evaluation.evaluation_data import (
+    EvaluationData,
+    EvaluationJob,
+    different,
+    group_labels,
+    model_of,
+    notes_on,
+    require_fair,
+)
 from pcfh.evaluation.folds import (
     fold_figures,
     impostor_count,
@@ -29,24 +38,15 @@ from pcfh.evaluation.folds import (
     worst_mistakes,
 )
 from pcfh.evaluation.groups import Outcomes, group_rows, joined
-from pcfh.evaluation.material import (
-    EvaluationJob,
-    Material,
-    different,
-    group_labels,
-    model_of,
-    notes_on,
-    require_fair,
-)
 from pcfh.evaluation.quality import Face, measure_faces
-from pcfh.evaluation.rates import ScoreMatrix
-from pcfh.evaluation.results import REFERENCE, Fold, Mistake, QualityRow, Results, ShownFace
+from pcfh.evaluation.results import REFERENCE, Fold, Mistake, Model, QualityRow, Results, ShownFace
 from pcfh.evaluation.scores import AVERAGE, cosine_scores, fused_scores
 from pcfh.files import sha256_of
 from pcfh.hallucinate import Hallucinator
 from pcfh.images import read_image
 from pcfh.landmarks.base import LandmarkBackend
 from pcfh.preparation.prepared import MANIFEST, crops_folder
+from pcfh.rates import ScoreMatrix
 from pcfh.recognisers.base import Recognizer
 from pcfh.recognisers.features import FeatureCache, extract, realigned, recognizer_crops
 
@@ -107,12 +107,12 @@ def evaluate(
     Raises:
         UserError: data, protocol, recogniser, generators or groups do not fit.
     """
-    material = Material(job, generators or {}, recognizer.alignment)
-    return evaluate_material(material, recognizer, backend=backend, on_progress=on_progress)
+    material = EvaluationData(job, generators or {}, recognizer.alignment)
+    return evaluate_data(material, recognizer, backend=backend, on_progress=on_progress)
 
 
-def evaluate_material(
-    material: Material,
+def evaluate_data(
+    material: EvaluationData,
     recognizer: Recognizer,
     *,
     tables: Mapping[str, FeatureTable] | None = None,
@@ -145,8 +145,7 @@ def evaluate_material(
         database=material.manifest.layout,
         manifest=sha256_of(job.prepared / MANIFEST),
         recognizer=recognizer.name,
-        recognizer_key=recognizer.key,
-        generators={name: model_of(generator) for name, generator in material.generators.items()},
+        models=_models(material, recognizer),
         size=material.size,
         rendered=material.truth is not None,
         resamples=job.resamples,
@@ -163,8 +162,19 @@ def evaluate_material(
     )
 
 
+def _models(material: EvaluationData, recognizer: Recognizer) -> tuple[Model, ...]:
+    """The networks that take part in each protocol."""
+    models = []
+    for fold in material.folds:
+        models.append(Model(role="recogniser", protocol=fold.name, name=recognizer.name, key=recognizer.key))
+        if fold.name in material.generators:
+            key = model_of(material.generators[fold.name])
+            models.append(Model(role="generator", protocol=fold.name, name="generator", key=key))
+    return tuple(models)
+
+
 def feature_tables(
-    material: Material, recognizer: Recognizer, on_progress: Progress
+    material: EvaluationData, recognizer: Recognizer, on_progress: Progress
 ) -> dict[str, FeatureTable]:
     """Features of all crops by name.
 
@@ -273,7 +283,7 @@ def _matrix(scores: np.ndarray, probes: Sequence[Record], gallery: Sequence[Reco
 
 
 def _all_folds(
-    material: Material, tables: Mapping[str, FeatureTable], far: float | None, on_progress: Progress
+    material: EvaluationData, tables: Mapping[str, FeatureTable], far: float | None, on_progress: Progress
 ) -> _Scored:
     """Scores each fold by each method."""
     folds, outcomes, mistakes = [], dict[str, list[Outcomes]](), list[Mistake]()
@@ -307,7 +317,7 @@ def _worst(mistakes: Iterable[Mistake]) -> tuple[Mistake, ...]:
 
 
 def _quality(
-    material: Material, backend: LandmarkBackend | None, on_progress: Progress
+    material: EvaluationData, backend: LandmarkBackend | None, on_progress: Progress
 ) -> tuple[QualityRow, ...]:
     """Quality of the images, of at most a thousand probes, where there is something to compare."""
     if material.truth is None and not (backend and material.generators):
@@ -323,7 +333,9 @@ def _quality(
     )
 
 
-def _faces(material: Material, generator: Hallucinator | None, probes: Sequence[Record]) -> Iterator[Face]:
+def _faces(
+    material: EvaluationData, generator: Hallucinator | None, probes: Sequence[Record]
+) -> Iterator[Face]:
     """The images of some probes, one after the other."""
     size, records = material.generated_size, material.resized(probes)
     root = crops_folder(material.job.prepared, size)

@@ -12,19 +12,6 @@ from jaxtyping import Bool, Float, Int
 from pcfh.databases.records import Protocol, Record
 from pcfh.evaluation.groups import Draws, Outcomes, mean_interval
 from pcfh.evaluation.intervals import Interval, mcnemar, percentile_interval, verification_rate_draws
-from pcfh.evaluation.rates import (
-    Curve,
-    Pairs,
-    ScoreMatrix,
-    cmc,
-    equal_error_rate,
-    most_allowed,
-    pairs_of,
-    ranks,
-    roc,
-    thresholds,
-    verification_rate,
-)
 from pcfh.evaluation.results import (
     DEPTH,
     FARS,
@@ -39,6 +26,19 @@ from pcfh.evaluation.results import (
     Verification,
 )
 from pcfh.landmarks.given import landmark_key
+from pcfh.rates import (
+    Curve,
+    Pairs,
+    ScoreMatrix,
+    cmc,
+    equal_error_rate,
+    most_allowed,
+    pairs_of,
+    ranks,
+    roc,
+    thresholds,
+    verification_rate,
+)
 
 _ROC_FARS = np.logspace(-6, 0, 61)
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from pcfh.errors import UserError
-from pcfh.evaluation.rates import ScoreMatrix, allowed_impostors, most_allowed, pairs_of, verification_rate
+from pcfh.rates import ScoreMatrix, allowed_impostors, most_allowed, pairs_of, verification_rate
 
 _AT_ONCE = 2**22  # numbers in the largest array of a chunk of draws
 

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from pcfh.evaluation.results import DEPTH, REFERENCE, Results, summaries
-from pcfh.evaluation.tables import LABELS
+from pcfh.evaluation.tables import label
 
 _SIZE, _DPI = (5.6, 4.0), 130  # inches, and pixels of one
 _STYLES: Mapping[str, tuple[str, str]] = {  # marker and dashes tell methods apart without colour
@@ -20,15 +20,20 @@ _STYLES: Mapping[str, tuple[str, str]] = {  # marker and dashes tell methods apa
     "truth": ("^", ":"),
     REFERENCE: ("v", "-."),
 }
+_OTHER_STYLES = (("P", "-"), ("X", "--"), ("*", "-"), ("p", "--"))  # of tuned recognisers, in turn
 
 
 @dataclass(frozen=True, kw_only=True)
 class Theme:
-    """Colours of a picture; those of lines by method, told apart by the colour-blind, too (Okabe and Ito)."""
+    """Colours of a picture; those of lines by method, told apart by the colour-blind, too (Okabe and Ito).
+
+    Methods that are not in ``lines`` take ``others`` in turn.
+    """
 
     background: str
     ink: str
     lines: Mapping[str, str]
+    others: tuple[str, ...]
 
 
 LIGHT = Theme(
@@ -41,6 +46,7 @@ LIGHT = Theme(
         "truth": "#5b5b5b",
         REFERENCE: "#9c4f7c",
     },
+    others=("#a6761d", "#3b4cc0"),
 )
 DARK = Theme(
     background="#161b22",
@@ -52,6 +58,7 @@ DARK = Theme(
         "truth": "#b8b8b8",
         REFERENCE: "#e59ac8",
     },
+    others=("#f0e442", "#9fb4ff"),
 )
 
 
@@ -61,13 +68,8 @@ def roc_png(results: Results, theme: Theme) -> bytes:
     for number, method in enumerate(results.methods):
         curves = [dict(fold.methods[number].roc) for fold in results.folds]
         fars = sorted(set(curves[0]).intersection(*curves[1:]))
-        _line(
-            axes,
-            theme,
-            method,
-            fars,
-            [100 * float(np.mean([curve[far] for curve in curves])) for far in fars],
-        )
+        rates = [100 * float(np.mean([curve[far] for curve in curves])) for far in fars]
+        _line(axes, theme, results.methods, method, (fars, rates))
     axes.set_xscale("log")
     axes.set_xlabel("FAR")
     axes.set_ylabel("VR (%)")
@@ -79,7 +81,8 @@ def cmc_png(results: Results, theme: Theme) -> bytes:
     figure, axes = _figure(theme)
     ranks = [float(rank) for rank in range(1, DEPTH + 1)]
     for row in summaries(results):
-        _line(axes, theme, row.method, ranks, [100 * rank.mean for rank in row.ranks])
+        found = [100 * rank.mean for rank in row.ranks]
+        _line(axes, theme, results.methods, row.method, (ranks, found))
     axes.set_xticks(ranks)
     axes.set_xlabel("rank k")
     axes.set_ylabel("found among the k best (%)")
@@ -100,17 +103,24 @@ def _figure(theme: Theme) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _line(axes: Axes, theme: Theme, method: str, x: Sequence[float], y: Sequence[float]) -> None:
-    marker, dashes = _STYLES[method]
+def _line(
+    axes: Axes,
+    theme: Theme,
+    methods: Sequence[str],
+    method: str,
+    points: tuple[Sequence[float], Sequence[float]],
+) -> None:
+    """Draws the curve of one of the methods, given as x and y."""
+    place = [name for name in methods if name not in _STYLES].index(method) if method not in _STYLES else 0
+    marker, dashes = _STYLES.get(method, _OTHER_STYLES[place % len(_OTHER_STYLES)])
     axes.plot(
-        x,
-        y,
-        color=theme.lines[method],
+        *points,
+        color=theme.lines.get(method, theme.others[place % len(theme.others)]),
         linestyle=dashes,
         marker=marker,
         markersize=4,
-        label=LABELS[method],
-        markevery=max(1, len(x) // 12),
+        label=label(method),
+        markevery=max(1, len(points[0]) // 12),
     )
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pcfh.evaluation.material import Material
+from pcfh.evaluation.evaluation_data import EvaluationData
 from pcfh.evaluation.page import MistakePictures, Plots, page
 from pcfh.evaluation.plots import DARK, LIGHT, cmc_png, roc_png
 from pcfh.evaluation.results import Mistake, Results, to_json
@@ -71,7 +71,7 @@ def write_report(
     return Written(report=out / REPORT, table=out / TABLE)
 
 
-def mistake_pictures(results: Results, material: Material) -> list[MistakePictures]:
+def mistake_pictures(results: Results, material: EvaluationData) -> list[MistakePictures]:
     """Reads the pictures of the worst mistakes.
 
     Args:
@@ -81,7 +81,7 @@ def mistake_pictures(results: Results, material: Material) -> list[MistakePictur
     return [_pictures(mistake, material) for mistake in results.mistakes]
 
 
-def _pictures(mistake: Mistake, material: Material) -> MistakePictures:
+def _pictures(mistake: Mistake, material: EvaluationData) -> MistakePictures:
     root = crops_folder(material.job.prepared, material.size)
     generator = material.generators.get(mistake.protocol)
     generated = None

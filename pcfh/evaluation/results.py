@@ -1,31 +1,33 @@
-"""What an evaluation found, as plain data that a JSON file holds without loss.
+"""What an evaluation found: dataclasses that a JSON file holds without loss.
 
-Shares (rates, errors) are in [0, 1]; intervals are 95 % percentile intervals of a bootstrap over people. A
-figure that cannot be measured is None, never a number.
+Shares (rates, errors) are in [0, 1]. Intervals are 95 % confidence intervals, the percentiles of a bootstrap
+over people. A figure that cannot be measured is None, never a number.
 
-Methods are what a probe is compared by: "original", the NIR image as it is; "generated", the VIS image made
-of it, alone; "fusion", the average of both scores (the paper's), or a weighted one; "truth", the true VIS
-image of the moment in the place of a generated one, alone, which is what a perfect generator would give;
-"reference", VIS against VIS: its probes are others, the further VIS captures of the people tested.
+Methods are what turns a probe and a gallery image into a score; those known by name are below, any other is
+a tuned recogniser by the name that the user gave it.
 """
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from pcfh.errors import UserError
 from pcfh.evaluation.intervals import Interval, McNemar, mean_and_deviation
-from pcfh.evaluation.plain import from_plain
 from pcfh.evaluation.scores import AVERAGE
+from pcfh.typed_json import from_json_text, to_json_text
 
-REFERENCE = "reference"
-METHODS = ("original", "generated", "fusion", "truth", REFERENCE)
+ORIGINAL = "original"  # the recogniser on the NIR image as it is
+GENERATED = "generated"  # on the VIS image made of it, alone
+FUSION = "fusion"  # the average of both scores (the paper's), or a weighted one
+TRUTH = "truth"  # on the true VIS image of the moment, alone: what a perfect generator would give
+REFERENCE = "reference"  # VIS against VIS; its probes are further VIS captures of the people tested
+METHODS = (ORIGINAL, GENERATED, FUSION, TRUTH, REFERENCE)
+
 FARS = (0.01, 0.001, 0.0001)
 DEPTH = 10  # ranks of the CMC
-_FORMAT, _VERSION = "pcfh-evaluation", 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,6 +218,23 @@ class ShownFace:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Model:
+    """A network that took part in a protocol.
+
+    Attributes:
+        role: "recogniser", "generator", or the name of a tuned recogniser.
+        protocol: whose probes it saw.
+        name: for people.
+        key: what stands for its weights and settings; of a generator, the SHA-256 of its file.
+    """
+
+    role: str
+    protocol: str
+    name: str
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Results:
     """A whole evaluation.
 
@@ -224,8 +243,7 @@ class Results:
         database: name of the layout.
         manifest: SHA-256 of the prepared database's manifest.
         recognizer: its name.
-        recognizer_key: what stands for its weights and settings.
-        generators: SHA-256 of the generator of each protocol; empty without.
+        models: all networks that took part, by protocol.
         size: side of the crops that NIR and VIS images are cut out of.
         rendered: whether true VIS images are there, so that the faces are synthetic.
         resamples: draws of people of each interval.
@@ -245,8 +263,7 @@ class Results:
     database: str
     manifest: str
     recognizer: str
-    recognizer_key: str
-    generators: Mapping[str, str]
+    models: tuple[Model, ...]
     size: int
     rendered: bool
     resamples: int
@@ -265,6 +282,11 @@ class Results:
     def methods(self) -> tuple[str, ...]:
         """The methods that were evaluated."""
         return tuple(figures.method for figures in self.folds[0].methods)
+
+    @property
+    def has_generator(self) -> bool:
+        """Whether faces were generated."""
+        return any(model.role == "generator" for model in self.models)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -316,15 +338,18 @@ def _summary(folds: Sequence[MethodFigures]) -> Summary:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _File:
+    """The content of a results.json; the rows of the table are there for other programs."""
+
+    format: Literal["pcfh-evaluation-2"]
+    results: Results
+    summary: tuple[Summary, ...]
+
+
 def to_json(results: Results) -> str:
     """Text that ``from_json`` reads back without loss; it holds the rows of the table, too."""
-    content = {
-        "format": _FORMAT,
-        "format_version": _VERSION,
-        "results": asdict(results),
-        "summary": [asdict(row) for row in summaries(results)],
-    }
-    return json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    return to_json_text(_File(format="pcfh-evaluation-2", results=results, summary=summaries(results)))
 
 
 def from_json(text: str) -> Results:
@@ -333,16 +358,9 @@ def from_json(text: str) -> Results:
     Raises:
         UserError: the text is no such JSON.
     """
-    try:
-        content = json.loads(text)
-        if (content["format"], content["format_version"]) != (_FORMAT, _VERSION):
-            raise UserError(f"of format {content['format']} {content['format_version']}")
-        return from_plain(Results, content["results"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"expected results of pcfh evaluate ({_FORMAT} {_VERSION}), got something else ({error}); "
-            "evaluate again with this version"
-        ) from error
+    return from_json_text(
+        text, _File, "results of pcfh evaluate (pcfh-evaluation-2); evaluate again with this version"
+    ).results
 
 
 def read_results(path: Path) -> Results:

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from pcfh.errors import UserError
-from pcfh.evaluation.rates import ScoreMatrix, pairs_of, ranks, thresholds
+from pcfh.rates import ScoreMatrix, pairs_of, ranks, thresholds
 
 AVERAGE = 0.5  # weight of the generated face's score in the paper's fusion
 _NORM_TOLERANCE = 1e-3  # features stored in half precision keep their norm to this

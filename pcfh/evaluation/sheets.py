@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from pcfh.evaluation.material import Material
+from pcfh.evaluation.evaluation_data import EvaluationData
 from pcfh.evaluation.results import Results, ShownFace
 from pcfh.images import read_image
 from pcfh.preparation.prepared import crops_folder
@@ -36,7 +36,7 @@ class FaceSheets:
     rows: tuple[str, ...]
 
 
-def face_sheets(results: Results, material: Material) -> FaceSheets:
+def face_sheets(results: Results, material: EvaluationData) -> FaceSheets:
     """Draws both sheets of an evaluation.
 
     Args:
@@ -88,7 +88,7 @@ def to_jpeg(image: UInt8[np.ndarray, "h w 3"], *, trained: bool = False, quality
     return buffer.getvalue()
 
 
-def _column(face: ShownFace, material: Material) -> tuple[str, list[UInt8[np.ndarray, "s s 3"]]]:
+def _column(face: ShownFace, material: EvaluationData) -> tuple[str, list[UInt8[np.ndarray, "s s 3"]]]:
     """The text and the pictures of one probe."""
     root = crops_folder(material.job.prepared, material.generated_size)
     record = material.at_generated_size[face.probe]

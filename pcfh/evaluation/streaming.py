@@ -29,8 +29,8 @@ from torch import Tensor
 
 from pcfh.errors import UserError
 from pcfh.evaluation.keys import HIGHEST, LOWEST, Bracket, KeyCounts, keys_of, score_of
-from pcfh.evaluation.rates import People, allowed_impostors, codes_of, require_enrolled, require_people
 from pcfh.evaluation.scores import Figures, require_unit
+from pcfh.rates import People, allowed_impostors, codes_of, require_enrolled, require_people
 
 BLOCK = 1024  # probes and gallery images at once; 4 MB of scores stay in the cache
 SAMPLE = 2**21  # pairs that the first bracket is estimated from
@@ -115,7 +115,7 @@ def stream_figures(
     block: int = BLOCK,
     sample: int = SAMPLE,
 ) -> Streamed:
-    """Rank-1 and VR at each FAR from features, by the conventions of ``pcfh.evaluation.rates``.
+    """Rank-1 and VR at each FAR from features, by the conventions of ``pcfh.rates``.
 
     Args:
         probes: features of norm one.

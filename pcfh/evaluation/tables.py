@@ -1,9 +1,13 @@
-"""The rows of the paper's tables as Markdown and LaTeX: in percent, mean ± deviation over folds.
+"""Results as tables of text: in percent, mean ± deviation over folds, for Markdown, LaTeX and the page.
 
-A single fold has no deviation; Markdown then has a second table with intervals over people.
+A single fold has no deviation; Markdown then has a second table with confidence intervals over people.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from tabulate import tabulate
 
 from pcfh.evaluation.intervals import Interval
 from pcfh.evaluation.results import (
@@ -19,7 +23,7 @@ from pcfh.evaluation.results import (
 )
 from pcfh.evaluation.scores import AVERAGE
 
-LABELS: Mapping[str, str] = {
+_LABELS: Mapping[str, str] = {
     "original": "NIR as it is",
     "generated": "generated VIS alone",
     "fusion": "NIR + generated VIS (fusion)",
@@ -33,6 +37,51 @@ UNMEASURED = "n/a"  # too few impostor pairs
 _SHOWN_FARS = 2  # of ``FARS``, as in the paper
 
 
+@dataclass(frozen=True)
+class TextTable:
+    """A table of text. The first cell of a row names it; consecutive rows of one name share it on a page.
+
+    Attributes:
+        caption: what it is of.
+        head: names of the columns.
+        rows: as many cells each.
+        text_column: a further column that holds words; all others hold numbers.
+    """
+
+    caption: str
+    head: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    text_column: int | None = None
+
+    @property
+    def groups(self) -> list[tuple[str, list[tuple[str, ...]]]]:
+        """Consecutive rows of one name, without it."""
+        return [(name, [row[1:] for row in rows]) for name, rows in groupby(self.rows, lambda row: row[0])]
+
+    def measured(self) -> "TextTable":
+        """The table without the columns in which nothing could be measured."""
+        kept = [i for i in range(len(self.head)) if any(row[i] != UNMEASURED for row in self.rows)]
+        rows = [tuple(row[i] for i in kept) for row in self.rows]
+        return TextTable(self.caption, tuple(self.head[i] for i in kept), rows, self.text_column)
+
+    def markdown(self) -> str:
+        """In Markdown, without the caption."""
+        return self._text("pipe")
+
+    def latex(self) -> str:
+        """In LaTeX for the package booktabs, without the caption."""
+        return self._text("latex_booktabs")
+
+    def _text(self, form: str) -> str:
+        sides = ["left", *["right"] * (len(self.head) - 1)]
+        return str(tabulate(self.rows, self.head, tablefmt=form, colalign=sides, disable_numparse=True))
+
+
+def label(method: str) -> str:
+    """What people call a method; a tuned recogniser has its own name."""
+    return _LABELS.get(method, method)
+
+
 def percent(spread: Spread | None) -> str:
     """A share in percent with its deviation, where it has one."""
     if spread is None:
@@ -41,69 +90,50 @@ def percent(spread: Spread | None) -> str:
     return mean if spread.deviation is None else f"{mean}±{100 * spread.deviation:.2f}"
 
 
-def table_rows(results: Results) -> list[tuple[str, ...]]:
-    """The table in the paper's form, below ``HEAD``."""
-    return [_cells(row) for row in summaries(results)]
+def main_table(results: Results) -> TextTable:
+    """The table in the paper's form."""
+    rows = [
+        (label(row.method), percent(row.ranks[0]), *map(percent, row.verification[:_SHOWN_FARS]))
+        for row in summaries(results)
+    ]
+    return TextTable("Recognition in percent, in the paper's form.", HEAD, rows)
+
+
+def interval_table(folds: Sequence[Fold]) -> TextTable:
+    """Each method of each fold with confidence intervals; the first column is the protocol."""
+    rows = [(fold.protocol, *_interval_row(fold, figures)) for fold in folds for figures in fold.methods]
+    head = ("Protocol", *INTERVAL_HEAD)
+    return TextTable("Percent with confidence intervals over people.", head, rows, text_column=1).measured()
 
 
 def markdown(results: Results) -> str:
     """The table in Markdown with what it is of."""
-    table = markdown_table(HEAD, table_rows(results))
-    text = f"{caption(results)}\n\n{table}\n{_footnote(results, str)}"
+    text = f"{caption(results)}\n\n{main_table(results).markdown()}\n{_footnote(results, str)}"
     if len(results.folds) > 1:
         return text
     fold = results.folds[0]
-    rows = [interval_row(fold, figures) for figures in fold.methods]
-    more = markdown_table(*measured(INTERVAL_HEAD, rows))
-    return f"{text}\nWith 95 % intervals over people:\n\n{more}\n"
+    rows = [_interval_row(fold, figures) for figures in fold.methods]
+    more = TextTable("With 95 % confidence intervals over people:", INTERVAL_HEAD, rows).measured()
+    return f"{text}\n{more.caption}\n\n{more.markdown()}\n"
 
 
 def latex(results: Results) -> str:
     """The table in LaTeX, for the package booktabs."""
-    rows = "\n".join(" & ".join(map(tex, row)) + r" \\" for row in table_rows(results))
-    head = " & ".join(map(tex, HEAD)) + r" \\"
-    columns = "l" + "r" * (len(HEAD) - 1)
-    return (
-        f"% {caption(results)}\n\\begin{{tabular}}{{{columns}}}\n\\toprule\n{head}\n\\midrule\n"
-        f"{rows}\n\\bottomrule\n\\end{{tabular}}\n{_footnote(results, lambda text: f'% {text}')}"
-    )
+    table = main_table(results).latex()
+    return f"% {caption(results)}\n{table}\n{_footnote(results, lambda text: f'% {text}')}"
 
 
 def caption(results: Results) -> str:
     """One line on what was measured: recogniser, database, folds."""
     names = ", ".join(fold.protocol for fold in results.folds)
     folds = f"protocol {names}" if len(results.folds) == 1 else f"mean ± deviation over protocols {names}"
-    weighted = results.generators and results.fusion_weight != AVERAGE
+    weighted = results.has_generator and results.fusion_weight != AVERAGE
     fusion = f" In the fusion the generated face weighs {results.fusion_weight:g}." if weighted else ""
     return f"{results.recognizer} on {results.database or 'a database'}, {folds}, in percent.{fusion}"
 
 
-def interval_row(fold: Fold, figures: MethodFigures) -> tuple[str, ...]:
-    """A method of a fold below ``INTERVAL_HEAD``."""
-    probes = fold.probes if figures.own is None else figures.own.probes
-    rank1 = figures.rank1_interval
-    found = f"{100 * figures.cmc[0]:.2f}" if rank1 is None else interval_text(rank1)
-    rates = map(rate_text, figures.verification)
-    return (LABELS[figures.method], f"{probes:,}", found, *rates, f"{100 * figures.eer:.2f}")
-
-
-def measured(
-    head: tuple[str, ...], rows: Sequence[tuple[str, ...]]
-) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """A table without the columns in which nothing could be measured."""
-    kept = [i for i in range(len(head)) if any(row[i] != UNMEASURED for row in rows)]
-    return tuple(head[i] for i in kept), [tuple(row[i] for i in kept) for row in rows]
-
-
-def rate_text(rate: Verification) -> str:
-    """VR in percent with its interval, where it has one."""
-    if rate.vr is None:
-        return UNMEASURED
-    return f"{100 * rate.vr:.2f}" if rate.interval is None else interval_text(rate.interval)
-
-
 def interval_text(interval: Interval | None, *, signed: bool = False) -> str:
-    """In percent: the estimate and, in brackets, the interval."""
+    """In percent: the estimate and, in brackets, the confidence interval."""
     if interval is None:
         return UNMEASURED
     estimate, low, high = (100 * value for value in (interval.estimate, interval.low, interval.high))
@@ -114,14 +144,7 @@ def interval_text(interval: Interval | None, *, signed: bool = False) -> str:
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table in Markdown; the first column is set to the left, the others to the right."""
-    lines = [head, ("---", *["---:"] * (len(head) - 1)), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def tex(text: str) -> str:
-    """Text as LaTeX takes it."""
-    marks = {"%": r"\%", "±": r"$\pm$", "–": "--", "&": r"\&", "_": r"\_"}
-    return "".join(marks.get(letter, letter) for letter in text)
+    return TextTable("", tuple(head), [tuple(row) for row in rows]).markdown()
 
 
 def reference_note(results: Results) -> str:
@@ -133,14 +156,25 @@ def reference_note(results: Results) -> str:
     probes = f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
     whose = f"{own[0].people:,} of the people tested" if len(own) == 1 else "the people tested in each fold"
     return (
-        f"{LABELS[REFERENCE]} has other probes: {probes} further VIS captures of {whose}, against the same "
+        f"{label(REFERENCE)} has other probes: {probes} further VIS captures of {whose}, against the same "
         "gallery."
     )
 
 
-def _cells(row: Summary) -> tuple[str, ...]:
-    rates = row.verification[:_SHOWN_FARS]
-    return (LABELS[row.method], percent(row.ranks[0]), *map(percent, rates))
+def _interval_row(fold: Fold, figures: MethodFigures) -> tuple[str, ...]:
+    """A method of a fold below ``INTERVAL_HEAD``."""
+    probes = fold.probes if figures.own is None else figures.own.probes
+    rank1 = figures.rank1_interval
+    found = f"{100 * figures.cmc[0]:.2f}" if rank1 is None else interval_text(rank1)
+    rates = map(_rate_text, figures.verification)
+    return (label(figures.method), f"{probes:,}", found, *rates, f"{100 * figures.eer:.2f}")
+
+
+def _rate_text(rate: Verification) -> str:
+    """VR in percent with its confidence interval, where it has one."""
+    if rate.vr is None:
+        return UNMEASURED
+    return f"{100 * rate.vr:.2f}" if rate.interval is None else interval_text(rate.interval)
 
 
 def _footnote(results: Results, line: Callable[[str], str]) -> str:

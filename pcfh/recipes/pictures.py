@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from pcfh.databases.records import Record
-from pcfh.evaluation.material import EvaluationJob, Material
+from pcfh.evaluation.evaluation_data import EvaluationData, EvaluationJob
 from pcfh.evaluation.sheets import to_jpeg
 from pcfh.hallucinate import Hallucinator
 from pcfh.images import read_image
@@ -55,7 +55,7 @@ def examples(order: Order, table: Table, alignment: Alignment) -> list[Example]:
         for row in table.rows
         if row.seeds
     }
-    whole = Material(job, {fold: next(iter(generators.values()))} if generators else {}, alignment)
+    whole = EvaluationData(job, {fold: next(iter(generators.values()))} if generators else {}, alignment)
     probes = _drawn(whole.folds[0].probe)
     root = crops_folder(prepared, whole.generated_size)
     columns = [("NIR", [_small(read_image(root / probe.path)) for probe in probes])]

@@ -13,7 +13,7 @@ from pcfh.recipes.page import page
 from pcfh.recipes.pictures import examples
 from pcfh.recipes.table import Table, to_json
 from pcfh.recipes.texts import latex, markdown
-from pcfh.recognisers.base import open_recognizer
+from pcfh.recognisers.registry import open_recognizer
 
 TABLE, LATEX, PAGE, RESULTS = "table.md", "table.tex", "table.html", "results.json"
 

@@ -6,7 +6,7 @@ from re import fullmatch
 
 from pcfh import __version__
 from pcfh.errors import UserError
-from pcfh.evaluation.material import evaluated_protocols
+from pcfh.evaluation.evaluation_data import evaluated_protocols
 from pcfh.landmarks import open_backend
 from pcfh.preparation.prepared import read_manifest
 from pcfh.recipes.order import Order, Run, Watch, require_sound, runs_of
@@ -18,7 +18,8 @@ from pcfh.recipes.stages import is_done, require_settings
 from pcfh.recipes.summary import compared, figures_of, measured_row, method_of, outcomes_of
 from pcfh.recipes.table import Table
 from pcfh.recipes.training import cost_file, read_cost, train_run, training_stage
-from pcfh.recognisers.base import Recognizer, open_recognizer
+from pcfh.recognisers.base import Recognizer
+from pcfh.recognisers.registry import open_recognizer
 from pcfh.runtime import Runtime
 
 

@@ -15,21 +15,21 @@ from jaxtyping import Bool, Float, Shaped, UInt8
 
 from pcfh.evaluation.evaluate import (
     FeatureTable,
-    evaluate_material,
+    evaluate_data,
     feature_tables,
     generated_table,
     method_matrices,
 )
+from pcfh.evaluation.evaluation_data import EvaluationData, EvaluationJob
 from pcfh.evaluation.folds import impostor_count, measurable
 from pcfh.evaluation.intervals import verification_rate_draws
-from pcfh.evaluation.material import EvaluationJob, Material
-from pcfh.evaluation.rates import ScoreMatrix, pairs_of, ranks, verification_rate
 from pcfh.evaluation.report import RESULTS
 from pcfh.evaluation.results import Results, read_results, to_json
 from pcfh.files import sha256_of, write_atomically
 from pcfh.hallucinate import Hallucinator
 from pcfh.landmarks.base import Face, LandmarkBackend
 from pcfh.preparation.prepared import MANIFEST
+from pcfh.rates import ScoreMatrix, pairs_of, ranks, verification_rate
 from pcfh.recipes.order import Order, Run, Watch
 from pcfh.recipes.sources import rendered_root
 from pcfh.recipes.stages import Stage, is_done, mark_done, working_in
@@ -149,10 +149,10 @@ def evaluate_run(
         generators[protocol] = Hallucinator.from_file(generator_file(run, order.work), device=order.device)
 
     with working_in(run.folder(order.work)):
-        material = Material(job, generators, recognizer.alignment)
+        material = EvaluationData(job, generators, recognizer.alignment)
         tell = watch.progress(f"{run}: ")
         tables = feature_tables(material, recognizer, tell)
-        results = evaluate_material(material, recognizer, tables=tables, backend=backend, on_progress=tell)
+        results = evaluate_data(material, recognizer, tables=tables, backend=backend, on_progress=tell)
         outcomes = _outcomes(material, tables)
         folder = stage.record.parent
         write_atomically(folder / RESULTS, to_json(results).encode())
@@ -218,7 +218,7 @@ def unpack(content: bytes) -> dict[str, Outcome]:
         }
 
 
-def _outcomes(material: Material, tables: Mapping[str, FeatureTable]) -> dict[str, Outcome]:
+def _outcomes(material: EvaluationData, tables: Mapping[str, FeatureTable]) -> dict[str, Outcome]:
     """Outcomes of each method."""
     (fold,) = material.folds
     generator = material.generators.get(fold.name)

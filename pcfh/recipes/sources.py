@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from pcfh.databases.layouts import Choice, in_protocols, open_database
+from pcfh.databases.layouts import in_protocols, open_database
 from pcfh.databases.records import Database
 from pcfh.databases.rendered import TRUTH
 from pcfh.preparation.prepare import PrepareOptions, prepare
@@ -68,9 +68,9 @@ def rendered_root(prepared: Path) -> Path | None:
 
 def _opened(root: Path, name: str, seed: int) -> Database:
     """The database; of those that are only tested on, without the people for training."""
-    database = open_database(root, name, Choice(seed=seed))
     if name == "casia":
-        return database
+        return open_database(root, name)
+    database = open_database(root, name, seed=seed)
     protocols = {key: replace(protocol, train=()) for key, protocol in database.protocols.items()}
     return replace(database, protocols=protocols)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pcfh.evaluation.intervals import Interval
 from pcfh.evaluation.results import Spread
-from pcfh.evaluation.tables import UNMEASURED, interval_text, markdown_table, percent, tex
+from pcfh.evaluation.tables import UNMEASURED, TextTable, interval_text, markdown_table, percent
 from pcfh.recipes.paper import COLUMNS, LIGHT_CNN, PaperRow
 from pcfh.recipes.summary import MEASURES, RATIO, Figures, Measured, Versus, paper_cut
 from pcfh.recipes.table import Table
@@ -41,15 +41,10 @@ def markdown(table: Table) -> str:
 
 
 def latex(table: Table) -> str:
-    """The paper's table with both numbers in each column, for the package booktabs."""
-    groups = " & ".join(rf"\multicolumn{{2}}{{c}}{{{tex(name)}}}" for name in COLUMNS)
-    rules = " ".join(rf"\cmidrule(lr){{{first}-{first + 1}}}" for first in (2, 4, 6))
-    head = "Method & " + " & ".join(["paper & ours"] * len(COLUMNS))
-    rows = "\n".join(" & ".join(map(tex, row[:-1])) + r" \\" for row in _main(table).rows)
-    return (
-        f"% {title(table)}. {caption(table)}\n\\begin{{tabular}}{{lrrrrrr}}\n\\toprule\n & {groups} \\\\\n"
-        f"{rules}\n{head} \\\\\n\\midrule\n{rows}\n\\bottomrule\n\\end{{tabular}}\n"
-    )
+    """The paper's table with both numbers, for the package booktabs."""
+    main = _main(table)
+    rows = TextTable("", main.head[:-1], [row[:-1] for row in main.rows])
+    return f"% {title(table)}. {caption(table)}\n{rows.latex()}\n"
 
 
 def title(table: Table) -> str:

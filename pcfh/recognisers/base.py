@@ -1,38 +1,37 @@
-"""Recognisers behind one interface: aligned faces in, unit features out.
+"""Recognisers behind one interface: aligned faces in, embeddings out.
 
-    recognizer = open_recognizer(Path("recognizer.safetensors"))
+    recognizer = open_recognizer("recognizer.safetensors")
     crops = realign(prepared_crops, landmarks, recognizer.alignment)
-    features = recognizer.features(crops)
+    embeddings = recognizer.features(crops, "NIR")
 
-Crops are 8-bit RGB (grey ones have three equal channels). Features have Euclidean norm one, so their product
-is the cosine; they do not depend on what else is in a batch, up to rounding.
+Crops are 8-bit RGB (grey ones have three equal channels). Embeddings (features) have Euclidean norm one, so
+their product is the cosine similarity; they do not depend on what else is in a batch, up to rounding.
+
+A kind of recogniser is one module or package beside this one that defines ``RECOGNISER``, see
+``pcfh.recognisers.registry``.
 
 Axis letters: b batch, d features, s side of a crop.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-import torch
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float32, UInt8
 
-from pcfh.devices import usable_device
+from pcfh.databases.records import Modality
 from pcfh.errors import UserError
-from pcfh.files import sha256_of
-from pcfh.ranges import from_bytes
-from pcfh.recognisers.alignment import LIGHTCNN, Alignment
-from pcfh.recognisers.lightcnn.network import ARCHITECTURES, LightCNN, to_lightcnn_input
-from pcfh.recognisers.lightcnn.weights import load_recognizer
-from pcfh.recognisers.onnx import OnnxRecognizer, OnnxSettings
-from pcfh.recognisers.unit import unit_rows
-
-_LIGHTCNN_KEY = "lightcnn-1"  # the number changes with the way features are made of the same weights
+from pcfh.recognisers.alignment import Alignment
 
 
 @runtime_checkable
 class Recognizer(Protocol):
-    """What turns aligned faces into features."""
+    """What turns aligned faces into embeddings.
+
+    One that was trained on a prepared database says so in ``about``, see ``training_history``; it may be left
+    out.
+    """
 
     @property
     def name(self) -> str:
@@ -40,77 +39,63 @@ class Recognizer(Protocol):
 
     @property
     def key(self) -> str:
-        """Text that changes with weights and settings, and with nothing else."""
+        """Text that changes with weights and settings, and with nothing else: the cache goes by it."""
 
     @property
     def alignment(self) -> Alignment:
         """The crop it wants."""
 
-    def features(self, crops: UInt8[np.ndarray, "b s s 3"]) -> Float32[np.ndarray, "b d"]:
-        """Unit features of crops cut as ``alignment`` says."""
+    def features(
+        self, crops: UInt8[np.ndarray, "b s s 3"], modality: Modality = "VIS"
+    ) -> Float32[np.ndarray, "b d"]:
+        """Embeddings of crops cut as ``alignment`` says.
+
+        Args:
+            crops: of one modality.
+            modality: "NIR" or "VIS"; generated images are VIS. A recogniser may treat both alike.
+        """
 
 
-class LightCNNRecognizer:
-    """A Light CNN; it takes aligned crops of 64, 144 and 256 pixels too.
-
-    Args:
-        network: in evaluation mode.
-        name: what reports call it.
-        key: text that stands for its weights.
-        device: where it computes.
-    """
-
-    alignment = LIGHTCNN
-
-    def __init__(self, network: LightCNN, *, name: str, key: str, device: str | torch.device = "cpu") -> None:
-        self._device = torch.device(device)
-        # Twice as fast as channels first on processors.
-        self._network = network.to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.name, self.key = name, key
+@runtime_checkable
+class RecognizerKind(Protocol):
+    """The class of a recogniser that lies in files: what ``RECOGNISER`` is."""
 
     @classmethod
-    def from_file(cls, path: Path, *, device: str = "auto") -> "LightCNNRecognizer":
-        """Opens a published checkpoint or a recognizer.safetensors.
+    def recognises(cls, path: Path) -> bool:
+        """Whether a file is one of this kind."""
 
-        Raises:
-            UserError: the file is absent, damaged, unsafe or something else, or the device is not usable.
+    @classmethod
+    def from_file(cls, path: Path, *, device: str, settings: Mapping[str, Any]) -> Recognizer:
+        """Opens a file.
+
+        Args:
+            path: of the file.
+            device: auto, cpu, cuda or cuda:1.
+            settings: what the user says of it beside the file; unknown ones are refused.
         """
-        chosen, network = usable_device(device), load_recognizer(path)
-        arch = next(name for name, kind in ARCHITECTURES.items() if type(network) is kind)
-        key = f"{_LIGHTCNN_KEY}-{sha256_of(path)}"
-        return cls(network, name=f"{arch} ({path.name})", key=key, device=chosen)
-
-    @torch.inference_mode()
-    def features(self, crops: UInt8[np.ndarray, "b s s 3"]) -> Float32[np.ndarray, "b 256"]:
-        """Unit features of aligned crops.
-
-        Raises:
-            UserError: the crops have another size, or a feature is not finite.
-        """
-        images = from_bytes(torch.from_numpy(np.array(crops)).to(self._device).permute(0, 3, 1, 2))
-        return network_features(self._network, to_lightcnn_input(images), self.name)
 
 
-def network_features(
-    network: LightCNN, faces: Float[torch.Tensor, "b 1 128 128"], name: str
-) -> Float32[np.ndarray, "b 256"]:
-    """Unit features of grey faces in [0, 1]; see ``unit_rows`` for what is refused."""
-    return unit_rows(network(faces).float().cpu().numpy(), name)
+def training_history(recognizer: Recognizer) -> list[tuple[str, str]]:
+    """What a recogniser has learnt from: SHA-256 of the prepared database's manifest, and the protocol."""
+    data = getattr(recognizer, "about", {}).get("data", {})
+    return [(str(data["manifest"]), str(data["protocol"]))] if {"manifest", "protocol"} <= data.keys() else []
 
 
-def open_recognizer(path: Path, *, settings: OnnxSettings | None = None, device: str = "auto") -> Recognizer:
-    """Opens a recogniser by its file: ``.onnx`` is an ONNX model, anything else a Light CNN.
+def l2_normalize(features: Float32[np.ndarray, "b d"], name: str) -> Float32[np.ndarray, "b d"]:
+    """Divides each row by its Euclidean norm.
 
     Args:
-        path: of the file.
-        settings: of an ONNX model; read from ``<path>.json`` where not given.
-        device: where a Light CNN computes; an ONNX model computes on the CPU.
+        features: as the recogniser puts them out.
+        name: of the recogniser, for the message.
 
     Raises:
-        UserError: the file is absent, damaged, unsafe or something else, or the settings do not fit it.
+        UserError: a row is zero or not finite.
     """
-    if path.suffix.lower() == ".onnx":
-        return OnnxRecognizer.from_file(path, settings=settings)
-    if settings is not None:
-        raise UserError(f"{path}: settings of an ONNX model were given for a file that is none (.onnx)")
-    return LightCNNRecognizer.from_file(path, device=device)
+    norms = np.sqrt(np.square(features.astype(np.float64)).sum(1))
+    wrong = np.flatnonzero(~np.isfinite(norms) | (norms == 0))
+    if len(wrong):
+        raise UserError(
+            f"{name}: the features of {len(wrong)} of {len(features)} faces are zero or not finite (NaN); "
+            "the weights are damaged, or the settings (mean, std, channels) are not the model's"
+        )
+    return (features / norms[:, None]).astype(np.float32)

@@ -13,22 +13,28 @@ Axis letters: b batch, c channels, d features, s side of a crop.
 
 import json
 import math
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import msgspec
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from pcfh.databases.records import Modality
 from pcfh.errors import UserError
 from pcfh.extras import extra
 from pcfh.files import sha256_of
 from pcfh.images import grey
 from pcfh.recognisers.alignment import Alignment
-from pcfh.recognisers.unit import unit_rows
+from pcfh.recognisers.base import l2_normalize
+from pcfh.typed_json import from_json_text
 
 Channels = Literal["rgb", "bgr", "grey"]
+_LOCATION = re.compile(rb"\x0a\x08location\x12([\x01-\x7f])(.{1,127})", re.DOTALL)
 _VERSION = "onnx-1"  # the number changes with the way features are made of the same file
 
 
@@ -77,7 +83,7 @@ class OnnxRecognizer:
         session: of onnxruntime, whose inputs and outputs are as ``from_file`` requires.
         settings: how it wants its faces.
         name: what reports call it.
-        key: text that stands for file and settings.
+        key: text that stands for files and settings.
     """
 
     def __init__(self, session: Any, settings: OnnxSettings, *, name: str, key: str) -> None:
@@ -88,12 +94,20 @@ class OnnxRecognizer:
         self.name, self.key = name, key
 
     @classmethod
-    def from_file(cls, path: Path, *, settings: OnnxSettings | None = None) -> "OnnxRecognizer":
+    def recognises(cls, path: Path) -> bool:
+        """Whether it is an ONNX model, by its name."""
+        return path.suffix.lower() == ".onnx"
+
+    @classmethod
+    def from_file(
+        cls, path: Path, *, device: str = "cpu", settings: Mapping[str, Any] | None = None
+    ) -> "OnnxRecognizer":
         """Opens a model.
 
         Args:
             path: of the file.
-            settings: read from the JSON file beside it where not given, the defaults if there is none.
+            device: of no effect, it computes on the CPU.
+            settings: fields of ``OnnxSettings``; what is absent is as the JSON file beside it says.
 
         Raises:
             UserError: onnxruntime is not installed, the file is absent, damaged or takes something else than
@@ -101,15 +115,18 @@ class OnnxRecognizer:
         """
         if not path.is_file():
             raise UserError(f"{path}: no such file; give the path of an ONNX model")
-        settings = settings or read_settings(path)
+        chosen = read_settings(path, settings or {})
         session = _session(path)
-        _require_input(path, session, settings)
+        _require_input(path, session, chosen)
         _require_output(path, session)
-        text = json.dumps(asdict(settings), sort_keys=True)
-        return cls(session, settings, name=path.name, key=f"{_VERSION}-{sha256_of(path)}-{text}")
+        text = json.dumps(asdict(chosen), sort_keys=True)
+        digests = "-".join(map(sha256_of, (path, *external_files(path))))
+        return cls(session, chosen, name=path.name, key=f"{_VERSION}-{digests}-{text}")
 
-    def features(self, crops: UInt8[np.ndarray, "b s s 3"]) -> Float32[np.ndarray, "b d"]:
-        """Unit features of crops cut as ``alignment`` says.
+    def features(
+        self, crops: UInt8[np.ndarray, "b s s 3"], modality: Modality = "VIS"
+    ) -> Float32[np.ndarray, "b d"]:
+        """Embeddings of crops cut as ``alignment`` says, NIR like VIS.
 
         Raises:
             UserError: the crops have another size, the network fails, or features are zero or not finite.
@@ -121,7 +138,7 @@ class OnnxRecognizer:
             )
         images = network_input(crops, self._settings)
         parts = np.split(images, len(images)) if self._one_by_one else [images]
-        return unit_rows(np.concatenate([self._run(part) for part in parts]), self.name)
+        return l2_normalize(np.concatenate([self._run(part) for part in parts]), self.name)
 
     def _run(self, images: Float32[np.ndarray, "b c s s"]) -> Float32[np.ndarray, "b d"]:
         """The network itself."""
@@ -137,37 +154,37 @@ class OnnxRecognizer:
         return output.astype(np.float32)
 
 
-def read_settings(path: Path) -> OnnxSettings:
+def read_settings(path: Path, given: Mapping[str, Any] | None = None) -> OnnxSettings:
     """Reads the JSON file beside a model; the defaults where there is none.
-
-    Raises:
-        UserError: it is no JSON object, or holds other things than the settings.
-    """
-    beside = path.with_name(f"{path.name}.json")
-    if not beside.is_file():
-        return OnnxSettings()
-    try:
-        content = json.loads(beside.read_bytes())
-    except ValueError as error:
-        raise UserError(f"{beside}: is no JSON ({error}); mend or remove it") from error
-    try:
-        return OnnxSettings(**_typed(content))
-    except UserError as error:
-        raise UserError(f"{beside}: {error}") from error
-
-
-def settings_with(path: Path, **given: str | int | float | None) -> OnnxSettings:
-    """The settings beside a model, or the defaults, with some of them replaced.
 
     Args:
         path: of the model.
-        **given: fields of ``OnnxSettings``; None leaves one as it is.
+        given: goes before what the file says.
 
     Raises:
-        UserError: a value is not of its kind, or as in ``read_settings``.
+        UserError: the file is no JSON object, or holds other things than the settings.
     """
-    values = asdict(read_settings(path)) | {name: v for name, v in given.items() if v is not None}
-    return OnnxSettings(**values)
+    beside = path.with_name(f"{path.name}.json")
+    if not beside.is_file():
+        return OnnxSettings(**(given or {}))
+    try:
+        content = from_json_text(beside.read_bytes(), dict, "the settings of an ONNX model")
+        unknown = content.keys() - {field.name for field in fields(OnnxSettings)}
+        if unknown:
+            raise UserError(f"no setting {min(unknown)!r}; known: {', '.join(asdict(OnnxSettings()))}")
+        return msgspec.convert({**content, **(given or {})}, OnnxSettings)
+    except (UserError, msgspec.ValidationError) as error:
+        raise UserError(f"{beside}: {error}; mend or remove it") from error
+
+
+def external_files(path: Path) -> list[Path]:
+    """The files beside a model that hold weights of it, e.g. ``model.onnx.data``, in order.
+
+    The model names them in entries of key "location"; they are found by the bytes of such an entry.
+    """
+    names = {found.group(2)[: found.group(1)[0]] for found in _LOCATION.finditer(path.read_bytes())}
+    beside = (path.parent / os.fsdecode(name) for name in sorted(names))
+    return [file for file in beside if file.is_file()]
 
 
 def network_input(
@@ -183,18 +200,6 @@ def network_input(
             pixels = crops
     values = (pixels.astype(np.float32) - np.float32(settings.mean)) / np.float32(settings.std)
     return np.ascontiguousarray(values.transpose(0, 3, 1, 2))
-
-
-def _typed(content: Any) -> dict[str, Any]:
-    """The values of a JSON object as the settings want them; numbers may be whole or not."""
-    kinds: Mapping[str, Any] = {field.name: field.type for field in fields(OnnxSettings)}
-    if not isinstance(content, dict) or not content.keys() <= kinds.keys():
-        raise UserError(f"expected an object with only {', '.join(kinds)}")
-    values = {k: float(v) if kinds[k] is float and type(v) is int else v for k, v in content.items()}
-    wrong = [key for key, value in values.items() if type(value) is not kinds[key]]
-    if wrong:
-        raise UserError(f"{wrong[0]}: expected a {kinds[wrong[0]].__name__}, got {content[wrong[0]]!r}")
-    return values
 
 
 def _session(path: Path) -> Any:
@@ -245,3 +250,6 @@ def _require_output(path: Path, session: Any) -> None:
 def _line(error: Exception) -> str:
     """The first line of an error's text, shortened."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+RECOGNISER = OnnxRecognizer

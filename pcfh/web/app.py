@@ -37,7 +37,7 @@ from starlette.types import ASGIApp
 
 from pcfh import __version__
 from pcfh.errors import UserError
-from pcfh.evaluation.html import data_url
+from pcfh.pages import data_url
 from pcfh.web.archive import free_name, zip_bytes
 from pcfh.web.decode import decode
 from pcfh.web.engine import Engine, compare
@@ -198,7 +198,7 @@ class Api:
         session = self._open_batch(request)
         made = free_name(name, {taken.lower() for taken in session.batch.made})
         session.batch.made[made] = picture
-        return _with_session(request, session, {"made": made, "image": data_url("png", picture)})
+        return _with_session(request, session, {"made": made, "image": data_url(picture, "png")})
 
     async def new_batch(self, request: Request) -> Response:
         """Forgets the batch of a visitor, if there is one."""

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from pcfh.evaluation.html import data_url
 from pcfh.evaluation.sheets import to_jpeg
 from pcfh.images import png_bytes
+from pcfh.pages import data_url
 from pcfh.web.decode import preview
 from pcfh.web.engine import Engine, Probe
 from pcfh.web.sessions import Enrolled
@@ -30,17 +30,17 @@ def translated(engine: Engine, image: UInt8[np.ndarray, "h w 3"]) -> tuple[Probe
     small, landmarks = preview(image, face.landmarks)
     shown = {
         "photo": {
-            "image": data_url("jpeg", to_jpeg(small, quality=_QUALITY)),
+            "image": data_url(to_jpeg(small, quality=_QUALITY), "jpeg"),
             "width": small.shape[1],
             "height": small.shape[0],
             "landmarks": _points(landmarks),
         },
         "size": engine.hallucinator.size,
         "crop": {
-            "image": data_url("png", png_bytes(face.crop, {})),
+            "image": data_url(png_bytes(face.crop, {}), "png"),
             "landmarks": _points(face.crop_landmarks),
         },
-        "generated": data_url("png", png_bytes(face.generated, engine.hallucinator.provenance())),
+        "generated": data_url(png_bytes(face.generated, engine.hallucinator.provenance()), "png"),
         "parts": [dataclasses.asdict(box) for box in face.boxes],
     }
     return face.probe, shown

@@ -2,18 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from pcfh.databases.counts import (
-    PROTOCOLS,
-    SOURCES,
-    WHOLE,
-    Count,
-    Row,
-    absent_protocols,
-    compare,
-    count,
-    unenrolled,
-)
-from pcfh.databases.layouts import LAYOUTS
+from pcfh.databases.counts import Row, absent_protocols, compare, count, unenrolled
+from pcfh.databases.layouts import Count, layouts
 from pcfh.databases.records import Database, Protocol, Record
 
 
@@ -42,7 +32,7 @@ def test_people_and_captures_are_counted():
 
 
 def test_rows_are_the_whole_and_the_parts_of_each_protocol():
-    rows = compare(database(**{"1": full(2), "own": full(2)}), "oulu")
+    rows = compare(database(**{"1": full(2), "own": full(2)}), layouts()["oulu"])
     assert [(row.protocol, row.part) for row in rows] == [
         ("", "all"),
         *((name, part) for name in ("1", "own") for part in ("train", "gallery", "probe")),
@@ -50,7 +40,7 @@ def test_rows_are_the_whole_and_the_parts_of_each_protocol():
 
 
 def test_parts_of_the_published_size_do_not_differ():
-    rows = compare(database(**{"1": full(20, gallery=48, probe=48)}), "oulu")
+    rows = compare(database(**{"1": full(20, gallery=48, probe=48)}), layouts()["oulu"])
     assert {row.part: row.differences for row in rows if row.part in ("gallery", "probe")} == {
         "gallery": (),
         "probe": (),
@@ -74,11 +64,11 @@ def test_what_nobody_has_published_is_not_compared():
 
 def test_the_lists_of_casia_that_are_not_there_are_named():
     found = database(**{"1": full(1), "dev": full(1)})
-    assert absent_protocols(found, "casia") == (*"23456789", "10")
+    assert absent_protocols(found, layouts()["casia"]) == (*"23456789", "10")
 
 
 def test_no_list_is_missed_where_none_is_official():
-    assert absent_protocols(database(own=full(1)), "oulu") == ()
+    assert absent_protocols(database(own=full(1)), layouts()["oulu"]) == ()
 
 
 def test_people_of_the_probes_who_are_not_enrolled_are_named():
@@ -88,12 +78,12 @@ def test_people_of_the_probes_who_are_not_enrolled_are_named():
     )
 
 
-@pytest.mark.parametrize("known", [WHOLE, PROTOCOLS, SOURCES])
-def test_every_layout_has_its_numbers_and_their_source(known):
-    assert set(known) == set(LAYOUTS) - {"captures"}  # of any number
+@pytest.mark.parametrize("layout", [layout for layout in layouts().values() if layout.rank != 1])
+def test_every_database_has_its_numbers_their_source_and_its_terms(layout):
+    assert layout.whole != Count() and layout.protocols and layout.source and layout.terms
 
 
 def test_the_probes_of_the_ten_folds_of_casia_add_up_to_what_the_lists_hold():
-    folds = [PROTOCOLS["casia"][str(fold)] for fold in range(1, 11)]
+    folds = [layouts()["casia"].protocols[str(fold)] for fold in range(1, 11)]
     assert sum(fold["probe"].nir for fold in folds) == 61_976
     assert {fold["train"].people + fold["gallery"].people for fold in folds} == {715}

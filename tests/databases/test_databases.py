@@ -1,14 +1,16 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from pcfh.databases.layouts import LAYOUTS, Choice, in_protocols, layout_of, open_database
+from pcfh.databases.layouts import find_layout, in_protocols, layout_of, layouts, open_database
 from pcfh.databases.lists import Lists
 from pcfh.databases.records import subjects
 from pcfh.errors import UserError
 from pcfh.landmarks.given import write_landmarks
 
 
-@pytest.fixture(params=list(LAYOUTS))
+@pytest.fixture(params=list(layouts()))
 def miniature(request):
     """A small database of each layout, and the layout's name."""
     fixture = {"lamp-hq": "lamphq"}.get(request.param, request.param)
@@ -17,12 +19,12 @@ def miniature(request):
 
 def test_a_layout_is_told_by_what_lies_on_disk(miniature):
     root, name = miniature
-    assert layout_of(root) == name
+    assert layout_of(root).name == name
 
 
 def test_a_layout_is_told_from_the_folder_above(miniature):
     root, name = miniature
-    assert layout_of(root.parent) == name
+    assert layout_of(root.parent).name == name
 
 
 def test_what_was_told_is_read(miniature):
@@ -32,19 +34,19 @@ def test_what_was_told_is_read(miniature):
 
 def test_names_with_the_folders_in_them_are_oulu_too(tmp_path, builders):
     builders["oulu"](tmp_path, people=(1,), name="{c}_{l}_P{p:03}_{e}_{n:03}.jpeg")
-    assert layout_of(tmp_path) == "oulu"
+    assert layout_of(tmp_path).name == "oulu"
 
 
 def test_any_example_in_the_messages_is_of_its_layout():
     told = {
-        name: [n for n, other in LAYOUTS.items() if other.sign.fullmatch(layout.example)]
-        for name, layout in LAYOUTS.items()
+        name: [n for n, other in layouts().items() if other.pattern.fullmatch(layout.example)]
+        for name, layout in layouts().items()
     }
-    assert told == {name: [name] for name in LAYOUTS}
+    assert told == {name: [name] for name in layouts()}
 
 
-def test_the_choice_reaches_the_draw(oulu):
-    drawn = open_database(oulu, "oulu", Choice(seed=4, illumination="Weak"))
+def test_options_reach_the_draw_as_text_too(oulu):
+    drawn = open_database(oulu, "oulu", seed="4", illumination="Weak")
     assert drawn.protocol("1").probe[0].session.startswith("Weak_")
     assert "protocol 1 is drawn with seed 4: there is no official list" in drawn.notes
 
@@ -68,13 +70,60 @@ def test_landmarks_at_the_root_are_those_of_records_and_protocols(buaa, face):
 
 def test_own_lists_are_refused_where_the_database_brings_its_own(lamphq):
     with pytest.raises(UserError, match="LAMP-HQ brings its own lists; to use others, give --root"):
-        open_database(lamphq, choice=Choice(lists=Lists()))
+        open_database(lamphq, lists=Lists())
 
 
 def test_an_unknown_layout_is_refused(oulu):
     known = "casia, lamp-hq, oulu, tufts, captures, buaa"
-    with pytest.raises(UserError, match=f"no layout 'hfb'; known: {known}"):
-        open_database(oulu, "hfb")
+    with pytest.raises(UserError, match=f"no layout 'buua'; did you mean buaa\\? known: {known}"):
+        open_database(oulu, "buua")
+
+
+def test_an_option_that_the_database_lacks_is_refused_with_those_it_has(oulu, casia):
+    with pytest.raises(UserError, match="Oulu-CASIA NIR-VIS has no option 'infrared'; it has: seed, illum"):
+        open_database(oulu, infrared="near")
+    with pytest.raises(UserError, match=r"CASIA NIR-VIS 2\.0 has no option 'seed'; it has: none"):
+        open_database(casia, seed=3)
+
+
+@pytest.mark.parametrize(("option", "value"), [("seed", "three"), ("illumination", "Bright")])
+def test_a_value_that_cannot_be_is_refused(oulu, option, value):
+    with pytest.raises(UserError, match=f"Oulu-CASIA NIR-VIS: {option}={value} cannot be"):
+        open_database(oulu, **{option: value})
+
+
+@pytest.fixture
+def outside(tmp_path, drawn, monkeypatch):
+    """A database of the layout of examples/my_database.py, whose folder is on Python's path."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "examples")
+    for person in ("anna", "bob", "eve"):
+        for kind in ("nir", "vis"):
+            drawn(tmp_path / "mine" / person / f"{kind}_1.png", grey=kind == "nir")
+    return tmp_path / "mine"
+
+
+def test_a_database_from_outside_is_one_file(run, outside):
+    place = "my_database:LAYOUT"
+    code, out, err = run("inspect", outside, "--layout", place, "--option", "people_tested=1")
+    assert (code, err) == (0, "")
+    assert out.startswith(f"My database in {outside}\n")
+    rows = [line.split() for line in out.splitlines()]
+    assert ["1", "train", "2", "2", "2", "4"] in rows and ["1", "probe", "1", "1", "0", "1"] in rows
+    protocol = open_database(outside, place, seed=1).protocol("1")
+    assert set(subjects(protocol.train)).isdisjoint(subjects(protocol.probe))
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        ("my_databas:LAYOUT", "no module 'my_databas' on Python's path"),
+        ("my_database:LAYOUTS", "has no attribute 'LAYOUTS'"),
+        ("my_database:read", "expected a pcfh.databases.layouts.Layout, got <function"),
+    ],
+)
+def test_a_place_without_a_layout_is_refused(outside, place, text):
+    with pytest.raises(UserError, match=text):
+        find_layout(place, outside)
 
 
 def test_a_folder_of_no_known_layout_is_refused(tmp_path, drawn):

@@ -1,6 +1,7 @@
 import pytest
 
-from pcfh.databases.folders import draw, pictures_below, read_folder_pair
+from pcfh.databases.folder_pair import read_folder_pair
+from pcfh.databases.folders import draw, pictures_below
 from pcfh.errors import UserError
 
 

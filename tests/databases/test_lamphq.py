@@ -89,12 +89,12 @@ def test_a_fold_that_lacks_a_list_is_refused(lamphq):
 
 
 def test_an_empty_folder_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"expected a folder Protocols with train_nir1\.txt"):
+    with pytest.raises(UserError, match=r"expected a folder protocols with train_nir1\.txt"):
         read_lamphq(tmp_path)
 
 
 def test_the_lists_of_another_database_are_refused(casia):
-    with pytest.raises(UserError, match=r"expected lists such as train/train_nir1\.txt"):
+    with pytest.raises(UserError, match=r"expected lists such as train_nir1\.txt"):
         read_lamphq(casia)
 
 

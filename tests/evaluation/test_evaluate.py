@@ -10,6 +10,7 @@ from pcfh.databases.records import Protocol, Record
 from pcfh.databases.rendered import truth_crop
 from pcfh.errors import UserError
 from pcfh.evaluation.evaluate import FeatureTable, evaluate, method_matrices
+from pcfh.evaluation.evaluation_data import EvaluationJob, chosen_protocols, evaluated_protocols, source_size
 from pcfh.evaluation.folds import fold_figures, impostor_count, outcomes_of, worst_mistakes
 from pcfh.evaluation.generated import generated_crops
 from pcfh.evaluation.groups import Draws, group_rows, read_groups, read_parameters
@@ -20,13 +21,12 @@ from pcfh.evaluation.intervals import (
     verification_rate_difference,
     verification_rate_interval,
 )
-from pcfh.evaluation.material import EvaluationJob, chosen_protocols, evaluated_protocols, source_size
 from pcfh.evaluation.quality import Face, image_values, measure_faces, without_parts
-from pcfh.evaluation.rates import ScoreMatrix, equal_error_rate, pairs_of, ranks, roc, verification_rate
 from pcfh.files import sha256_of
 from pcfh.images import read_image
 from pcfh.landmarks.base import Face as Found
 from pcfh.preparation.prepared import open_prepared, read_manifest, write_manifest
+from pcfh.rates import ScoreMatrix, equal_error_rate, pairs_of, ranks, roc, verification_rate
 from pcfh.recognisers.alignment import LIGHTCNN, Alignment
 
 DRAWS = Draws(resamples=200, seed=0)

@@ -13,7 +13,7 @@ from pcfh.evaluation.intervals import (
     verification_rate_draws,
     verification_rate_interval,
 )
-from pcfh.evaluation.rates import ScoreMatrix, most_allowed, pairs_of, verification_rate
+from pcfh.rates import ScoreMatrix, most_allowed, pairs_of, verification_rate
 
 
 def clustered(rng, people=60, each=8):

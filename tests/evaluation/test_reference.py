@@ -12,15 +12,15 @@ from pcfh.databases.casia import read_casia
 from pcfh.databases.records import Protocol, Record
 from pcfh.errors import UserError
 from pcfh.evaluation.evaluate import drawn_faces, evaluate, lowest_faces
+from pcfh.evaluation.evaluation_data import EvaluationJob, chosen_protocols, further_captures
 from pcfh.evaluation.folds import fold_figures, shown_faces
 from pcfh.evaluation.groups import Draws
-from pcfh.evaluation.material import EvaluationJob, chosen_protocols, further_captures
-from pcfh.evaluation.rates import ScoreMatrix, equal_error_rate, pairs_of, ranks, roc
 from pcfh.evaluation.results import OwnProbes, ShownFace, from_json, to_json
-from pcfh.evaluation.tables import markdown, measured
+from pcfh.evaluation.tables import markdown
 from pcfh.images import read_image
 from pcfh.preparation.prepare import PrepareOptions, prepare
 from pcfh.preparation.prepared import open_prepared
+from pcfh.rates import ScoreMatrix, equal_error_rate, pairs_of, ranks, roc
 
 
 def record(subject, path, modality="VIS"):
@@ -116,13 +116,6 @@ def test_a_single_fold_has_a_second_table_with_intervals():
     interval = fold.methods[0].rank1_interval
     assert f"[{100 * interval.low:.2f}, {100 * interval.high:.2f}]" in text
     assert "With 95 %" not in markdown(made_results())
-
-
-def test_columns_without_a_figure_are_left_out():
-    assert measured(("m", "a", "b"), [("x", "n/a", "1"), ("y", "n/a", "n/a")]) == (
-        ("m", "b"),
-        [("x", "1"), ("y", "n/a")],
-    )
 
 
 def test_results_of_a_version_before_are_read():

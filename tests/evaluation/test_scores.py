@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from pcfh.errors import UserError
-from pcfh.evaluation.rates import ScoreMatrix, pairs_of, ranks, verification_rate
 from pcfh.evaluation.scores import cosine_scores, figures, fused_scores
+from pcfh.rates import ScoreMatrix, pairs_of, ranks, verification_rate
 
 
 def features(count, seed=0, length=16):

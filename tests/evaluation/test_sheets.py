@@ -7,7 +7,7 @@ from blocks import Blocks, hallucinator, made_results
 from PIL import Image
 
 from pcfh.evaluation.evaluate import evaluate
-from pcfh.evaluation.material import EvaluationJob, Material
+from pcfh.evaluation.evaluation_data import EvaluationData, EvaluationJob
 from pcfh.evaluation.report import write_report
 from pcfh.evaluation.sheets import FaceSheets, face_sheets, sheet
 
@@ -18,7 +18,7 @@ def job(drawn_prepared, tmp_path):
 
 
 def sheets_of(job, generators, raw=None):
-    material = Material(job, generators, Blocks.alignment)
+    material = EvaluationData(job, generators, Blocks.alignment)
     return face_sheets(evaluate(job, Blocks(), generators), material)
 
 

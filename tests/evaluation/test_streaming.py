@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from pcfh.errors import UserError
-from pcfh.evaluation.rates import ScoreMatrix
 from pcfh.evaluation.scores import cosine_scores, figures
 from pcfh.evaluation.streaming import stream_figures
+from pcfh.rates import ScoreMatrix
 
 
 def exact_features(count, seed):

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from pcfh.databases.casia import read_casia
-from pcfh.databases.folders import read_folder_pair
+from pcfh.databases.folder_pair import read_folder_pair
 from pcfh.databases.records import Record
 from pcfh.errors import UserError
 from pcfh.landmarks.base import Face

@@ -6,8 +6,8 @@ from pcfh.images import read_image
 from pcfh.preparation.prepared import open_prepared
 from pcfh.recognisers import features
 from pcfh.recognisers.alignment import Alignment
+from pcfh.recognisers.base import l2_normalize
 from pcfh.recognisers.features import FeatureCache, digest_of, extract, recognizer_crops
-from pcfh.recognisers.unit import unit_rows
 
 CROPS = np.random.default_rng(0).integers(0, 256, (7, 16, 16, 3), np.uint8)
 
@@ -23,7 +23,7 @@ class Means:
 
     def features(self, crops):
         self.batches.append(len(crops))
-        return unit_rows(crops.mean((1, 2)).astype(np.float32), "means")
+        return l2_normalize(crops.mean((1, 2)).astype(np.float32), "means")
 
 
 @pytest.mark.parametrize("batch", [1, 3, 7, 100])

@@ -10,10 +10,11 @@ pytest.importorskip("onnxruntime")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from pcfh.errors import UserError  # noqa: E402
-from pcfh.recognisers.base import Recognizer, open_recognizer  # noqa: E402
-from pcfh.recognisers.onnx import OnnxSettings, network_input, read_settings, settings_with  # noqa: E402
+from pcfh.recognisers.base import Recognizer  # noqa: E402
+from pcfh.recognisers.onnx import OnnxSettings, network_input, read_settings  # noqa: E402
+from pcfh.recognisers.registry import open_recognizer  # noqa: E402
 
-SMALL = OnnxSettings(size=16)
+SMALL = {"size": 16}
 
 
 def write_model(path, *, batch="b", channels=3, side=16, features=4, kind=TensorProto.FLOAT):
@@ -77,7 +78,7 @@ def test_settings_beside_the_file_are_read(tmp_path):
 
 def test_other_settings_give_another_key(tmp_path):
     path = write_model(tmp_path / "net.onnx")
-    keys = {open_recognizer(path, settings=OnnxSettings(size=16, channels=c)).key for c in ("rgb", "bgr")}
+    keys = {open_recognizer(path, settings={"size": 16, "channels": c}).key for c in ("rgb", "bgr")}
     assert len(keys) == 2
 
 
@@ -95,7 +96,7 @@ def test_grey_is_the_luma():
 
 def test_arcface_maps_black_and_white_to_minus_one_and_one():
     pixels = np.stack([np.zeros((16, 16, 3), np.uint8), np.full((16, 16, 3), 255, np.uint8)])
-    assert network_input(pixels, SMALL)[:, 0, 0, 0].tolist() == [-1.0, 1.0]
+    assert network_input(pixels, OnnxSettings(size=16))[:, 0, 0, 0].tolist() == [-1.0, 1.0]
 
 
 def test_a_network_of_another_size_is_refused(tmp_path):
@@ -163,11 +164,11 @@ def test_without_onnxruntime_the_command_that_installs_it_is_given(tmp_path, mon
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        ("{", "is no JSON"),
-        ("[1]", "expected an object with only alignment, size"),
-        ('{"sise": 112}', "expected an object with only"),
-        ('{"size": "112"}', "size: expected a int, got '112'"),
-        ('{"size": true}', "size: expected a int, got True"),
+        ("{", "expected the settings of an ONNX model; got something else"),
+        ("[1]", "Expected `object`, got `array`"),
+        ('{"sise": 112}', "no setting 'sise'; known: alignment, size"),
+        ('{"size": "112"}', r"Expected `int`, got `str` - at `.\.size`"),
+        ('{"size": true}', r"Expected `int`, got `bool` - at `.\.size`"),
         ('{"channels": "cmyk"}', "no channels 'cmyk'"),
         ('{"std": 0}', "a positive std"),
         ('{"alignment": "dlib"}', "no alignment 'dlib'"),
@@ -182,7 +183,7 @@ def test_settings_beside_the_file_that_mean_nothing_are_refused(tmp_path, conten
 
 def test_what_is_given_goes_before_what_lies_beside_the_file(tmp_path):
     (tmp_path / "net.onnx.json").write_text('{"size": 16, "channels": "bgr", "mean": 0}')
-    found = settings_with(tmp_path / "net.onnx", size=32, channels=None)
+    found = read_settings(tmp_path / "net.onnx", {"size": 32})
     assert found == OnnxSettings(size=32, channels="bgr", mean=0.0)
 
 
@@ -190,3 +191,18 @@ def test_a_wrong_size_names_the_option_that_mends_it(tmp_path):
     path = write_model(tmp_path / "net.onnx", side=32)
     with pytest.raises(UserError, match=r"takes 3 x 32 x 32 .*correct --onnx-size and --onnx-channels"):
         open_recognizer(path, settings=SMALL)
+
+
+def test_weights_in_a_file_beside_the_model_are_part_of_the_key(tmp_path):
+    keys = set()
+    for features in (4, 5):
+        model = onnx.load(write_model(tmp_path / "net.onnx", features=features))
+        (tmp_path / "net.onnx.data").unlink(missing_ok=True)
+        beside = {"save_as_external_data": True, "location": "net.onnx.data", "size_threshold": 0}
+        onnx.save(model, tmp_path / "net.onnx", **beside)
+        keys.add(open_recognizer(tmp_path / "net.onnx", settings=SMALL).key)
+        data = bytearray((tmp_path / "net.onnx.data").read_bytes())
+        data[3] ^= 1
+        (tmp_path / "net.onnx.data").write_bytes(data)
+        keys.add(open_recognizer(tmp_path / "net.onnx", settings=SMALL).key)
+    assert len(keys) == 4

@@ -7,10 +7,10 @@ import torch
 
 from pcfh.errors import UserError
 from pcfh.recognisers.alignment import LIGHTCNN
-from pcfh.recognisers.base import LightCNNRecognizer, Recognizer, open_recognizer
+from pcfh.recognisers.base import Recognizer, l2_normalize
 from pcfh.recognisers.lightcnn.network import build_lightcnn
-from pcfh.recognisers.onnx import OnnxSettings
-from pcfh.recognisers.unit import unit_rows
+from pcfh.recognisers.lightcnn.recogniser import LightCNNRecognizer
+from pcfh.recognisers.registry import open_recognizer
 
 
 def write_weights(path, seed):
@@ -101,16 +101,16 @@ def test_an_absent_file_is_named(tmp_path):
 
 def test_settings_of_an_onnx_model_are_refused_for_a_light_cnn(weights):
     with pytest.raises(UserError, match="for a file that is none"):
-        open_recognizer(weights, settings=OnnxSettings())
+        open_recognizer(weights, settings={"size": 16})
 
 
 @pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
 def test_rows_that_are_zero_or_not_finite_are_refused(value):
     features = np.array([[3.0, 4.0], [value, 0.0]], np.float32)
     with pytest.raises(UserError, match="net: the features of 1 of 2 faces are zero or not finite"):
-        unit_rows(features, "net")
+        l2_normalize(features, "net")
 
 
 def test_rows_are_divided_by_their_norm():
-    rows = unit_rows(np.array([[3.0, 4.0], [0.0, 2e-30]], np.float32), "net")
+    rows = l2_normalize(np.array([[3.0, 4.0], [0.0, 2e-30]], np.float32), "net")
     np.testing.assert_allclose(rows, [[0.6, 0.8], [0.0, 1.0]], rtol=1e-6)

@@ -10,10 +10,8 @@ import torch
 from torch import Tensor
 
 from pcfh.errors import UserError
-from pcfh.files import sha256_of
-from pcfh.recognisers.lightcnn import weights
 from pcfh.recognisers.lightcnn.network import ARCHITECTURES, build_lightcnn
-from pcfh.recognisers.lightcnn.weights import load_recognizer, published_name
+from pcfh.recognisers.lightcnn.weights import load_recognizer
 
 EACH = pytest.mark.parametrize("arch", ARCHITECTURES)
 
@@ -215,14 +213,3 @@ def test_weights_of_another_shape_are_named_with_both_shapes(tmp_path):
     tensors = state() | {"fc1.filter.bias": torch.zeros(256)}
     with pytest.raises(UserError, match=r"of another shape: fc1\.filter\.bias \(256,\) for \(512,\)$"):
         load_recognizer(saved(tmp_path / "a.pt", tensors))
-
-
-def test_a_published_file_is_known_by_its_hash(tmp_path, monkeypatch):
-    (tmp_path / "a").write_bytes(b"weights")
-    monkeypatch.setattr(weights, "PUBLISHED", {sha256_of(tmp_path / "a"): "LightCNN_A"})
-    assert published_name(tmp_path / "a") == "LightCNN_A"
-
-
-def test_an_unknown_file_has_no_published_name(tmp_path):
-    (tmp_path / "a").write_bytes(b"weights")
-    assert published_name(tmp_path / "a") is None

@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import det_curve, roc_curve
 
 from pcfh.errors import UserError
-from pcfh.evaluation.rates import (
+from pcfh.rates import (
     ScoreMatrix,
     allowed_impostors,
     cmc,

@@ -1,0 +1,50 @@
+"""Captures in the layout of CASIA NIR-VIS 2.0 that come without its lists.
+
+s1..s4/NIR/<id>/<n>.bmp, .../VIS/<id>/<n>.jpg
+"""
+
+import re
+from pathlib import Path
+
+from pcfh.databases.layouts import Layout
+from pcfh.databases.records import Database, Protocol, Record
+from pcfh.errors import UserError
+from pcfh.images import IMAGE_SUFFIXES
+
+EXAMPLE = "s1/NIR/00001/001.jpg"
+_NAME = re.compile(r"(s\w*)/(NIR|VIS)/([^/]+)/[^/]+", re.IGNORECASE)
+
+
+def read_captures(root: Path) -> Database:
+    """Reads the captures; protocol "all" has everyone in training.
+
+    Args:
+        root: the folder with the sessions in it, or the one above it.
+
+    Raises:
+        UserError: there is no such capture.
+    """
+    for home in (root, *sorted(path for path in root.iterdir() if path.is_dir())):
+        paths = sorted(path for path in home.glob("s*/*/*/*") if path.suffix.lower() in IMAGE_SUFFIXES)
+        matches = (_NAME.fullmatch(path.relative_to(home).as_posix()) for path in paths)
+        records = tuple(_record(match) for match in matches if match)
+        if records:
+            protocols = {"all": Protocol(name="all", train=records)}
+            return Database(root=home, records=records, protocols=protocols)
+    raise UserError(f"{root}: expected captures such as {EXAMPLE}; found none")
+
+
+def _record(match: re.Match[str]) -> Record:
+    """The record of <session>/<modality>/<id>/<file>."""
+    modality = "NIR" if match[2].upper() == "NIR" else "VIS"
+    return Record(subject=match[3], modality=modality, path=match[0], session=match[1])
+
+
+LAYOUT = Layout(
+    name="captures",
+    title="captures in the layout of CASIA NIR-VIS 2.0, without lists",
+    sign=r"s\d+/(?:NIR|VIS)/\w+",
+    example="s1/NIR/00001",
+    read=read_captures,
+    rank=1,  # they lie in CASIA NIR-VIS 2.0 too
+)
