@@ -27,7 +27,7 @@ from pcfh.methods.files import save_generator
 from pcfh.methods.find import preset, presets
 from pcfh.methods.job import TrainingJob
 from pcfh.methods.pcfh.generator import Generator
-from pcfh.preparation.prepared import open_prepared, read_manifest
+from pcfh.preparation.manifest import open_prepared, read_manifest
 from pcfh.shipped import shipped
 
 
