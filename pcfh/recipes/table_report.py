@@ -23,7 +23,7 @@ from pcfh.hallucinate import Hallucinator
 from pcfh.images import read_image
 from pcfh.methods.train import GENERATOR
 from pcfh.pages import render
-from pcfh.preparation.prepared import crops_folder
+from pcfh.preparation.manifest import crops_folder
 from pcfh.recipes.comparison import (
     MEASURES,
     RATIO,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pcfh.evaluation.outcomes import MethodOutcome
 from PIL import Image
 
+from pcfh.evaluation.outcomes import MethodOutcome
 from pcfh.landmarks.given import read_landmarks, write_landmarks
 from pcfh.recipes.experiment import ExperimentConfig, RecipeCallbacks, TrainingBudget
 from pcfh.recipes.runner import reproduce
