@@ -13,7 +13,7 @@ setup: .venv/.ready
 	$(PYTHON) -m venv .venv
 	PIP_CONSTRAINT= $(BIN)/python -m pip install --quiet --upgrade "pip==26.3"
 	$(BIN)/python -m pip install --quiet "torch==2.13.0" --constraint constraints.txt
-	$(BIN)/python -m pip install --quiet --editable ".[landmarks,render,export,web,docs,bench,dev]" --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet --editable ".[landmarks,render,export,web,docs,dev]" --constraint constraints.txt
 	touch $@
 
 models: setup
@@ -34,7 +34,7 @@ docs: setup
 	$(BIN)/properdocs build --strict
 
 bench: setup
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench step
 
 clean:
 	rm -rf .venv demo-out build

@@ -1,1 +1,1 @@
-"""Measurements of cost: this machine's ceilings, what rivals need, and what this package needs."""
+"""What things cost: programs for developers, which the documentation's figures come from."""

@@ -15,13 +15,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
+from tabulate import tabulate
 
-from bench.ceilings import Precision
+from bench.flops import Precision
 from bench.step import TrainingStep, made_up_batch, made_up_run
 from pcfh import config as C
 from pcfh.config import Config
 from pcfh.devices import mixes, usable_device
-from pcfh.evaluation.tables import markdown_table
 from pcfh.methods.files import load_generator
 from pcfh.methods.translators import Translator
 from pcfh.runtime import Runtime, keep_freed_memory
@@ -41,14 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"# {_name(runtime.device)}, torch {torch.__version__}, {options.steps} steps each\n", flush=True)
     rows = [_training_row(name, runtime, options.steps) for name in options.presets]
     head = ["preset", "size", "batch", "precision", "ms a step", "images a second", "MiB at the peak"]
-    print(markdown_table(head, rows) + "\n", flush=True)
+    print(tabulate(rows, head, tablefmt="github") + "\n", flush=True)
     ours = [name for name in options.presets if C.preset(name).training.method == "pcfh"]
     for name in ours:
         print(f"{name}, ms of each part: {_parts(C.preset(name), runtime, options.steps)}\n", flush=True)
     generator, _ = load_generator(shipped("generator"))
     generator = generator.to(runtime.device)
     rows = [_forward_row(generator, batch, runtime.device, options.steps) for batch in BATCHES]
-    print(markdown_table(["shipped generator, batch", "fp32, images a second", "bf16"], rows))
+    print(tabulate(rows, ["shipped generator, batch", "fp32, images a second", "bf16"], tablefmt="github"))
     return 0
 
 
@@ -84,7 +84,7 @@ def _training_row(name: str, runtime: Runtime, steps: int) -> list[str]:
 
 def training_step(config: Config, runtime: Runtime) -> Callable[[], object]:
     """A step of any method on noise, waited for at its end alone."""
-    state, _, batch = made_up_run(config, runtime)
+    state, batch = made_up_run(config, runtime)
 
     def step() -> None:
         state.method.backward(batch)

@@ -2,15 +2,12 @@
 
     python -m bench faces sheets --face-model FaceXModel docs/pictures
     python -m bench faces detect DATABASE [--captures 600]
-    python -m bench faces speed --face-model FaceXModel [--people 6]
 
 Sheets are JPEG files of 256 x 256 pixels a face. The detector is the default one; its landmarks are
 compared with the exact ones, in outer inter-ocular distances.
 """
 
 import argparse
-import resource
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -51,26 +48,20 @@ _FLASH = (
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs one of the three; returns the exit code."""
+    """Runs one of the two; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench faces", description=(__doc__ or "").split("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
     sheets = commands.add_parser("sheets", help="write contact sheets")
     sheets.add_argument("out", type=Path)
+    sheets.add_argument("--face-model", type=Path, required=True)
     detect = commands.add_parser("detect", help="run the landmark detector over a database")
     detect.add_argument("database", type=Path)
     detect.add_argument("--captures", type=int, default=600, help="of each modality, evenly taken")
-    speed = commands.add_parser("speed", help="time the renderer in this process")
-    speed.add_argument("--people", type=int, default=6)
-    for command in (sheets, speed):
-        command.add_argument("--face-model", type=Path, required=True)
     options = parser.parse_args(arguments)
     if options.command == "detect":
         print(detection(options.database, options.captures))
         return 0
     renderer = Renderer(load_face_model(options.face_model, cache_folder()))
-    if options.command == "speed":
-        print(speed_of(renderer, options.people))
-        return 0
     options.out.mkdir(parents=True, exist_ok=True)
     for name, sheet in contact_sheets(renderer).items():
         Image.fromarray(sheet).save(options.out / f"faces-{name}.jpg", quality=88)
@@ -186,19 +177,3 @@ def _distance(root: Path, record: Record, backend: LandmarkBackend) -> float | N
     if not faces or record.landmarks is None:
         return None
     return landmark_distance(np.array(record.landmarks), faces[0].landmarks)
-
-
-def speed_of(renderer: Renderer, people: int) -> str:
-    """Captures per second of one process, truth images counted, with the benchmark's mix."""
-    captures, start, used = 0, time.perf_counter(), time.process_time()
-    for subject in range(people):
-        person = draw_person(SEED, subject)
-        look = draw_look(person, 1)
-        shots = draw_shots(person, look, difficulty=difficulty_of("casia"), nir=17, vis=7)
-        captures += sum(1 + (p.truth is not None) for p in renderer.portraits(person, look, shots))
-    wall, cpu = time.perf_counter() - start, time.process_time() - used
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return (
-        f"{captures} captures of {people} people: {captures / cpu:.2f} per second of processor time, "
-        f"{captures / wall:.2f} per second; peak memory {memory:.0f} MiB"
-    )

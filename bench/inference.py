@@ -1,6 +1,6 @@
 """Measures images per second of a generator, and of CycleGAN's at the same size, run in several ways.
 
-    python -m bench inference [--model FILE | --preset NAME] [--rounds 5] [--threads 1] [--precisions fp32]
+    python -m bench inference [--model FILE] [--rounds 5] [--threads 1] [--precisions fp32]
 
 The ways are PyTorch as it is (eager), ``torch.compile``, and ONNX Runtime with the exported file, in 32 bits
 and in bfloat16 where there is such a thing: weights and images of that type, no autocast. Each round runs
@@ -12,27 +12,22 @@ Axis letters: b batch, s side of an image.
 """
 
 import argparse
-import json
 import os
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 import torch
+from tabulate import tabulate
 from torch import Tensor
 
-from bench.step import rival_blocks
-from pcfh import config
 from pcfh.errors import UserError
-from pcfh.evaluation.tables import markdown_table
 from pcfh.export import OPSET, GreyInput, Network, generator_batches, onnx_bytes, onnx_runner
-from pcfh.files import write_atomically
-from pcfh.methods.base import pcfh_networks
 from pcfh.methods.cyclegan import ResidualGenerator
 from pcfh.methods.files import load_generator
 from pcfh.methods.translators import Translator
@@ -92,33 +87,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(options.threads)
     keep_freed_memory()
     try:
-        generator, title = opened(options.model, options.preset)
+        generator, _ = load_generator(options.model or shipped("generator"))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     size = generator.size
-    rival = ResidualGenerator(size=size, blocks=rival_blocks(size)).eval().requires_grad_(False)
+    rival = ResidualGenerator(size=size, blocks=6 if size <= 128 else 9).eval().requires_grad_(False)
     load = os.getloadavg()[0]
-    networks = {title: generator, "CycleGAN": rival}
+    networks = {options.model.name if options.model else "shipped": generator, "CycleGAN": rival}
     ready = dict(candidates(networks, options.ways, options.precisions, options.batches))
     clock = time.process_time if options.threads == 1 else time.perf_counter
     rates = measure(ready, options.rounds, clock)
-    if options.json is not None:
-        write_atomically(options.json, json.dumps([asdict(rate) for rate in rates], indent=2).encode())
     print(f"{_heading(options, size)}, load {load:.1f} at the start.\n\n{markdown(rates)}")
     return 0
-
-
-def opened(model: Path | None, preset: str | None) -> tuple[Translator, str]:
-    """The generator to measure, and its name: of a file, of a preset with random weights, or the shipped one.
-
-    Raises:
-        UserError: there is no such file or preset.
-    """
-    if preset is None:
-        network, _ = load_generator(model or shipped("generator"))
-        return network, "shipped" if model is None else model.name
-    return pcfh_networks(config.preset(preset)).G_A.eval().requires_grad_(False), preset
 
 
 @torch.inference_mode()
@@ -199,9 +180,8 @@ def markdown(rates: Sequence[Rate]) -> str:
     rows = dict.fromkeys((rate.candidate.way, rate.candidate.precision) for rate in rates)
     cells = {(c.way, c.precision, c.network, c.batch): str(rate) for rate in rates for c in [rate.candidate]}
     head = ["", *(f"{network}, batch {batch}" for network, batch in columns)]
-    return markdown_table(
-        head, [[", ".join(row), *(cells[*row, *column] for column in columns)] for row in rows]
-    )
+    table = [[", ".join(row), *(cells[*row, *column] for column in columns)] for row in rows]
+    return tabulate(table, head, tablefmt="github", disable_numparse=True)
 
 
 def _warmed(run: Run, candidate: Candidate) -> Run | str:
@@ -226,9 +206,7 @@ def _parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(
         prog="python -m bench inference", description=(__doc__ or "").split("\n")[0]
     )
-    which = result.add_mutually_exclusive_group()
-    which.add_argument("--model", type=Path, help="generator.safetensors; the shipped one if not given")
-    which.add_argument("--preset", help="random weights of a preset, e.g. paper-256")
+    result.add_argument("--model", type=Path, help="generator.safetensors; the shipped one if not given")
     result.add_argument("--rounds", type=int, default=5, help="that medians are taken over")
     result.add_argument("--threads", type=int, default=1)
     result.add_argument("--batches", type=int, nargs="+", default=[1, 8], help="images at once")
@@ -240,5 +218,4 @@ def _parser() -> argparse.ArgumentParser:
         choices=tuple(PRECISIONS),
         help="bf16 takes minutes an image on a processor without instructions for it",
     )
-    result.add_argument("--json", type=Path, help="file to write every round to")
     return result

@@ -1,40 +1,37 @@
-"""What one training step costs, part by part, and what CycleGAN's costs in the same run.
+"""What one training step costs on a processor, part by part, and what CycleGAN's costs in the same run.
+
+    python -m bench step [--quick] [--rounds 3] [--threads 1]
 
 Work is counted in FLOP of convolutions and matrix products, a multiply-add being two. Times are seconds of
-processor time over all threads (cpu) and of wall time, for one NIR image. What a part wastes is the
-processor time it takes beyond the machine's best speed for convolutions, measured in the same run.
-
-A round runs everything that is compared once, so that a busy machine disturbs all of it alike. Reported are
-medians over rounds, and medians of the rounds' ratios. The first call of each is not timed: it warms up and
-counts FLOP.
+processor time over all threads for one NIR image. The share is that of the best convolution's speed in the
+same run. A round runs everything that is compared once, so that a busy machine disturbs all of it alike;
+medians over rounds are reported. The first call of each is not timed: it warms up and counts FLOP.
 
 Axis letters: b batch, s side of an image.
 """
 
+import argparse
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from unittest import mock
 
 import torch
 from jaxtyping import Float
+from tabulate import tabulate
 from torch import Tensor, nn
 
-from bench.ceilings import FlopCounter, Precision, conv_ceiling
+from bench.flops import DTYPES, FlopCounter, Precision, best_speed
 from pcfh import config as C
 from pcfh.config import Config
-from pcfh.methods.base import pcfh_networks, term_weights
 from pcfh.methods.batch import Batch
-from pcfh.methods.cyclegan import ResidualGenerator
 from pcfh.methods.pcfh import ours, step
-from pcfh.methods.pcfh.networks import PCFH
 from pcfh.methods.pcfh.terms import ABSENT
 from pcfh.recognisers.lightcnn.network import build_lightcnn, to_lightcnn_input
-from pcfh.runtime import Runtime
+from pcfh.runtime import Runtime, keep_freed_memory
 from pcfh.training import loop
 from pcfh.training.checkpoint import State
 
@@ -52,43 +49,25 @@ PARTS = {  # of the step, in its order; what F costs forward is in the term that
     (step, "propagate"): "G_A backward",
 }
 HERE = Runtime(rank=0, processes=1, device=torch.device("cpu"))
-PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """One configuration to measure.
-
-    Attributes:
-        title: what it is called in the tables.
-        config: of both precisions; its own precision does not matter.
-        rival: whether CycleGAN is measured beside it at the same size.
-    """
-
-    title: str
-    config: Config
-    rival: bool = False
-
-
-class Reading(NamedTuple):
-    """Seconds and FLOP; a state of the clocks, or the difference of two."""
+class Cost(NamedTuple):
+    """Seconds by the clock and of processor time, and FLOP."""
 
     wall: float
     cpu: float
     flop: float
 
-    def since(self, earlier: "Reading") -> "Reading":
-        """The difference."""
-        return Reading(*(b - a for a, b in zip(earlier, self, strict=True)))
+    def since(self, earlier: "Cost") -> "Cost":
+        """The difference of two readings."""
+        return Cost(*(b - a for a, b in zip(earlier, self, strict=True)))
 
-    def scaled(self, factor: float) -> "Reading":
+    def scaled(self, factor: float) -> "Cost":
         """All three times a factor."""
-        return Reading(*(value * factor for value in self))
+        return Cost(*(value * factor for value in self))
 
 
-Parts = dict[str, Reading]
-Task = Callable[[FlopCounter | None], Parts]
-Key = TypeVar("Key")
+Parts = dict[str, Cost]
 
 
 class Laps:
@@ -102,7 +81,7 @@ class Laps:
         parts: by name, in order.
     """
 
-    def __init__(self, counter: FlopCounter | None = None, device: torch.device = HERE.device) -> None:
+    def __init__(self, counter: FlopCounter | None, device: torch.device) -> None:
         self.parts: Parts = {}
         self._counter, self._device = counter, device
         self._last = self._now()
@@ -113,34 +92,34 @@ class Laps:
         self.parts[part] = now.since(self._last)
         self._last = now
 
-    def _now(self) -> Reading:
+    def _now(self) -> Cost:
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
         flop = 0 if self._counter is None else self._counter.flop
-        return Reading(time.perf_counter(), time.process_time(), flop)
+        return Cost(time.perf_counter(), time.process_time(), flop)
 
 
 class TrainingStep:
     """The step of ``pcfh train`` on made-up images, with random weights in all networks and in F.
 
     Args:
-        config: of the run.
+        config: of the run, of any method.
         precision: takes the place of the configuration's.
         runtime: where it computes.
     """
 
     def __init__(self, config: Config, precision: Precision, runtime: Runtime = HERE) -> None:
         self.config = C.overridden(config, [f"training.precision={precision}"])
-        self.runtime = runtime
-        self.state, self.recognizer, self.batch = made_up_run(self.config, runtime)
+        self.device = runtime.device
+        self.state, self.batch = made_up_run(self.config, runtime)
 
     def __call__(self, counter: FlopCounter | None = None) -> Parts:
-        """Does one step; returns what its parts cost for one image."""
-        laps = Laps(counter, self.runtime.device)
-        networks, weights = self.state.model, term_weights(self.config, self.runtime.device)
-        assert isinstance(networks, PCFH)
+        """Does one step; returns what its parts cost for one image. A rival's step has two parts."""
+        laps = Laps(counter, self.device)
         with timed(laps):
-            step.compute_gradients(networks, self.recognizer, self.batch, weights)
+            self.state.method.backward(self.batch)
+        if not laps.parts:
+            laps.end("gradients")
         loop.update(self.state, self.config)
         laps.end("optimizer, average")
         return {name: part.scaled(1 / len(self.batch.nir)) for name, part in laps.parts.items()}
@@ -148,7 +127,7 @@ class TrainingStep:
 
 @contextmanager
 def timed(laps: Laps) -> Iterator[None]:
-    """Makes every function of the step tell a stopwatch when it is over."""
+    """Makes every function of PCFH's step tell a stopwatch when it is over."""
 
     def told(function: Callable[..., Any], part: str) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
@@ -165,59 +144,20 @@ def timed(laps: Laps) -> Iterator[None]:
         yield
 
 
-class RivalStep:
-    """CycleGAN's step on an image of each domain, the authors' batch.
-
-    Args:
-        size: of the images.
-        precision: of the networks.
-        identity: whether each generator is also to leave images of its target domain as they are.
-    """
-
-    def __init__(self, size: int, precision: Precision, identity: bool) -> None:
-        settings = [
-            f"training.size={size}",
-            f"training.precision={precision}",
-            f"baseline.blocks={rival_blocks(size)}",
-            f"baseline.lambda_identity={5 if identity else 0}",
-        ]
-        self._state = loop.new_state(C.overridden(C.cyclegan(), settings), HERE)
-        self._batch = made_up_batch(1, size, None)
-
-    def __call__(self, counter: FlopCounter | None = None) -> Parts:
-        """Does one step; returns what it cost."""
-        laps = Laps(counter)
-        self._state.method.backward(self._batch)
-        self._state.optimizer.step()
-        self._state.optimizer.zero_grad()
-        laps.end(WHOLE)
-        return laps.parts
-
-
-def rival_blocks(size: int) -> int:
-    """Residual blocks of CycleGAN's generators, as its authors take them."""
-    return 6 if size <= 128 else 9
-
-
-def random_images(count: int, size: int) -> Float[Tensor, "b 3 s s"]:
-    """Noise in [-1, 1]."""
-    return torch.rand(count, 3, size, size) * 2 - 1
-
-
-def made_up_run(config: Config, runtime: Runtime) -> tuple[State, nn.Module | None, Batch]:
+def made_up_run(config: Config, runtime: Runtime) -> tuple[State, Batch]:
     """New networks of any method, a Light CNN-29 of random weights for an identity loss, and noise."""
     recognizer = None
     if config.objective.needs_recognizer:
         recognizer = build_lightcnn("lightcnn29").requires_grad_(False).eval().to(runtime.device)
     state = loop.new_state(config, runtime, recognizer)
     with torch.device(runtime.device):
-        return state, recognizer, made_up_batch(config.training.batch, config.training.size, recognizer)
+        return state, made_up_batch(config.training.batch, config.training.size, recognizer)
 
 
 @torch.no_grad()
 def made_up_batch(count: int, size: int, recognizer: nn.Module | None) -> Batch:
     """Noise with landmarks anywhere in it: what a step costs does not depend on what it sees."""
-    nir, vis, warped, truth = (random_images(count, size) for _ in range(4))
+    nir, vis, warped, truth = (_noise(count, size) for _ in range(4))
     features = None if recognizer is None else recognizer(to_lightcnn_input(vis))
     return Batch(
         nir=nir[:, :1].expand(-1, 3, -1, -1),
@@ -232,291 +172,129 @@ def made_up_batch(count: int, size: int, recognizer: nn.Module | None) -> Batch:
     )
 
 
-def settings(quick: bool) -> list[Setting]:
-    """What is measured: 8 images a step in all but the preset tiny, as the paper's batch of 16 is halved."""
-    cpu = Setting(title="preset cpu, 128 pixels, batch 8", config=C.cpu())
+def _noise(count: int, size: int) -> Float[Tensor, "b 3 s s"]:
+    """Images of noise in [-1, 1]."""
+    return torch.rand(count, 3, size, size) * 2 - 1
+
+
+def settings(quick: bool) -> dict[str, list[tuple[str, Config]]]:
+    """What is measured together, by name: 8 images a step, half of the paper's batch."""
     if quick:
-        return [cpu, Setting(title="preset tiny, 64 pixels, batch 4", config=C.tiny(), rival=True)]
-    at_144 = C.overridden(C.paper_144(), ["training.batch=8"])
-    at_128 = C.overridden(at_144, ["training.size=128"])
-    return [
-        cpu,
-        Setting(title="preset paper-144, 128 pixels, batch 8", config=at_128),
-        Setting(title="preset paper-144, 144 pixels, batch 8", config=at_144),
-        Setting(title="preset paper-256, 256 pixels, batch 8", config=C.paper_256(), rival=True),
-    ]
+        small = cyclegan("training.size=64", "baseline.blocks=1")
+        return {"quick": [("preset tiny, 64 pixels", C.preset("tiny")), ("CycleGAN, 64 pixels", small)]}
+    return {
+        "128": [("preset cpu, 128 pixels", C.preset("cpu"))],
+        "144": [("preset paper-144", C.overridden(C.preset("paper-144"), ["training.batch=8"]))],
+        "256": [
+            ("preset paper-256", C.preset("paper-256")),
+            ("CycleGAN, 256 pixels, without its identity term", cyclegan("baseline.lambda_identity=0")),
+            ("CycleGAN, 256 pixels", cyclegan()),
+        ],
+    }
 
 
-@dataclass(frozen=True, kw_only=True)
-class StepCost:
-    """What one step costs in one precision.
-
-    Attributes:
-        title: whose step.
-        precision: of the networks.
-        ceiling: of the machine, in GFLOP per second of processor time; median over the rounds.
-        parts: cost of each part for one image, median over the rounds; the last is the whole step.
-        least_cpu: processor seconds for one image in the best round.
-        to_rival: by CycleGAN's title, the cost of this step / CycleGAN's in processor and in wall time,
-            medians over the rounds.
-    """
-
-    title: str
-    precision: Precision
-    ceiling: float
-    parts: Parts
-    least_cpu: float
-    to_rival: dict[str, tuple[float, float]]
+def cyclegan(*settings: str) -> Config:
+    """CycleGAN on one image of each domain with nine residual blocks, as its authors do at 256 pixels."""
+    own = ("training.size=256", "training.batch=1", "baseline.blocks=9")
+    return C.overridden(C.preset("cyclegan"), [*own, *settings])
 
 
-@dataclass(frozen=True, kw_only=True)
-class ForwardRate:
-    """Images per second of processor and of wall time through G_A and CycleGAN's generator, bf16, eager.
-
-    Attributes:
-        size: of the images.
-        batch: number of images at once.
-        ours: G_A's rates (cpu, wall).
-        rival: those of CycleGAN's generator.
-        gflop: of one image, G_A's and CycleGAN's.
-        ratio: median over rounds of G_A's rates / CycleGAN's (cpu, wall).
-    """
-
-    size: int
-    batch: int
-    ours: tuple[float, float]
-    rival: tuple[float, float]
-    gflop: tuple[float, float]
-    ratio: tuple[float, float]
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepReport:
-    """Everything measured here."""
-
-    rounds: int
-    steps: list[StepCost]
-    forward: list[ForwardRate]
-
-
-def measure(*, quick: bool, rounds: int) -> StepReport:
-    """Measures all settings.
-
-    Args:
-        quick: only the small ones.
-        rounds: that medians are taken over.
-    """
-    steps: list[StepCost] = []
-    forward: list[ForwardRate] = []
-    for setting in settings(quick):
-        print(f"training step: {setting.title}", file=sys.stderr, flush=True)
-        steps += measure_setting(setting, rounds)
-        if setting.rival:
-            forward += [measure_forward(setting.config, batch, rounds) for batch in (1, 8)]
-    return StepReport(rounds=rounds, steps=steps, forward=forward)
-
-
-def measure_setting(setting: Setting, rounds: int) -> list[StepCost]:
-    """Measures one setting in both precisions, and CycleGAN beside it."""
-    torch.manual_seed(0)
-    size = setting.config.training.size
-    tasks: dict[tuple[Precision, str], Task] = {}
-    for precision in PRECISIONS:
-        tasks[precision, setting.title] = TrainingStep(setting.config, precision)
-        for identity in (False, True) if setting.rival else ():
-            tasks[precision, rival_title(size, identity)] = RivalStep(size, precision, identity)
-    ceilings: dict[Precision, list[float]] = {precision: [] for precision in PRECISIONS}
-    samples = interleaved(tasks, rounds, lambda: _append_ceilings(ceilings))
-    return [
-        step_cost((precision, title), setting.title, samples, statistics.median(ceilings[precision]))
-        for precision, title in tasks
-    ]
-
-
-def _append_ceilings(ceilings: Mapping[Precision, list[float]]) -> None:
-    for precision, speeds in ceilings.items():
-        speeds.append(conv_ceiling(precision, 0.5).cpu)
-
-
-def rival_title(size: int, identity: bool) -> str:
-    """How CycleGAN's step is called in the tables."""
-    return f"CycleGAN, {size} pixels, batch 1, identity term {'on' if identity else 'off'}"
-
-
-def interleaved(
-    tasks: Mapping[Key, Task], rounds: int, before_round: Callable[[], None] = lambda: None
-) -> dict[Key, list[Parts]]:
-    """Costs in each round, the whole at the end; FLOP come from the first calls, which are not timed."""
-    flop = {key: _counted(task) for key, task in tasks.items()}
-    samples: dict[Key, list[Parts]] = {key: [] for key in tasks}
-    for _ in range(rounds):
-        before_round()
-        for key, task in tasks.items():
-            parts = {name: part._replace(flop=flop[key][name]) for name, part in task(None).items()}
-            if WHOLE not in parts:
-                parts[WHOLE] = Reading(*map(sum, zip(*parts.values(), strict=True)))
-            samples[key].append(parts)
-    return samples
-
-
-def _counted(task: Task) -> dict[str, float]:
-    with FlopCounter() as counter:
-        return {name: part.flop for name, part in task(counter).items()}
-
-
-def step_cost(
-    key: tuple[Precision, str],
-    title: str,
-    samples: Mapping[tuple[Precision, str], Sequence[Parts]],
-    ceiling: float,
-) -> StepCost:
+class StepCost(NamedTuple):
     """Medians over rounds.
 
-    Args:
-        key: whose.
-        title: the setting's; its own step is compared with the others'.
-        samples: costs in each round.
-        ceiling: of the machine in this precision.
-    """
-    precision, own_title = key
-    own = samples[key]
-    rivals = {name: costs for (p, name), costs in samples.items() if p == precision and name != title}
-    return StepCost(
-        title=own_title,
-        precision=precision,
-        ceiling=ceiling,
-        parts={name: median_reading([parts[name] for parts in own]) for name in own[0]},
-        least_cpu=min(parts[WHOLE].cpu for parts in own),
-        to_rival={name: median_ratios(own, costs) for name, costs in rivals.items() if own_title == title},
-    )
-
-
-def median_reading(readings: Sequence[Reading]) -> Reading:
-    """The median of each number."""
-    return Reading(*map(statistics.median, zip(*readings, strict=True)))
-
-
-def median_ratios(ours: Sequence[Parts], others: Sequence[Parts]) -> tuple[float, float]:
-    """Medians over rounds of the ratios ours / others of processor and of wall seconds."""
-    pairs = [(a[WHOLE], b[WHOLE]) for a, b in zip(ours, others, strict=True)]
-    return statistics.median(a.cpu / b.cpu for a, b in pairs), statistics.median(
-        a.wall / b.wall for a, b in pairs
-    )
-
-
-@torch.inference_mode()
-def measure_forward(config: Config, batch: int, rounds: int) -> ForwardRate:
-    """Measures both generators at inference in bf16."""
-    size = config.training.size
-    G_A = pcfh_networks(config).G_A.eval()
-    rival = ResidualGenerator(size=size, blocks=rival_blocks(size)).eval()
-    nir, landmarks = random_images(batch, size), torch.rand(batch, 68, 2) * size
-    samples = interleaved({"G_A": Forward(G_A, nir, landmarks), "CycleGAN": Forward(rival, nir)}, 3 * rounds)
-    ours, others = (median_reading([parts[WHOLE] for parts in rows]) for rows in samples.values())
-    ratio = median_ratios(samples["CycleGAN"], samples["G_A"])
-    return ForwardRate(
-        size=size,
-        batch=batch,
-        ours=(1 / ours.cpu, 1 / ours.wall),
-        rival=(1 / others.cpu, 1 / others.wall),
-        gflop=(ours.flop / 1e9, others.flop / 1e9),
-        ratio=ratio,
-    )
-
-
-class Forward:
-    """A generator's forward pass in bf16.
-
-    Args:
-        network: the generator.
-        inputs: its arguments, images first.
+    Attributes:
+        parts: cost of each part for one image; the last is the whole step.
+        ceiling: the best convolution's speed, in GFLOP per second of processor time.
     """
 
-    def __init__(self, network: nn.Module, *inputs: Tensor) -> None:
-        self._network, self._inputs = network, inputs
+    parts: Parts
+    ceiling: float
 
-    def __call__(self, counter: FlopCounter | None = None) -> Parts:
-        """Does one pass; returns what it cost for one image."""
-        laps = Laps(counter)
-        with torch.autocast("cpu", torch.bfloat16):
-            self._network(*self._inputs)
-        laps.end(WHOLE)
-        return {name: part.scaled(1 / len(self._inputs[0])) for name, part in laps.parts.items()}
+    def share(self, part: str) -> float:
+        """Speed of a part beside the best convolution's."""
+        cost = self.parts[part]
+        return cost.flop / 1e9 / cost.cpu / self.ceiling
 
 
-def markdown(report: StepReport) -> str:
-    """The tables as they go into the documentation."""
-    blocks = [
-        "## Training step",
-        f"Costs of one image, medians of {report.rounds} rounds; a step of CycleGAN sees one image of each "
-        "domain. GFLOP count what was executed. Share: of the best convolution's speed in the same run, per "
-        "second of processor time. Wasted: processor time beyond what that speed would take.",
-        *(parts_table(cost) for cost in report.steps if len(cost.parts) > 1),
-        "### Beside CycleGAN",
-        rival_table(report.steps),
-        "### Forward pass of the generators, bf16, eager, without gradients",
-        forward_table(report.forward),
-    ]
-    return "\n\n".join(blocks)
+Key = tuple[str, Precision]
+
+
+def measure(configs: Sequence[tuple[str, Config]], rounds: int) -> dict[Key, StepCost]:
+    """Measures configurations in both precisions, in turn."""
+    torch.manual_seed(0)
+    tasks = {(title, p): TrainingStep(config, p) for title, config in configs for p in DTYPES}
+    flop = {key: _counted(task) for key, task in tasks.items()}
+    samples: dict[Key, list[Parts]] = {key: [] for key in tasks}
+    ceilings: dict[Precision, list[float]] = {precision: [] for precision in DTYPES}
+    for _ in range(rounds):
+        for precision, speeds in ceilings.items():
+            speeds.append(best_speed(precision))
+        for key, task in tasks.items():
+            parts = {name: cost._replace(flop=flop[key][name]) for name, cost in task(None).items()}
+            samples[key].append({**parts, WHOLE: Cost(*map(sum, zip(*parts.values(), strict=True)))})
+    return {
+        key: StepCost(
+            parts={name: _median([parts[name] for parts in rows]) for name in rows[0]},
+            ceiling=statistics.median(ceilings[key[1]]),
+        )
+        for key, rows in samples.items()
+    }
+
+
+def _counted(task: TrainingStep) -> dict[str, float]:
+    with FlopCounter() as counter:
+        return {name: cost.flop for name, cost in task(counter).items()}
+
+
+def _median(costs: Sequence[Cost]) -> Cost:
+    return Cost(*map(statistics.median, zip(*costs, strict=True)))
 
 
 def parts_table(cost: StepCost) -> str:
     """One step, a row for each part."""
-    head = f"### {cost.title}, {cost.precision} (ceiling {cost.ceiling:.0f} GFLOP per cpu-s)\n\n"
     whole = cost.parts[WHOLE]
+    head = ["part", "GFLOP", "cpu ms", "of the step", "share of the best"]
     rows = [
-        f"| {name} | {part.flop / 1e9:.2f} | {1e3 * part.cpu:.1f} | {1e3 * part.wall:.1f} "
-        f"| {part.cpu / whole.cpu:.0%} | {speed(part):.0f} | {speed(part) / cost.ceiling:.0%} "
-        f"| {1e3 * wasted(part, cost.ceiling):.1f} |"
+        [
+            name,
+            f"{part.flop / 1e9:.2f}",
+            f"{1e3 * part.cpu:.1f}",
+            f"{part.cpu / whole.cpu:.0%}",
+            f"{cost.share(name):.0%}",
+        ]
         for name, part in cost.parts.items()
     ]
-    columns = (
-        "| part | GFLOP | cpu ms | wall ms | of the step | GFLOP/cpu-s | share | wasted cpu ms |\n"
-        "|---|---|---|---|---|---|---|---|"
-    )
-    return head + "\n".join([columns, *rows])
+    return tabulate(rows, head, tablefmt="github", disable_numparse=True)
 
 
-def speed(cost: Reading) -> float:
-    """GFLOP per second of processor time."""
-    return cost.flop / 1e9 / cost.cpu
+def summary_table(costs: Mapping[Key, StepCost]) -> str:
+    """Whole steps, a row for each."""
+    head = ["step", "GFLOP an image"]
+    head += [f"{precision}: {what}" for precision in DTYPES for what in ("cpu s an image", "share")]
+    rows = []
+    for title in dict.fromkeys(title for title, _ in costs):
+        own = [costs[title, precision] for precision in DTYPES]
+        row = [title, f"{own[0].parts[WHOLE].flop / 1e9:.1f}"]
+        for cost in own:
+            row += [f"{cost.parts[WHOLE].cpu:.3f}", f"{cost.share(WHOLE):.0%}"]
+        rows.append(row)
+    return tabulate(rows, head, tablefmt="github", disable_numparse=True)
 
 
-def wasted(cost: Reading, ceiling: float) -> float:
-    """Processor seconds beyond those that the best convolution would take for as much work."""
-    return cost.cpu - cost.flop / 1e9 / ceiling
-
-
-def rival_table(costs: Sequence[StepCost]) -> str:
-    """Whole steps of PCFH and CycleGAN."""
-    rows = [
-        "| step | precision | GFLOP | cpu s | best cpu s | wall s | share | PCFH / this, cpu (wall) |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    ours = {cost.precision: cost for cost in costs if cost.to_rival}
-    for cost in costs:
-        if cost.to_rival or len(cost.parts) == 1:
-            whole = cost.parts[WHOLE]
-            cpu, wall = ours[cost.precision].to_rival.get(cost.title, (1.0, 1.0))
-            rows.append(
-                f"| {cost.title} | {cost.precision} | {whole.flop / 1e9:.0f} | {whole.cpu:.2f} "
-                f"| {cost.least_cpu:.2f} | {whole.wall:.2f} | {speed(whole) / cost.ceiling:.0%} "
-                f"| {cpu:.3f} ({wall:.3f}) |"
-            )
-    return "\n".join(rows)
-
-
-def forward_table(rates: Sequence[ForwardRate]) -> str:
-    """Images per second through the generators."""
-    rows = [
-        "| size | batch | G_A GFLOP | images per cpu-s (wall s) | CycleGAN GFLOP | images per cpu-s (wall s) "
-        "| ratio, cpu (wall) |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for rate in rates:
-        ours, rival, ratio = (f"{cpu:.2f} ({wall:.2f})" for cpu, wall in (rate.ours, rate.rival, rate.ratio))
-        rows.append(
-            f"| {rate.size} | {rate.batch} | {rate.gflop[0]:.1f} | {ours} | {rate.gflop[1]:.1f} | {rival} "
-            f"| {ratio} |"
-        )
-    return "\n".join(rows)
+def main(arguments: Sequence[str]) -> int:
+    """Measures and prints; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m bench step", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="small networks: to see that it runs")
+    parser.add_argument("--rounds", type=int, default=3, help="that medians are taken over")
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args(arguments)
+    keep_freed_memory()
+    torch.set_num_threads(options.threads)
+    costs: dict[Key, StepCost] = {}
+    for name, configs in settings(options.quick).items():
+        print(f"measuring: {name}", file=sys.stderr, flush=True)
+        costs |= measure(configs, options.rounds)
+    for (title, precision), cost in costs.items():
+        print(f"{title}, {precision}\n\n{parts_table(cost)}\n")
+    print(summary_table(costs))
+    return 0
