@@ -163,6 +163,8 @@ def test_a_result_file_names_how_its_numbers_were_made(path):
     assert set(file["source"]) >= {"status", "data", "commands", "commit", "seeds", "machine"}
     assert all(file["source"].values())
     assert len(file["records"]) > 0
+    for tokens in pcfh_commands("\n" + "".join(f"    {command}\n" for command in file["source"]["commands"])):
+        app.parse_args(tokens, exit_on_error=False, print_error=False)
 
 
 def literals():
