@@ -8,9 +8,10 @@ from pathlib import Path
 
 import torch
 
-from pcfh import config as C
+from pcfh.methods.find import overridden, preset
+from pcfh.methods.job import TrainingJob
 from pcfh.runtime import Runtime
-from pcfh.training.loop import CHECKPOINT, Job
+from pcfh.training.loop import CHECKPOINT
 
 CPU = Runtime(rank=0, processes=1, device=torch.device("cpu"))
 SETTINGS = (
@@ -21,9 +22,9 @@ SETTINGS = (
 )
 
 
-def job(prepared: Path, run: Path, *settings: str) -> Job:
-    config = C.overridden(C.preset("tiny"), (*SETTINGS, *settings))
-    return Job(prepared=prepared, protocol="1", run=run, config=config)
+def job(prepared: Path, run: Path, *settings: str, **more) -> TrainingJob:
+    config = overridden(preset("tiny"), (*SETTINGS, *settings))
+    return TrainingJob(prepared=prepared, protocol="1", run=run, config=config, **more)
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
@@ -32,7 +33,7 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
     moments = {
         f"moment.{i}.{k}": v for i, state in content["optimizer"]["state"].items() for k, v in state.items()
     }
-    return {**content["model"], **average, **moments}
+    return {**content["networks"], **average, **moments}
 
 
 def assert_same_bits(a: Path, b: Path) -> None:
@@ -54,7 +55,7 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 def start_and_wait_for_checkpoint(arguments: list[str], run: Path) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(arguments, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while not (run / CHECKPOINT).exists():
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
@@ -62,7 +63,7 @@ def start_and_wait_for_checkpoint(arguments: list[str], run: Path) -> subprocess
 
 
 def finish(arguments: list[str]) -> None:
-    subprocess.run(arguments, env=ENVIRONMENT, check=True, capture_output=True, timeout=240)
+    subprocess.run(arguments, env=ENVIRONMENT, check=True, capture_output=True, timeout=280)
 
 
 def torchrun(prepared: Path, run: Path, *more: str) -> list[str]:
