@@ -13,7 +13,7 @@ from typing import Any
 
 from pcfh.config import assigned, changed, checked, nearest, read_toml
 from pcfh.errors import UserError
-from pcfh.methods.base import Config, Method, Training, check_batch, resolved
+from pcfh.methods.base import Config, Method, Training, resolved
 from pcfh.plugins import is_outside, outside, siblings
 
 VARIABLE = "PCFH_METHODS"
@@ -119,5 +119,7 @@ def validate(config: Config, processes: int = 1) -> None:
         UserError: says which and what to set instead.
     """
     checked(config)
-    check_batch(config.training, processes)
-    find_method(config.training.method).check(config, processes)
+    t = config.training
+    if t.batch % processes:
+        raise UserError(f"training.batch={t.batch}: expected a multiple of the processes, {processes}")
+    find_method(t.method).check(config, processes)
