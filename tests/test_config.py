@@ -209,7 +209,7 @@ def test_a_file_changes_the_preset_and_texts_change_both(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("steps = 9\n", r"unknown setting 'steps\.'; did you mean training\.steps\?"),
+        ("steps = 9\n", r"unknown setting 'steps'; did you mean training\.steps\?"),
         ("[training]\nstepz = 9\n", r"unknown setting 'training\.stepz'; did you mean training\.steps\?"),
         ("[training]\nsteps = -9\n", r"training\.steps=-9: expected a positive whole number"),
         ("[training\n", "not a configuration file in TOML"),

@@ -155,9 +155,7 @@ def train_recognizer(job: RecognizerJob, device: torch.device, callbacks: Callba
         "data": data,
         "start": sha256_of(job.start) if job.start else None,
     }
-    task.settings = to_toml(
-        RecognizerConfig(recipe=r), f"pcfh {__version__}, protocol {job.protocol}"
-    )
+    task.settings = to_toml(RecognizerConfig(recipe=r), f"pcfh {__version__}, protocol {job.protocol}")
     runtime = Runtime(rank=0, processes=1, device=device)
     return run_task(task, job.run, runtime, callbacks, extend=job.extend)
 
