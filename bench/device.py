@@ -13,17 +13,17 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from tabulate import tabulate
 
 from bench.flops import Precision
 from bench.step import TrainingStep, made_up_batch, made_up_run
-from pcfh import config as C
-from pcfh.config import Config
 from pcfh.devices import mixes, usable_device
+from pcfh.methods.base import Config
 from pcfh.methods.files import load_generator
-from pcfh.methods.translators import Translator
+from pcfh.methods.find import preset, presets
 from pcfh.runtime import Runtime, keep_freed_memory
 from pcfh.shipped import shipped
 from pcfh.training import loop
@@ -42,9 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows = [_training_row(name, runtime, options.steps) for name in options.presets]
     head = ["preset", "size", "batch", "precision", "ms a step", "images a second", "MiB at the peak"]
     print(tabulate(rows, head, tablefmt="github") + "\n", flush=True)
-    ours = [name for name in options.presets if C.preset(name).training.method == "pcfh"]
+    ours = [name for name in options.presets if preset(name).training.method == "pcfh"]
     for name in ours:
-        print(f"{name}, ms of each part: {_parts(C.preset(name), runtime, options.steps)}\n", flush=True)
+        print(f"{name}, ms of each part: {_parts(preset(name), runtime, options.steps)}\n", flush=True)
     generator, _ = load_generator(shipped("generator"))
     generator = generator.to(runtime.device)
     rows = [_forward_row(generator, batch, runtime.device, options.steps) for batch in BATCHES]
@@ -65,7 +65,7 @@ def medians(call: Callable[[], object], device: torch.device, steps: int) -> flo
 
 
 def _training_row(name: str, runtime: Runtime, steps: int) -> list[str]:
-    config = C.preset(name)
+    config = preset(name)
     t = config.training
     if runtime.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(runtime.device)
@@ -84,11 +84,12 @@ def _training_row(name: str, runtime: Runtime, steps: int) -> list[str]:
 
 def training_step(config: Config, runtime: Runtime) -> Callable[[], object]:
     """A step of any method on noise, waited for at its end alone."""
-    state, batch = made_up_run(config, runtime)
+    task, batch = made_up_run(config, runtime)
+    state = loop.begin(task)
 
     def step() -> None:
-        state.method.backward(batch)
-        loop.update(state, config)
+        task.trainer.compute_gradients(batch)
+        loop.update(state, task)
 
     return step
 
@@ -103,7 +104,7 @@ def _parts(config: Config, runtime: Runtime, steps: int) -> str:
 
 
 @torch.inference_mode()
-def _forward_row(generator: Translator, batch: int, device: torch.device, steps: int) -> list[str]:
+def _forward_row(generator: Any, batch: int, device: torch.device, steps: int) -> list[str]:
     with torch.device(device):
         faces = made_up_batch(batch, generator.size, None)
 
@@ -130,5 +131,5 @@ def _parser() -> argparse.ArgumentParser:
     )
     result.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
     result.add_argument("--steps", type=int, default=20, help="that medians are taken over")
-    result.add_argument("--presets", nargs="+", default=PRESETS, choices=tuple(C.PRESETS))
+    result.add_argument("--presets", nargs="+", default=PRESETS, choices=tuple(presets()))
     return result

@@ -21,6 +21,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import torch
 from tabulate import tabulate
@@ -28,9 +29,8 @@ from torch import Tensor
 
 from pcfh.errors import UserError
 from pcfh.export import OPSET, GreyInput, Network, generator_batches, onnx_bytes, onnx_runner
-from pcfh.methods.cyclegan import ResidualGenerator
+from pcfh.methods.cyclegan.cyclegan_trainer import ResidualGenerator
 from pcfh.methods.files import load_generator
-from pcfh.methods.translators import Translator
 from pcfh.runtime import keep_freed_memory
 from pcfh.shipped import shipped
 
@@ -131,7 +131,7 @@ def measure(ready: Mapping[Candidate, Run | str], rounds: int, clock: Callable[[
 
 @torch.inference_mode()
 def candidates(
-    networks: Mapping[str, Translator],
+    networks: Mapping[str, Any],
     ways: Sequence[str],
     precisions: Sequence[str],
     batches: Sequence[int],
@@ -144,7 +144,7 @@ def candidates(
             yield candidate, run if isinstance(run, str) else _warmed(run, candidate)
 
 
-def prepared(network: Translator, way: str, precision: str) -> Run | str:
+def prepared(network: Any, way: str, precision: str) -> Run | str:
     """What runs a network in one way, or why it does not run."""
     module = GreyInput(deepcopy(network)).eval().to(PRECISIONS[precision])
     if way == "eager":

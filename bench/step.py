@@ -25,15 +25,15 @@ from tabulate import tabulate
 from torch import Tensor, nn
 
 from bench.flops import DTYPES, FlopCounter, Precision, best_speed
-from pcfh import config as C
-from pcfh.config import Config
+from pcfh.methods.base import Config
 from pcfh.methods.batch import Batch
+from pcfh.methods.find import find_method, overridden, preset
 from pcfh.methods.pcfh import ours, step
 from pcfh.methods.pcfh.terms import ABSENT
+from pcfh.methods.train import MethodTask
 from pcfh.recognisers.lightcnn.network import build_lightcnn, to_lightcnn_input
 from pcfh.runtime import Runtime, keep_freed_memory
 from pcfh.training import loop
-from pcfh.training.checkpoint import State
 
 WHOLE = "whole step"
 PARTS = {  # of the step, in its order; what F costs forward is in the term that goes back through it
@@ -109,18 +109,19 @@ class TrainingStep:
     """
 
     def __init__(self, config: Config, precision: Precision, runtime: Runtime = HERE) -> None:
-        self.config = C.overridden(config, [f"training.precision={precision}"])
+        self.config = overridden(config, [f"training.precision={precision}"])
         self.device = runtime.device
-        self.state, self.batch = made_up_run(self.config, runtime)
+        self.task, self.batch = made_up_run(self.config, runtime)
+        self.state = loop.begin(self.task)
 
     def __call__(self, counter: FlopCounter | None = None) -> Parts:
         """Does one step; returns what its parts cost for one image. A rival's step has two parts."""
         laps = Laps(counter, self.device)
         with timed(laps):
-            self.state.method.backward(self.batch)
+            self.task.trainer.compute_gradients(self.batch)
         if not laps.parts:
             laps.end("gradients")
-        loop.update(self.state, self.config)
+        loop.update(self.state, self.task)
         laps.end("optimizer, average")
         return {name: part.scaled(1 / len(self.batch.nir)) for name, part in laps.parts.items()}
 
@@ -144,14 +145,14 @@ def timed(laps: Laps) -> Iterator[None]:
         yield
 
 
-def made_up_run(config: Config, runtime: Runtime) -> tuple[State, Batch]:
+def made_up_run(config: Config, runtime: Runtime) -> tuple[MethodTask, Batch]:
     """New networks of any method, a Light CNN-29 of random weights for an identity loss, and noise."""
     recognizer = None
-    if config.objective.needs_recognizer:
+    if find_method(config.training.method).needs(config).recognizer:
         recognizer = build_lightcnn("lightcnn29").requires_grad_(False).eval().to(runtime.device)
-    state = loop.new_state(config, runtime, recognizer)
+    task = MethodTask(config, runtime, recognizer)
     with torch.device(runtime.device):
-        return state, made_up_batch(config.training.batch, config.training.size, recognizer)
+        return task, made_up_batch(config.training.batch, config.training.size, recognizer)
 
 
 @torch.no_grad()
@@ -167,6 +168,7 @@ def made_up_batch(count: int, size: int, recognizer: nn.Module | None) -> Batch:
         mix=torch.rand(count),
         truth=truth,
         vis_features=features,
+        person_features=features,
         person=torch.arange(count),
         people=features,
     )
@@ -181,12 +183,12 @@ def settings(quick: bool) -> dict[str, list[tuple[str, Config]]]:
     """What is measured together, by name: 8 images a step, half of the paper's batch."""
     if quick:
         small = cyclegan("training.size=64", "baseline.blocks=1")
-        return {"quick": [("preset tiny, 64 pixels", C.preset("tiny")), ("CycleGAN, 64 pixels", small)]}
+        return {"quick": [("preset tiny, 64 pixels", preset("tiny")), ("CycleGAN, 64 pixels", small)]}
     return {
-        "128": [("preset cpu, 128 pixels", C.preset("cpu"))],
-        "144": [("preset paper-144", C.overridden(C.preset("paper-144"), ["training.batch=8"]))],
+        "128": [("preset cpu, 128 pixels", preset("cpu"))],
+        "144": [("preset paper-144", overridden(preset("paper-144"), ["training.batch=8"]))],
         "256": [
-            ("preset paper-256", C.preset("paper-256")),
+            ("preset paper-256", preset("paper-256")),
             ("CycleGAN, 256 pixels, without its identity term", cyclegan("baseline.lambda_identity=0")),
             ("CycleGAN, 256 pixels", cyclegan()),
         ],
@@ -196,7 +198,7 @@ def settings(quick: bool) -> dict[str, list[tuple[str, Config]]]:
 def cyclegan(*settings: str) -> Config:
     """CycleGAN on one image of each domain with nine residual blocks, as its authors do at 256 pixels."""
     own = ("training.size=256", "training.batch=1", "baseline.blocks=9")
-    return C.overridden(C.preset("cyclegan"), [*own, *settings])
+    return overridden(preset("cyclegan"), [*own, *settings])
 
 
 class StepCost(NamedTuple):

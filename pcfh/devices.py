@@ -1,8 +1,10 @@
 """Devices by name."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
+from torch import Tensor
 
 from pcfh.config import Precision
 from pcfh.errors import UserError
@@ -28,6 +30,13 @@ def usable_device(name: str, local_rank: int = 0) -> torch.device:
         raise UserError(
             f"device {name!r} is not usable here; expected auto, cpu, cuda or cuda:1 where there is a GPU"
         ) from error
+
+
+def mixed_precision(bf16: bool, like: Tensor) -> AbstractContextManager[None]:
+    """Autocast to bfloat16 on the device of a tensor, where that is asked for: mixed precision."""
+    if not bf16:
+        return nullcontext()
+    return torch.autocast(like.device.type, torch.bfloat16)
 
 
 def mixes(precision: Precision, device: torch.device) -> bool:

@@ -24,7 +24,6 @@ from pcfh.geometry.align import align_face, require_inside
 from pcfh.images import grey
 from pcfh.landmarks import LandmarkBackend, open_backend
 from pcfh.methods.files import load_generator
-from pcfh.methods.translators import Translator
 from pcfh.provenance import TRAINED, xmp
 from pcfh.ranges import from_bytes, to_bytes
 
@@ -53,7 +52,7 @@ class Hallucinator:
 
     def __init__(
         self,
-        generator: Translator,
+        generator: Any,
         *,
         about: Mapping[str, Any],
         device: str | torch.device = "cpu",
@@ -86,7 +85,8 @@ class Hallucinator:
     @property
     def size(self) -> int:
         """Side of the generated images in pixels."""
-        return self._generator.size
+        size: int = self._generator.size
+        return size
 
     def __call__(
         self, image: UInt8[np.ndarray, "h w 3"], landmarks: Float[np.ndarray, "68 2"] | None = None

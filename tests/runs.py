@@ -8,9 +8,10 @@ from pathlib import Path
 
 import torch
 
-from pcfh import config as C
+from pcfh.methods.find import overridden, preset
+from pcfh.methods.job import TrainingJob
 from pcfh.runtime import Runtime
-from pcfh.training.loop import CHECKPOINT, Job
+from pcfh.training.loop import CHECKPOINT
 
 CPU = Runtime(rank=0, processes=1, device=torch.device("cpu"))
 SETTINGS = (
@@ -21,9 +22,9 @@ SETTINGS = (
 )
 
 
-def job(prepared: Path, run: Path, *settings: str) -> Job:
-    config = C.overridden(C.preset("tiny"), (*SETTINGS, *settings))
-    return Job(prepared=prepared, protocol="1", run=run, config=config)
+def job(prepared: Path, run: Path, *settings: str, **more) -> TrainingJob:
+    config = overridden(preset("tiny"), (*SETTINGS, *settings))
+    return TrainingJob(prepared=prepared, protocol="1", run=run, config=config, **more)
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
@@ -32,7 +33,7 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
     moments = {
         f"moment.{i}.{k}": v for i, state in content["optimizer"]["state"].items() for k, v in state.items()
     }
-    return {**content["model"], **average, **moments}
+    return {**content["networks"], **average, **moments}
 
 
 def assert_same_bits(a: Path, b: Path) -> None:

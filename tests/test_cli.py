@@ -19,27 +19,29 @@ from pcfh import __version__
 from pcfh.cli import app, main
 from pcfh.cli import train as method
 from pcfh.cli.app import COMMANDS, MODEL_COMMANDS
-from pcfh.config import PRESETS, known_fields
+from pcfh.config import known_settings
 from pcfh.errors import UserError
 from pcfh.files import sha256_of
 from pcfh.landmarks.given import read_landmarks, write_landmarks
 from pcfh.methods.files import save_generator
+from pcfh.methods.find import preset, presets
+from pcfh.methods.job import TrainingJob
 from pcfh.methods.pcfh.generator import Generator
 from pcfh.preparation.prepared import open_prepared, read_manifest
 from pcfh.shipped import shipped
-from pcfh.training.loop import Job
 
 
 @pytest.fixture
-def job(monkeypatch) -> list[Job]:
+def job(monkeypatch) -> list[TrainingJob]:
     """Catches the jobs of ``pcfh train`` instead of training."""
-    jobs: list[Job] = []
+    jobs: list[TrainingJob] = []
 
-    def fake(job, runtime, hooks):
+    def fake(job, runtime, callbacks):
         jobs.append(job)
         raise UserError("not trained")
 
-    monkeypatch.setattr(method, "run_train", fake)
+    monkeypatch.setattr(method, "check", lambda job, processes: None)
+    monkeypatch.setattr("pcfh.methods.train.train", fake)
     return jobs
 
 
@@ -117,7 +119,7 @@ def test_a_mistyped_command_says_what_is_wrong_and_exits_with_2(run, arguments, 
 def test_settings_lists_every_field_as_set_takes_them(run, job):
     code, out, err = run("settings", "tiny")
     assert (code, err) == (0, "")
-    assert [line.partition("=")[0] for line in out.splitlines()] == known_fields()
+    assert [line.partition("=")[0] for line in out.splitlines()] == known_settings(preset("tiny"))
     run("train", "a", "b", "--preset", "tiny", "--set", *out.split())
     run("train", "a", "b", "--preset", "tiny")
     assert job[0].config == job[1].config
@@ -127,14 +129,23 @@ def test_settings_lists_every_field_as_set_takes_them(run, job):
 def test_an_unknown_preset_lists_the_known_ones(run, arguments):
     code, out, err = run(*arguments)
     assert (code, out) == (2, "")
-    assert err == "pcfh: no preset 'papr'; known: " + ", ".join(PRESETS) + "\n"
+    assert err == "pcfh: no preset 'papr'; known: " + ", ".join(presets()) + "\n"
 
 
-def test_an_unknown_setting_lists_every_known_one(run):
-    code, out, err = run("train", "a", "b", "--set", "training.stepz=1")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--set", "training.stepz=1"), "unknown setting 'training.stepz'; did you mean training.steps?"),
+        (("--preset", "papper-256"), "no preset 'papper-256'; did you mean paper-256?"),
+        (("--set", "training.method=cyclgan"), "no such method; did you mean cyclegan?"),
+        (("--resume",), "the same command resumes a run that was stopped; --extend goes on"),
+        ((), "a: no such folder; expected one that pcfh prepare has made"),
+    ],
+)
+def test_a_mistake_before_training_names_what_was_meant_and_shows_no_bar(run, arguments, said):
+    code, out, err = run("train", "a", "b", *arguments)
     assert (code, out) == (2, "")
-    assert err.splitlines()[0] == "pcfh: unknown setting 'training.stepz'; expected one of"
-    assert [line.strip() for line in err.splitlines()[1:]] == known_fields()
+    assert err.startswith("pcfh: ") and said in err and err.count("\n") == 1
 
 
 def test_several_settings_after_one_set_end_at_the_next_option(run, job):
@@ -155,7 +166,7 @@ def test_a_negative_number_is_a_value_and_no_option(run, drawn_prepared, tmp_pat
     )
     assert (code, err.splitlines()[-1]) == (
         2,
-        "pcfh: training.learning_rate=-1.0: expected a positive number",
+        "pcfh: training.learning_rate=-1: expected a positive number",
     )
 
 
@@ -323,7 +334,7 @@ def translate(run, model, sources, out, points):
 def test_help_names_every_preset(run, command):
     _, out, _ = run(command, "--help")
     words = out.replace("│", " ").replace(",", " ").replace(".", " ").replace(";", " ").split()
-    assert set(PRESETS) <= set(words)
+    assert set(presets()) <= set(words)
 
 
 @pytest.mark.parametrize("command", ["train", "reproduce"])
@@ -349,7 +360,7 @@ def test_without_a_model_the_one_that_comes_with_the_program_translates(run, nir
 def test_a_baseline_is_trained_and_translates_by_the_same_commands(
     run, drawn_prepared, nir, points, tmp_path, kind
 ):
-    settings = (f"training.method={kind}", "baseline.width=4", "baseline.blocks=1", "training.steps=1")
+    settings = (f"training.method={kind}", "baseline.width=4", "training.steps=1")
     assert train(run, drawn_prepared, tmp_path / "run", *settings)[0] == 0
     code, out, _ = translate(run, tmp_path / "run" / "generator.safetensors", nir, tmp_path / "vis", points)
     assert (code, out) == (0, f"2 of 2 pictures translated to {tmp_path / 'vis'}\n")
@@ -370,7 +381,7 @@ def test_a_run_with_other_settings_is_refused_and_the_difference_named(run, draw
     train(run, drawn_prepared, tmp_path / "run", "training.steps=1")
     code, out, err = train(run, drawn_prepared, tmp_path / "run", "training.steps=1", "training.seed=5")
     assert (code, out) == (2, "")
-    assert "\n  config.training.seed: the run has 0, now 5\n" in err
+    assert "holds another training (config.training.seed was 0 and is 5)" in err
 
 
 def test_a_finished_run_is_done_at_once(run, drawn_prepared, tmp_path):
@@ -480,12 +491,15 @@ def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch):
     def faulty(name):
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("pcfh.config.preset", faulty)
+    monkeypatch.setattr("pcfh.cli.settings.preset", faulty)
     with pytest.raises(ZeroDivisionError, match="a bug"):
         main(["settings"])
 
 
-LIGHT = (("--help",), ("--version",), ("models", "--help"), ("settings", "cpu"), ("inspect", "--help"))
+LIGHT = (
+    *(("--help",), ("--version",), ("models", "--help")),
+    *(("settings", "cpu"), ("inspect", "--help"), ("train", "--help")),
+)
 
 
 def test_help_and_settings_import_no_torch_matplotlib_or_scipy():

@@ -7,7 +7,7 @@ from pcfh.evaluation.results import read_results
 from pcfh.files import sha256_of
 from pcfh.methods.files import save_generator
 from pcfh.recognisers.lightcnn.network import build_lightcnn
-from pcfh.recognisers.training.recogniser_checkpoint import save_recognizer
+from pcfh.recognisers.lightcnn.weights import save_recognizer
 from pcfh.shipped import shipped
 
 

@@ -15,7 +15,7 @@ from pcfh.evaluation.results import read_results
 from pcfh.methods.files import save_generator
 from pcfh.methods.pcfh.generator import Generator
 from pcfh.recognisers.lightcnn.network import build_lightcnn
-from pcfh.recognisers.training.recogniser_checkpoint import save_recognizer
+from pcfh.recognisers.lightcnn.weights import save_recognizer
 from pcfh_render.checksums import changes_since
 
 

@@ -17,8 +17,9 @@ from pcfh.errors import UserError  # noqa: E402
 from pcfh.export import export  # noqa: E402
 from pcfh.files import sha256_of  # noqa: E402
 from pcfh.hallucinate import Hallucinator  # noqa: E402
+from pcfh.methods.base import resolved  # noqa: E402
 from pcfh.methods.files import save_generator  # noqa: E402
-from pcfh.methods.translators import KINDS  # noqa: E402
+from pcfh.methods.find import built_in  # noqa: E402
 from pcfh.recognisers.registry import open_recognizer  # noqa: E402
 from pcfh.shipped import shipped  # noqa: E402
 
@@ -36,7 +37,7 @@ def generators(tmp_path_factory):
     folder = tmp_path_factory.mktemp("generators")
     torch.manual_seed(0)
     for kind, arguments in SMALL.items():
-        network = KINDS[kind](size=SIZE, **arguments).eval()
+        network = resolved(built_in()[kind].network)(size=SIZE, **arguments).eval()
         save_generator(folder / f"{kind}.safetensors", network, {"step": 7})
     return folder
 
@@ -114,8 +115,8 @@ def test_translators_of_other_methods_export_too(generators, tmp_path, kind):
     assert np.abs(found - hallucinator.translate_batch(images, landmarks)).max() <= 1
 
 
-def test_every_kind_of_translator_is_tested_here():
-    assert SMALL.keys() == KINDS.keys()
+def test_the_generator_of_every_method_is_tested_here():
+    assert SMALL.keys() == built_in().keys()
 
 
 def test_a_pt2_file_gives_the_same_and_says_what_it_is(generator, tmp_path):

@@ -1,23 +1,30 @@
 """What a GPU computes is what the processor computes; skipped where there is none."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from runs import CPU, SETTINGS, job, stop_after
 
-from pcfh import config as C
 from pcfh.hallucinate import Hallucinator
 from pcfh.images import read_image
 from pcfh.methods.files import load_generator
+from pcfh.methods.find import overridden, preset
 from pcfh.methods.pcfh.losses import attention_loss
+from pcfh.methods.train import GENERATOR, BatchMaker, MethodTask, open_pairs, train
 from pcfh.recognisers.lightcnn.network import build_lightcnn
 from pcfh.recognisers.registry import open_recognizer
 from pcfh.runtime import Runtime, start_runtime
 from pcfh.shipped import shipped
-from pcfh.training.loop import GENERATOR, BatchMaker, Hooks, new_state, open_pairs, train
+from pcfh.training.loop import Callbacks
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that PyTorch can use")
-METHODS = ("training.method=pcfh", "training.method=pix2pix", "training.method=cyclegan")
+METHODS = {
+    "pcfh": ("objective.lambda_id=1e-4",),
+    "pix2pix": ("training.method=pix2pix", "baseline.width=8"),
+    "cyclegan": ("training.method=cyclegan", "baseline.width=8", "baseline.blocks=1"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -35,26 +42,25 @@ def _full_precision(monkeypatch):
 def first_step(work, runtime: Runtime, recognizer=None) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
     """Values and gradients of the first step."""
     network = None if recognizer is None else recognizer.to(runtime.device)
-    state = new_state(work.config, runtime, network)
-    maker = BatchMaker(open_pairs(work), work.config, runtime, network, warp=state.method.needs_warped)
+    trainer = MethodTask(work.config, runtime, network).trainer
+    maker = BatchMaker(open_pairs(work)[0], work.config, runtime, network, warp=work.needs.warped)
     torch.manual_seed(0)
-    values = state.method.backward(maker.batch(*maker.fetch(0)))
-    gradients = {n: p.grad.cpu() for n, p in state.model.named_parameters() if p.grad is not None}
+    values = trainer.compute_gradients(maker.batch(*maker.fetch(0)))
+    gradients = {n: p.grad.cpu() for n, p in trainer.networks.named_parameters() if p.grad is not None}
     return {name: float(value) for name, value in values.items()}, gradients
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_first_step_has_the_processors_losses_and_gradients(method, drawn_prepared, tmp_path, gpu):
     # Pix2Pix draws its dropout on the device, so its numbers differ; that all of them are there is seen.
-    settings = (method, "baseline.width=8", "baseline.blocks=1", "objective.lambda_id=1e-4")
-    work = job(drawn_prepared, tmp_path, *settings)
+    work = job(drawn_prepared, tmp_path, *METHODS[method])
     torch.manual_seed(1)
-    F = build_lightcnn("lightcnn9").eval().requires_grad_(False) if "pcfh" in method else None
+    F = build_lightcnn("lightcnn9").eval().requires_grad_(False) if method == "pcfh" else None
     here, slopes = first_step(work, CPU, F)
     there, others = first_step(work, gpu, F)
     assert here.keys() == there.keys() and slopes.keys() == others.keys()
     assert all(np.isfinite(list(there.values())))
-    if "pix2pix" in method:
+    if method == "pix2pix":
         return
     assert there == pytest.approx(here, rel=2e-3, abs=1e-5)
     # Biases before a normalisation have no slope but rounding's.
@@ -66,22 +72,20 @@ def test_the_first_step_has_the_processors_losses_and_gradients(method, drawn_pr
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_run_goes_on_where_it_was_stopped_on_either_device(method, drawn_prepared, tmp_path, gpu):
-    settings = (method, "baseline.width=8", "baseline.blocks=1")
-    work = job(drawn_prepared, tmp_path, *settings)
-    assert train(work, gpu, Hooks(should_stop=stop_after(2))).step == 2
-    assert train(work, CPU, Hooks(should_stop=stop_after(1))).step == 3
+    work = job(drawn_prepared, tmp_path, *METHODS[method][method == "pcfh" :])
+    assert train(work, gpu, Callbacks(should_stop=stop_after(2))).step == 2
+    assert train(work, CPU, Callbacks(should_stop=stop_after(1))).step == 3
     assert train(work, gpu).step == 6
     generator, about = load_generator(tmp_path / GENERATOR)
     assert about["step"] == 6
     assert all(torch.isfinite(p).all() for p in generator.parameters())
 
 
-@pytest.mark.parametrize("preset", ["cpu", "best", "rendered"])
-def test_mixed_precision_takes_steps_of_the_presets(preset, drawn_prepared, tmp_path, gpu):
+@pytest.mark.parametrize("name", ["cpu", "best", "rendered"])
+def test_mixed_precision_takes_steps_of_the_presets(name, drawn_prepared, tmp_path, gpu):
     settings = ("training.size=64", "training.precision=bf16", "objective.lambda_truth=0", *SETTINGS)
-    config = C.overridden(C.preset(preset), settings)
-    work = job(drawn_prepared, tmp_path)
-    work = type(work)(**{**vars(work), "config": config, "recognizer": shipped("recognizer")})
+    config = overridden(preset(name), settings)
+    work = replace(job(drawn_prepared, tmp_path), config=config, recognizer=shipped("recognizer"))
     assert train(work, gpu).step == 6
 
 

@@ -16,10 +16,10 @@ from pcfh.hallucinate import Hallucinator, NoFaceError
 from pcfh.images import grey, read_image, write_png
 from pcfh.landmarks.base import Face
 from pcfh.landmarks.given import read_landmarks
-from pcfh.methods.cyclegan import ResidualGenerator
+from pcfh.methods.cyclegan.cyclegan_trainer import ResidualGenerator
 from pcfh.methods.files import save_generator
 from pcfh.methods.pcfh.generator import Generator
-from pcfh.methods.pix2pix import UNetGenerator
+from pcfh.methods.pix2pix.pix2pix_trainer import UNetGenerator
 
 SIZE = 64
 

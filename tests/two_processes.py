@@ -5,15 +5,16 @@ from pathlib import Path
 
 from runs import job, stop_after
 
+from pcfh.methods.train import train
 from pcfh.runtime import start_runtime
-from pcfh.training.loop import Hooks, train
+from pcfh.training.loop import Callbacks
 
 if __name__ == "__main__":
     prepared, out, *settings = sys.argv[1:]
     whole, part = (job(Path(prepared), Path(out) / name, *settings) for name in ("whole", "part"))
     with start_runtime("cpu") as runtime:
         train(whole, runtime)
-        stopped = train(part, runtime, Hooks(should_stop=stop_after(3)))
+        stopped = train(part, runtime, Callbacks(should_stop=stop_after(3)))
         assert stopped.step == 3
         runtime.wait()  # for the first process, which alone writes the checkpoint
         train(part, runtime)

@@ -1,16 +1,28 @@
 """The command that prints the settings of a preset."""
 
-from pcfh import config as configuration
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from pcfh.config import flat, to_plain, to_toml
+from pcfh.methods.find import DEFAULT_PRESET, preset, presets
 
 
-def settings(preset: str = "paper-256") -> int:
+def settings(
+    name: Annotated[str, Parameter(name="preset", help=f"One of {', '.join(presets())}.")] = DEFAULT_PRESET,
+    *,
+    toml: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
     """Print every setting of a preset, as --set takes them.
 
     Args:
-        preset: paper-256, paper-144, cpu, best, rendered, tiny, pix2pix, cyclegan, pix2pix-cpu,
-            cyclegan-cpu.
+        name: which.
+        toml: print a configuration file instead, as pcfh train --config takes it.
     """
-    for group, fields in configuration.to_dict(configuration.preset(preset)).items():
-        for name, value in fields.items():
-            print(f"{group}.{name}={str(value).lower() if isinstance(value, bool) else value}")
+    config = preset(name)
+    if toml:
+        print(to_toml(config), end="")
+        return 0
+    for key, value in flat(to_plain(config)).items():
+        print(f"{key}={str(value).lower() if isinstance(value, bool) else value}")
     return 0

@@ -1,75 +1,126 @@
-"""The command that trains a method."""
+"""The command that trains a generator."""
 
+import os
 import sys
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
-from tqdm import tqdm
 
-from pcfh import config as configuration
 from pcfh.cli.app import progress_bar, stop_signals
-from pcfh.runtime import keep_freed_memory, start_runtime
-from pcfh.training.loop import GENERATOR, Hooks, Job
-from pcfh.training.loop import train as run_train
+from pcfh.errors import UserError
+from pcfh.methods.find import DEFAULT_PRESET, configured, presets
+from pcfh.methods.job import TrainingJob, check
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+# Hidden: who looks for it learns what to do.
+Resume = Annotated[bool, Parameter(negative="", show=False)]
+Preset = Annotated[str, Parameter(help=f"One of {', '.join(presets())}.")]
 
 
 def train(  # noqa: PLR0913 - one argument per option of the command
     data: Path,
     run: Path,
     *,
-    preset: str = "paper-256",
+    preset: Preset = DEFAULT_PRESET,
+    config: Path | None = None,
     settings: Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=True, negative="")] = (),
     protocol: str = "1",
     recognizer: Path | None = None,
     truth: Path | None = None,
     init: Path | None = None,
+    extend: Annotated[bool, Parameter(negative="")] = False,
+    resume: Resume = False,
     device: str = "auto",
 ) -> int:
-    """Train on a prepared database; called again with the same settings, it goes on where it stopped.
+    """Train on a prepared database. The same command resumes a run that was stopped.
 
     On several GPUs or machines: torchrun --nproc-per-node N -m pcfh train ...
 
     Args:
         data: folder made by pcfh prepare.
-        run: folder of this run: checkpoint, generator, pictures, TensorBoard.
-        preset: paper-256, paper-144, cpu, best, rendered or tiny; pix2pix, cyclegan, pix2pix-cpu or
-            cyclegan-cpu train those methods.
+        run: folder of this run: checkpoint, generator, metrics.csv, pictures, TensorBoard.
+        preset: settings to begin with.
+        config: configuration file in TOML with settings that differ from the preset, e.g. the config.toml of
+            another run.
         settings: overrides such as training.steps=5000; pcfh settings lists them.
         protocol: whose training list to use, e.g. 1 for the first fold.
-        recognizer: Light CNN checkpoint for the identity loss.
+        recognizer: Light CNN checkpoint for the identity loss and for validation.
         truth: the rendered database that was prepared, for the preset rendered: its true VIS images.
-        init: generator.safetensors to start from, of the same preset, e.g. one trained on other people.
+        init: generator.safetensors to start from (fine-tune), of the same preset, e.g. one trained on other
+            people.
+        extend: go on past the planned end of the run that is in the folder, to the training.steps given now.
+        resume: not needed.
         device: auto, cpu, cuda or cuda:1.
     """
-    config = configuration.overridden(configuration.preset(preset), settings)
-    job = Job(
+    refuse_resume(resume)
+    job = TrainingJob(
         prepared=data,
         protocol=protocol,
         run=run,
-        config=config,
+        config=configured(preset, file=config, settings=settings),
         recognizer=recognizer,
         truth=truth,
         start=init,
+        extend=extend,
     )
+    check(job, int(os.environ.get("WORLD_SIZE", "1")))
+    # PyTorch is imported only now that the settings are known to be good.
+    from pcfh.methods.train import GENERATOR, Callbacks  # noqa: PLC0415
+    from pcfh.methods.train import train as run_train  # noqa: PLC0415
+    from pcfh.runtime import keep_freed_memory, start_runtime  # noqa: PLC0415
+
     keep_freed_memory()
-    steps = config.training.steps
-    with start_runtime(device) as runtime, stop_signals() as stopped:
-        with progress_bar("steps", steps, shown=runtime.is_first) as bar:
-            hooks = Hooks(on_step=partial(_show_step, bar), should_stop=lambda: bool(stopped))
-            state = run_train(job, runtime, hooks)
-        if runtime.is_first and state.step < steps:
-            print(f"Stopped at step {state.step}; the same command goes on.", file=sys.stderr)
-        elif runtime.is_first:
-            print(f"Done: {run / GENERATOR}")
+    steps = job.config.training.steps
+    with start_runtime(device) as runtime, stop_signals() as stopped, StepBar(steps) as bar:
+        state = run_train(job, runtime, Callbacks(on_step=bar.show_losses, should_stop=lambda: bool(stopped)))
+    if runtime.is_first and state.step < steps:
+        print(f"Stopped at step {state.step}; the same command goes on.", file=sys.stderr)
+    elif runtime.is_first:
+        print(f"Done: {run / GENERATOR}")
     return 128 + stopped[0] if stopped and state.step < steps else 0
 
 
-def _show_step(bar: "tqdm[None]", step: int, values: Mapping[str, float]) -> None:
-    if not bar.n:  # steps of an earlier call took none of this one's time
-        bar.initial = bar.n = bar.last_print_n = step - 1
-    bar.update(step - bar.n)
-    losses = {name[5:]: f"{value:.3f}" for name, value in values.items() if name.startswith("loss/")}
-    bar.set_postfix(losses, refresh=False)
+def refuse_resume(resume: bool) -> None:
+    """Says how a run is resumed, to those who look for an option."""
+    if resume:
+        raise UserError(
+            "there is no --resume: the same command resumes a run that was stopped; --extend goes on past "
+            "its planned end"
+        )
+
+
+class StepBar:
+    """A progress bar that appears with the first step, so that no mistake is printed beside an empty one."""
+
+    def __init__(self, steps: int) -> None:
+        self._steps, self._bar = steps, None  # type: int, tqdm[None] | None
+
+    def __enter__(self) -> "StepBar":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def advance(self, step: int) -> "tqdm[None]":
+        """Brings the bar to a step."""
+        if self._bar is None:
+            self._bar = progress_bar("steps", self._steps)
+            # Steps of an earlier call took none of this one's time.
+            self._bar.initial = self._bar.n = self._bar.last_print_n = step - 1
+        self._bar.update(step - self._bar.n)
+        return self._bar
+
+    def show_losses(self, step: int, values: Mapping[str, float]) -> None:
+        """Shows a step with its losses, and the figures on the people held out where they come."""
+        bar = self.advance(step)
+        losses = {name[5:]: f"{value:.3f}" for name, value in values.items() if name.startswith("loss/")}
+        bar.set_postfix(losses, refresh=False)
+        figures = {name[11:]: value for name, value in values.items() if name.startswith("validation/")}
+        if figures:
+            said = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
+            bar.write(f"step {step}: people not trained on: {said}", file=sys.stderr)

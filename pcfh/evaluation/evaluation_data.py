@@ -19,7 +19,7 @@ from pcfh.evaluation.groups import Draws, Labels, read_groups, read_parameters
 from pcfh.evaluation.scores import AVERAGE
 from pcfh.files import sha256_of
 from pcfh.hallucinate import Hallucinator
-from pcfh.methods.files import lessons
+from pcfh.methods.files import training_history
 from pcfh.preparation.prepared import MANIFEST, Manifest, crops_folder, open_prepared, read_manifest
 from pcfh.recognisers.alignment import Alignment
 
@@ -239,16 +239,16 @@ def require_fair(material: EvaluationData) -> None:
         return
     data, protocols = sha256_of(material.job.prepared / MANIFEST), material.manifest.source.protocols
     for fold in material.folds:
-        for lesson in lessons(material.generators[fold.name].about):
-            if lesson["training_data"] != data or lesson["protocol"] not in protocols:
+        for training in training_history(material.generators[fold.name].about):
+            if training["training_data"] != data or training["protocol"] not in protocols:
                 continue
-            seen = set(subjects(protocols[lesson["protocol"]].train))
+            seen = set(subjects(protocols[training["protocol"]].train))
             tested = seen.intersection(subjects((*fold.gallery, *fold.probe)))
             if tested:
                 raise UserError(
                     f"the generator for protocol {fold.name!r} was trained on protocol "
-                    f"{lesson['protocol']!r}, which holds {len(tested)} of the people tested; results would "
-                    "be too good. Give a generator for each fold (--generator "
+                    f"{training['protocol']!r}, which holds {len(tested)} of the people tested; results "
+                    "would be too good. Give a generator for each fold (--generator "
                     "'runs/{protocol}/generator.safetensors'), or evaluate its own"
                 )
 

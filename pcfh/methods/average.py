@@ -15,11 +15,11 @@ import torch
 
 from pcfh.errors import UserError
 from pcfh.files import sha256_of
-from pcfh.methods.files import lessons, load_generator
-from pcfh.methods.translators import Translator, kind_of
+from pcfh.methods.files import load_generator, training_history
+from pcfh.methods.find import kind_of
 
 
-def mean_generator(paths: Sequence[Path]) -> tuple[Translator, Mapping[str, Any]]:
+def mean_generator(paths: Sequence[Path]) -> tuple[Any, Mapping[str, Any]]:
     """The mean of the weights of generators of one kind and size; a file named twice counts twice.
 
     Args:
@@ -34,11 +34,11 @@ def mean_generator(paths: Sequence[Path]) -> tuple[Translator, Mapping[str, Any]
     if len(paths) < 2:
         raise UserError(f"the mean of {len(paths)} generator: expected two or more files")
     first, about = load_generator(paths[0])
-    before = lessons(about)
+    before = training_history(about)
     sums = {name: weight.double() for name, weight in first.state_dict().items()}
     for path in paths[1:]:
         other, about = load_generator(path)
-        before += [lesson for lesson in lessons(about) if lesson not in before]
+        before += [training for training in training_history(about) if training not in before]
         if (kind_of(other), other.arguments) != (kind_of(first), first.arguments):
             raise UserError(
                 f"{path}: holds the generator {kind_of(other)} {other.arguments}, and {paths[0]} "

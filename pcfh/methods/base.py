@@ -1,139 +1,159 @@
-"""What the training loop knows of a method, and how the methods are built.
+"""What a method is: its settings, its network, its trainer; light, so that settings are checked at once.
 
-A method is a set of networks that learn together. For every batch it fills the gradients of all of them and
-moves nothing; the loop then averages the gradients over the processes, takes one step of Adam and lets the
-moving average of the translator follow. So all networks of a method move at once, away from the same weights.
-What a method draws at random in a step it draws from PyTorch's generator, which the loop seeds for each step
-and process; what a step changes besides weights lies in buffers of the networks. That is why a run can go on
-bit for bit, whatever its method.
+A method is one file or folder in ``pcfh/methods`` that says ``METHOD = <class>``, or any class elsewhere that
+``training.method=my_module:MyMethod`` names (``examples/my_method.py``). How it learns stands in its trainer,
+see ``pcfh.methods.trainer``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
-import torch
-from torch import nn
-
-from pcfh import config as configuration
-from pcfh.config import Config
-from pcfh.devices import mixes
-from pcfh.methods.batch import Batch, Image, Values
-from pcfh.methods.cyclegan import CycleGAN, CycleGANNetworks
-from pcfh.methods.pcfh.method import PCFHMethod
-from pcfh.methods.pcfh.networks import PCFH
-from pcfh.methods.pcfh.terms import LossWeights
-from pcfh.methods.pix2pix import Pix2Pix, Pix2PixNetworks
-from pcfh.methods.translators import Translator
-from pcfh.runtime import Runtime
+from pcfh.config import Count, FreeCount, FreeWhole, Positive, Precision, Share, Whole
+from pcfh.errors import UserError
 
 
-@runtime_checkable
-class Method(Protocol):
-    """Networks that learn together, and the gradients of a batch."""
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How long, how fast and on what; the settings that all methods share.
 
-    @property
-    def networks(self) -> nn.Module:
-        """All networks in one module; a checkpoint keeps its weights and buffers."""
+    Attributes:
+        method: what is trained: pcfh, pix2pix, cyclegan, or my_module:MyMethod for one of yours.
+        size: side of the images in pixels.
+        steps: generator updates.
+        batch: NIR images of one step, over all processes.
+        group: of PCFH, consecutive images among which Eq. 10 re-pairs; the batch of one process is a
+            multiple of it. Fixed, so that the estimate does not depend on the number of processes.
+        learning_rate: of Adam, for all networks but the following.
+        critic_rate: of Adam, for D_A and N_E, or the discriminators.
+        beta_1: of Adam.
+        beta_2: of Adam.
+        constant: share of the steps before the learning rates start to fall linearly to zero.
+        ema: decay of the moving average of the generator's weights, which is what is saved to translate
+            with; 0 saves the last weights.
+        precision: "fp32", "bf16" for mixed precision, or "auto" for the latter where the device has
+            arithmetic for it.
+        flip: mirrors half of the pairs.
+        vary_nir: other light, exposure and noise for the NIR images at each step.
+        validation: share of the training people who are held out, to score the generator on; 0 trains on
+            all.
+        warp_cache_mb: memory for warped images that were computed before.
+        seed: of weights, pairs and everything else random.
+        validate_every: steps between two scorings on the people held out.
+        log_every: steps between scalars.
+        image_every: steps between picture grids.
+        checkpoint_every: steps between checkpoints.
+    """
 
-    @property
-    def translator(self) -> Translator:
-        """The one of them that turns NIR into VIS: its moving average is what the run is for."""
+    method: str = "pcfh"
+    size: Count = 256
+    steps: FreeCount = 100_000
+    batch: Count = 8
+    group: Count = 8
+    learning_rate: Positive = 2e-4
+    critic_rate: Positive = 2e-4
+    beta_1: Share = 0.5
+    beta_2: Share = 0.999
+    constant: Share = 0.5
+    ema: Share = 0.999
+    precision: Precision = "auto"
+    flip: bool = True
+    vary_nir: bool = False
+    validation: Share = 0.0
+    warp_cache_mb: FreeWhole = 2048
+    seed: Whole = 0
+    validate_every: FreeCount = 500
+    log_every: FreeCount = 20
+    image_every: FreeCount = 500
+    checkpoint_every: FreeCount = 500
 
-    @property
-    def critics(self) -> Sequence[nn.Module]:
-        """Those of them that learn at the critics' rate; all others learn at the generators'."""
 
-    @property
-    def needs_warped(self) -> bool:
-        """Whether it looks at ``Batch.warped``, which is not made for those that do not."""
+# 128 x 128 on two processor cores: what the narrow presets of all methods share.
+NARROW = Training(
+    size=128, steps=540, batch=8, learning_rate=5e-4, log_every=10, image_every=100, checkpoint_every=100
+)
+# One image a step and no moving average, as Pix2Pix and CycleGAN were published; as many images as paper-256.
+PUBLISHED = Training(
+    batch=1,
+    steps=800_000,
+    ema=0.0,
+    validate_every=4000,
+    log_every=160,
+    image_every=4000,
+    checkpoint_every=4000,
+)
 
-    def backward(self, batch: Batch) -> Values:
-        """Puts the gradient of every network into its parameters' ``grad``; updates nothing.
 
-        Returns:
-            Detached numbers by name, to be logged: ``loss/...`` are terms with their weights.
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Everything that decides what a training run gives, with the data and the recogniser.
+
+    A method adds groups of its own in a subclass, each a frozen dataclass.
+    """
+
+    training: Training = field(default_factory=Training)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """What a batch must bring.
+
+    Attributes:
+        recognizer: the setting whose value asks for features of a recogniser, e.g. objective.lambda_id.
+        truth: the setting whose value asks for true VIS images.
+        warped: whether warped images are looked at, which take far longer than all else.
+    """
+
+    recognizer: str | None = None
+    truth: str | None = None
+    warped: bool = False
+
+
+class Method:
+    """A method; subclass it.
+
+    Attributes:
+        name: as ``training.method`` and generator files say it; one from outside is named by its place.
+        Settings: its configuration.
+        network: class of the generator, which its files hold; or "module:Class", not to import it at once.
+        trainer: class that teaches the networks, see ``pcfh.methods.trainer``; or "module:Class".
+    """
+
+    name: ClassVar[str] = ""
+    Settings: ClassVar[type[Config]] = Config
+    network: ClassVar[Any]
+    trainer: ClassVar[Any]
+
+    @classmethod
+    def presets(cls) -> Mapping[str, Config]:
+        """Settings by name, for ``--preset``."""
+        return {}
+
+    @classmethod
+    def needs(cls, config: Any) -> Needs:
+        """What batches must bring under some settings."""
+        return Needs()
+
+    @classmethod
+    def check(cls, config: Any, processes: int) -> None:
+        """Refuses settings of the method that cannot work together; ``checked`` has seen each alone.
+
+        Raises:
+            UserError: says which and what to set instead.
         """
 
-    def pictures(self, batch: Batch, output: Image) -> Mapping[str, Image]:
-        """What else is worth a look beside input, VIS capture and output, by title, in [-1, 1]."""
+
+def resolved(named: Any) -> Any:
+    """A class of a method that was given as itself or as "module:Class"."""
+    return pkgutil.resolve_name(named) if isinstance(named, str) else named
 
 
-def build_method(config: Config, runtime: Runtime, recognizer: nn.Module | None) -> Method:
-    """Builds the configuration's method, its networks with new weights on the runtime's device.
+def check_batch(training: Training, processes: int) -> None:
+    """Refuses a batch that the processes cannot share.
 
-    Args:
-        config: of the run.
-        runtime: this process among the others.
-        recognizer: F, for methods that have an identity loss.
+    Raises:
+        UserError: says what to set instead.
     """
-    return _BUILDERS[config.training.method](config, runtime, recognizer)
-
-
-def pcfh_networks(config: Config) -> PCFH:
-    """The networks of PCFH, with random weights."""
-    n, o = config.networks, config.objective
-    return PCFH(
-        size=config.training.size,
-        generator_width=n.generator_width,
-        generator_blocks=n.generator_blocks,
-        local_blocks=n.local_blocks,
-        critic_width=n.critic_width,
-        attention_width=n.attention_width if o.awm else 0,
-        dependence_width=n.dependence_width if o.mic else 0,
-        patch_ramp=n.patch_ramp,
-    )
-
-
-def _pcfh(config: Config, runtime: Runtime, recognizer: nn.Module | None) -> Method:
-    return PCFHMethod(
-        pcfh_networks(config).to(runtime.device), recognizer, term_weights(config, runtime.device)
-    )
-
-
-def _pix2pix(config: Config, runtime: Runtime, _: nn.Module | None) -> Method:
-    b, t = config.baseline, config.training
-    networks = Pix2PixNetworks(size=t.size, width=b.width)
-    return Pix2Pix(
-        networks.to(runtime.device), lambda_l1=b.lambda_l1, bf16=mixes(t.precision, runtime.device)
-    )
-
-
-def _cyclegan(config: Config, runtime: Runtime, _: nn.Module | None) -> Method:
-    b, t = config.baseline, config.training
-    networks = CycleGANNetworks(size=t.size, width=b.width, blocks=b.blocks, pool=b.pool, seed=t.seed)
-    return CycleGAN(
-        networks.to(runtime.device),
-        runtime,
-        lambda_cycle=b.lambda_cycle,
-        lambda_identity=b.lambda_identity,
-        bf16=mixes(t.precision, runtime.device),
-    )
-
-
-_BUILDERS: Mapping[str, Callable[[Config, Runtime, nn.Module | None], Method]] = {
-    "pcfh": _pcfh,
-    "pix2pix": _pix2pix,
-    "cyclegan": _cyclegan,
-}
-
-
-def term_weights(config: Config, device: torch.device) -> LossWeights:
-    """The weights of PCFH's terms at the size of the images, and how a device computes them."""
-    o, t = config.objective, config.training
-    return LossWeights(
-        lambda_rec=configuration.pixel_weight(o.lambda_rec, o, t.size),
-        lambda_id=o.lambda_id,
-        lambda_people=o.lambda_people,
-        people_margin=o.people_margin,
-        lambda_truth=o.lambda_truth,
-        lambda_y=o.lambda_y,
-        lambda_awm=configuration.pixel_weight(o.lambda_awm, o, t.size),
-        lambda_mic=o.lambda_mic,
-        alpha=(o.alpha_fit, o.alpha_rank, o.alpha_sparse),
-        rec_noise=o.rec_noise,
-        id_shake=o.id_shake,
-        symmetric_fit=o.symmetric_fit,
-        penalty=o.penalty,
-        group=t.group,
-        bf16=mixes(t.precision, device),
-    )
+    if training.batch % processes:
+        raise UserError(f"training.batch={training.batch}: expected a multiple of the processes, {processes}")

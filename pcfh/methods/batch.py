@@ -3,10 +3,8 @@
 Axis letters: b batch, s side of the image, d features, p people of the training.
 """
 
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -26,6 +24,7 @@ class Batch:
         warped: I_Warp, ``vis`` warped onto the landmarks of ``nir``, for methods that look at it.
         truth: the true VIS image of the moment of ``nir``, where it is known and wanted.
         vis_features: F(I_V), if there is a recogniser.
+        person_features: mean of F over all VIS captures of the person, mirrored as ``vis`` is; likewise.
         person: whose faces these are, as a row of ``people``.
         people: mean of F over the VIS captures of each person, if there is a recogniser.
     """
@@ -37,12 +36,6 @@ class Batch:
     warped: Float[Tensor, "b 3 s s"] | None = None
     truth: Float[Tensor, "b 3 s s"] | None = None
     vis_features: Float[Tensor, "b d"] | None = None
+    person_features: Float[Tensor, "b d"] | None = None
     person: Int[Tensor, " b"] | None = None
     people: Float[Tensor, "p d"] | None = None
-
-
-def mixed_precision(bf16: bool, like: Tensor) -> AbstractContextManager[None]:
-    """Autocast to bfloat16 on the device of a tensor, where that is asked for."""
-    if not bf16:
-        return nullcontext()
-    return torch.autocast(like.device.type, torch.bfloat16)

@@ -8,9 +8,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pcfh import config as configuration
-from pcfh.config import Config
+from pcfh.config import known_settings, nearest
 from pcfh.errors import UserError
+from pcfh.methods.base import Config
+from pcfh.methods.find import find_method, overridden, preset, presets, validate
 from pcfh.recipes.paper import CYCLEGAN, LIGHT_CNN, NO_AWM, NO_MIC, PIX2PIX
 
 BASELINES = (PIX2PIX, CYCLEGAN)
@@ -60,7 +61,7 @@ def row_config(row: str, scale: Scale, seed: int) -> Config:
     whole = _pcfh_config(scale, _ABLATIONS.get(row, ()))
     config = _baseline_config(row, whole, scale.settings) if row in BASELINES else whole
     config = replace(config, training=replace(config.training, seed=seed))
-    configuration.validate(config)
+    validate(config)
     return config
 
 
@@ -71,7 +72,7 @@ def images_seen(config: Config) -> int:
 
 def needs_recognizer(row: str, config: Config) -> bool:
     """Whether a row is trained with the identity loss."""
-    return row not in BASELINES and config.objective.needs_recognizer
+    return find_method(config.training.method).needs(config).recognizer is not None
 
 
 def _pcfh_config(scale: Scale, ablation: Sequence[str]) -> Config:
@@ -79,8 +80,8 @@ def _pcfh_config(scale: Scale, ablation: Sequence[str]) -> Config:
         if _key(assignment) in _TAKEN:
             raise UserError(f"--set {assignment}: {_TAKEN[_key(assignment)]}")
     own = [text for text in scale.settings if not _of_baselines(text)]
-    config = configuration.overridden(configuration.preset(scale.preset), (*own, *ablation))
-    if config.objective.lambda_truth:
+    config = overridden(preset(scale.preset), (*own, *ablation))
+    if find_method(config.training.method).needs(config).truth:
         raise UserError(
             f"objective.lambda_truth={config.objective.lambda_truth}: the rows of a table learn without true "
             "images; take another preset, e.g. best, or set it to 0"
@@ -92,10 +93,21 @@ def _pcfh_config(scale: Scale, ablation: Sequence[str]) -> Config:
 def _baseline_config(row: str, pcfh: Config, settings: Sequence[str]) -> Config:
     """The baseline's recipe with as many images, of the same size."""
     narrow = pcfh.training.size <= _LARGEST_NARROW
-    shared = [text for text in settings if _key(text) in SHARED or _of_baselines(text)]
-    config = configuration.overridden(configuration.preset(f"{row}-cpu" if narrow else row), shared)
+    own = preset(f"{row}-cpu" if narrow else row)
+    known = known_settings(own)
+    _require_known(settings)
+    shared = [t for t in settings if _key(t) in SHARED or (_of_baselines(t) and _key(t) in known)]
+    config = overridden(own, shared)
     steps = math.ceil(images_seen(pcfh) / config.training.batch)
     return replace(config, training=replace(config.training, steps=steps, size=pcfh.training.size))
+
+
+def _require_known(settings: Sequence[str]) -> None:
+    """Refuses settings that no method has."""
+    known = {key: None for config in presets().values() for key in known_settings(config)}
+    for key in map(_key, settings):
+        if key not in known:
+            raise UserError(f"unknown setting {key!r}{nearest(key, known)}")
 
 
 def _key(assignment: str) -> str:

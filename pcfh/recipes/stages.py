@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pcfh.config import completed
 from pcfh.errors import UserError
 from pcfh.files import locked, sha256_of, write_atomically
 
@@ -137,8 +136,7 @@ def _read_settings(path: Path) -> dict[str, Any]:
 def _record(stage: Stage) -> dict[str, Any]:
     """What was written when the stage was done; empty where nothing was, or it is damaged."""
     try:
-        record = dict(json.loads(stage.record.read_bytes()))
-        return {**record, "inputs": completed(record["inputs"])}
+        return dict(json.loads(stage.record.read_bytes()))
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
 

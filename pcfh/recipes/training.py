@@ -12,17 +12,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pcfh import config as configuration
-from pcfh.config import Config
+from pcfh.config import to_plain
 from pcfh.errors import UserError
 from pcfh.files import sha256_of, write_atomically
 from pcfh.hallucinate import Hallucinator
+from pcfh.methods.base import Config
+from pcfh.methods.job import TrainingJob
+from pcfh.methods.train import GENERATOR, train
 from pcfh.preparation.prepared import MANIFEST
 from pcfh.recipes.order import Order, Run, Watch
 from pcfh.recipes.rows import needs_recognizer, row_config
 from pcfh.recipes.stages import Stage, is_done, mark_done, was_done, working_in
 from pcfh.runtime import Runtime
-from pcfh.training.loop import CHECKPOINT, GENERATOR, Hooks, Job, train
+from pcfh.training.loop import CHECKPOINT, Callbacks
 
 _EVERY = 5.0  # seconds between two notes of the cost
 
@@ -102,7 +104,7 @@ def training_stage(order: Order, run: Run, prepared: Path) -> Stage:
     """
     config = _config(order, run)
     inputs: Mapping[str, Any] = {
-        "config": configuration.to_dict(config),
+        "config": to_plain(config),
         "manifest": sha256_of(prepared / MANIFEST),
         "protocol": run.fold,
         "recognizer": sha256_of(order.recognizer) if needs_recognizer(run.row, config) else None,
@@ -147,7 +149,7 @@ def train_run(order: Order, run: Run, prepared: Path, runtime: Runtime, watch: W
 def _trained(order: Order, run: Run, prepared: Path, runtime: Runtime, watch: Watch, *, anew: bool) -> bool:
     """Goes on with a training, or begins it anew, and notes its cost."""
     config = _config(order, run)
-    job = Job(
+    job = TrainingJob(
         prepared=prepared,
         protocol=run.fold,
         run=generator_file(run, order.work).parent,
@@ -161,14 +163,14 @@ def _trained(order: Order, run: Run, prepared: Path, runtime: Runtime, watch: Wa
         watch.on_progress(str(run), step, steps)
         meter.tick()
 
-    hooks = Hooks(on_step=on_step, should_stop=watch.should_stop)
+    callbacks = Callbacks(on_step=on_step, should_stop=watch.should_stop)
     try:
-        finished = not anew and train(job, runtime, hooks).step >= steps
+        finished = not anew and train(job, runtime, callbacks).step >= steps
         runtime.wait()  # for the file, which the first process writes
         if anew or (finished and not _is_whole(job.run / GENERATOR, steps)):
             (job.run / CHECKPOINT).unlink(missing_ok=True)
             runtime.wait()
-            finished = train(job, runtime, hooks).step >= steps
+            finished = train(job, runtime, callbacks).step >= steps
         return finished
     finally:
         if runtime.is_first:

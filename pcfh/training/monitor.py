@@ -1,45 +1,67 @@
-"""What a run shows of itself: TensorBoard scalars and picture grids.
+"""What a run shows of itself: numbers in metrics.csv and TensorBoard, and picture grids."""
 
-Grid rows, from above: NIR, VIS, what the method has to show (PCFH: warped VIS and attention), output.
-"""
-
+import csv
+import io
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import torch
 from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from pcfh.files import atomic_path
-from pcfh.methods.base import Method
-from pcfh.methods.batch import Batch
-from pcfh.methods.translators import Translator
-from pcfh.ranges import to_bytes
+from pcfh.files import atomic_path, write_atomically
+
+METRICS = "metrics.csv"
+_COST = ("wall_seconds", "processor_seconds")
 
 
 class Monitor:
-    """Writes to ``<run>/tensorboard`` and ``<run>/pictures``; only the first process has one.
+    """Writes to ``<run>/metrics.csv``, ``<run>/tensorboard`` and ``<run>/pictures``; for the first process.
 
     Args:
         run: the run's folder.
-        step: where the run goes on; what TensorBoard holds of later steps is dropped.
+        step: where the run is resumed; what is there of later steps is dropped.
     """
 
     def __init__(self, run: Path, step: int) -> None:
-        self._pictures = run / "pictures"
+        self._run = run
         self._writer = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1)
+        self._rows = [row for row in read_metrics(run) if int(row["step"]) <= step]
+        self._names = list(dict.fromkeys(name for row in self._rows for name in row)) or ["step", *_COST]
+        self._write_all()
+        last = self._rows[-1] if self._rows else {}
+        self._before = tuple(float(last.get(name) or 0) for name in _COST)
+        self._start = (time.monotonic(), time.process_time())
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Writes every number of one step."""
+        """Writes every number of a step, with the seconds that the run has taken so far."""
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
+        now = (time.monotonic(), time.process_time())
+        spent = (b + n - s for b, n, s in zip(self._before, now, self._start, strict=True))
+        numbers = {"step": step, **{k: round(v, 1) for k, v in zip(_COST, spent, strict=True)}, **values}
+        row = {name: str(value) for name, value in numbers.items()}
+        self._rows.append(row)
+        if row.keys() <= set(self._names):
+            with (self._run / METRICS).open("a", newline="") as file:
+                csv.DictWriter(file, self._names).writerow(row)
+            return
+        self._names += [name for name in row if name not in self._names]
+        self._write_all()
+
+    def _write_all(self) -> None:
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, self._names)
+        writer.writeheader()
+        writer.writerows(self._rows)
+        write_atomically(self._run / METRICS, text.getvalue().encode())
 
     def grid(self, step: int, grid: UInt8[Tensor, "3 h w"], titles: Sequence[str]) -> None:
         """Writes a picture grid, to TensorBoard with the titles of its rows and as a PNG file."""
         self._writer.add_image(" | ".join(titles), grid, step)
-        with atomic_path(self._pictures / f"{step:07d}.png") as temporary:
+        with atomic_path(self._run / "pictures" / f"{step:07d}.png") as temporary:
             Image.fromarray(grid.permute(1, 2, 0).numpy()).save(temporary, format="PNG")
 
     def close(self) -> None:
@@ -47,12 +69,14 @@ class Monitor:
         self._writer.close()
 
 
-@torch.no_grad()
-def picture_grid(
-    translator: Translator, method: Method, batch: Batch
-) -> tuple[UInt8[Tensor, "3 h w"], tuple[str, ...]]:
-    """One column per pair: NIR, VIS, what the method has to show, and output; and the rows' titles."""
-    output = translator(batch.nir, batch.landmarks)
-    rows = {"NIR": batch.nir, "VIS": batch.vis, **method.pictures(batch, output), "output": output}
-    column = torch.cat([to_bytes(row) for row in rows.values()], 2)
-    return torch.cat(list(column), 2).cpu(), tuple(rows)
+def read_metrics(run: Path) -> list[dict[str, str]]:
+    """The rows of a run's metrics.csv, by column; none where there is no such file.
+
+    A last line that a killed process cut off is left out.
+    """
+    try:
+        text = (run / METRICS).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    whole, _, _ = text.rpartition("\n")
+    return [dict(row) for row in csv.DictReader(whole.splitlines())]

@@ -6,7 +6,7 @@ import torch
 from pcfh.errors import UserError
 from pcfh.files import sha256_of
 from pcfh.methods.average import mean_generator
-from pcfh.methods.files import lessons, load_generator, save_generator
+from pcfh.methods.files import load_generator, save_generator, training_history
 from pcfh.methods.pcfh.generator import Generator
 
 
@@ -43,13 +43,15 @@ def test_a_mean_has_learnt_from_what_any_of_its_parts_has(files, tmp_path):
     mean, about = mean_generator(files)
     save_generator(tmp_path / "mean.safetensors", mean, about)
     _, about = load_generator(tmp_path / "mean.safetensors")
-    assert lessons(about) == [{"training_data": "b", "protocol": protocol} for protocol in ("1", "2")]
+    assert training_history(about) == [
+        {"training_data": "b", "protocol": protocol} for protocol in ("1", "2")
+    ]
     again = mean_generator([tmp_path / "mean.safetensors", files[1]])[1]
-    assert lessons(again) == lessons(about)
+    assert training_history(again) == training_history(about)
 
 
 @pytest.mark.parametrize("before", [7, [7], [{"protocol": "1"}], "1"])
-def test_a_file_whose_list_of_lessons_is_none_is_damaged(tmp_path, before):
+def test_a_file_whose_list_of_training_history_is_none_is_damaged(tmp_path, before):
     save_generator(tmp_path / "bad.safetensors", generator(0), {"before": before})
     with pytest.raises(UserError, match=r"bad\.safetensors: .*damaged"):
         load_generator(tmp_path / "bad.safetensors")

@@ -7,58 +7,62 @@ import torch
 from runs import CPU, SETTINGS, TORCHRUN, assert_same_bits, finish, job, stop_after, weights
 from smooth import batch
 
-from pcfh import config as C
-from pcfh.methods.base import Method
+from pcfh.methods.find import built_in, overridden, preset
+from pcfh.methods.train import MethodTask, picture_grid, train
+from pcfh.methods.trainer import Generator
 from pcfh.runtime import Runtime
-from pcfh.training.loop import CHECKPOINT, Hooks, TrainingStoppedError, new_state, seed_step, train, update
-from pcfh.training.monitor import picture_grid
+from pcfh.training.loop import CHECKPOINT, Callbacks, TrainingStoppedError, begin, seed_step, update
 
-METHODS = ("pcfh", "pix2pix", "cyclegan")
-SMALL = ("baseline.width=4", "baseline.blocks=1", "baseline.pool=3", "training.batch=4")
+METHODS = tuple(built_in())
+SMALL = {
+    "pcfh": (),
+    "pix2pix": ("training.method=pix2pix", "baseline.width=4"),
+    "cyclegan": ("training.method=cyclegan", "baseline.width=4", "baseline.blocks=1", "baseline.pool=3"),
+}
 
 
-def state_of(method: str, *settings: str):
-    return new_state(C.overridden(C.tiny(), [*SETTINGS, *SMALL, f"training.method={method}", *settings]), CPU)
+def task_of(method: str, *settings: str) -> MethodTask:
+    return MethodTask(overridden(preset("tiny"), [*SETTINGS, *SMALL[method], *settings]), CPU)
+
+
+def test_the_methods_of_the_folder_are_found():
+    assert METHODS == ("pcfh", "cyclegan", "pix2pix")
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_every_method_keeps_the_interface(name):
-    assert isinstance(state_of(name).method, Method)
-
-
-@pytest.mark.parametrize("name", METHODS)
-def test_translator_and_critics_are_different_networks_of_the_method(name):
-    method = state_of(name).method
-    networks = set(method.networks.modules())
-    critics = {module for critic in method.critics for module in critic.modules()}
-    assert critics < networks and method.translator in networks - critics
+def test_generator_and_critics_are_different_networks_of_the_method(name):
+    trainer = task_of(name).trainer
+    networks = set(trainer.networks.modules())
+    critics = {module for critic in trainer.critics for module in critic.modules()}
+    assert critics < networks and trainer.generator in networks - critics
+    assert isinstance(trainer.generator, Generator)
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_parameter_learns_at_the_rate_of_its_kind(name):
-    state = state_of(name, "training.learning_rate=0.25", "training.critic_rate=0.75")
-    rates = {p: group["lr"] for group in state.optimizer.param_groups for p in group["params"]}
-    critics = {p for critic in state.method.critics for p in critic.parameters()}
-    assert rates == {p: 0.75 if p in critics else 0.25 for p in state.model.parameters()}
+    task = task_of(name, "training.learning_rate=0.25", "training.critic_rate=0.75")
+    rates = {p: group["lr"] for group in task.optimizer().param_groups for p in group["params"]}
+    critics = {p for critic in task.trainer.critics for p in critic.parameters()}
+    assert rates == {p: 0.75 if p in critics else 0.25 for p in task.networks.parameters()}
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_parameter_gets_a_gradient_and_none_moves(name):
-    state = state_of(name)
-    before = [p.detach().clone() for p in state.model.parameters()]
-    values = state.method.backward(batch(4))
-    assert all(torch.equal(a, b) for a, b in zip(before, state.model.parameters(), strict=True))
-    assert all(p.grad is not None for p in state.model.parameters())
+    trainer = task_of(name).trainer
+    before = [p.detach().clone() for p in trainer.networks.parameters()]
+    values = trainer.compute_gradients(batch(4))
+    assert all(torch.equal(a, b) for a, b in zip(before, trainer.networks.parameters(), strict=True))
+    assert all(p.grad is not None for p in trainer.networks.parameters())
     assert not any(value.requires_grad for value in values.values())
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_without_a_moving_average_the_last_weights_translate(name):
-    config = C.overridden(C.tiny(), [*SMALL, f"training.method={name}", "training.ema=0"])
-    state = new_state(config, CPU)
-    state.method.backward(batch(4))
-    update(state, config)
-    kept, last = state.average.state_dict(), state.method.translator.state_dict()
+    task = task_of(name, "training.ema=0")
+    state = begin(task)
+    task.trainer.compute_gradients(batch(4))
+    update(state, task)
+    kept, last = state.average.state_dict(), task.result.state_dict()
     assert all(torch.equal(kept[key], value) for key, value in last.items())
 
 
@@ -71,41 +75,41 @@ def test_without_a_moving_average_the_last_weights_translate(name):
     ],
 )
 def test_a_grid_has_a_titled_row_of_each_kind_and_a_column_of_each_pair(name, titles):
-    state = state_of(name)
-    grid, rows = picture_grid(state.average, state.method, batch(3))
+    task = task_of(name)
+    grid, rows = picture_grid(task.result, task.trainer, batch(3))
     assert rows == titles
     assert grid.shape == (3, 64 * len(titles), 64 * 3)
 
 
 @pytest.fixture(scope="module", params=["pix2pix", "cyclegan"])
 def settings(request) -> tuple[str, ...]:
-    return (*SMALL, f"training.method={request.param}")
+    return SMALL[request.param]
 
 
 def test_stopped_and_resumed_a_baseline_gives_the_same_bits(settings, drawn_prepared, tmp_path):
     """Dropout and the pool of old fakes included: it is full before the stop, and drawn from after it."""
     train(job(drawn_prepared, tmp_path / "whole", *settings), CPU)
     part = job(drawn_prepared, tmp_path / "part", *settings)
-    assert train(part, CPU, Hooks(should_stop=stop_after(3))).step == 3
+    assert train(part, CPU, Callbacks(should_stop=stop_after(3))).step == 3
     train(part, CPU)
     assert_same_bits(tmp_path / "whole", tmp_path / "part")
 
 
 def test_the_pools_are_kept_in_the_checkpoint(drawn_prepared, tmp_path):
-    given = job(drawn_prepared, tmp_path, *SMALL, "training.method=cyclegan", "training.steps=1")
+    given = job(drawn_prepared, tmp_path, *SMALL["cyclegan"], "training.steps=1")
     state = train(given, CPU)
     kept = weights(tmp_path)
     assert kept["old_vis.seen"] == kept["old_nir.seen"] == 4
-    assert torch.equal(kept["old_vis.images"], state.model.old_vis.images)
+    assert torch.equal(kept["old_vis.images"], state.networks.old_vis.images)
     assert kept["old_vis.images"].flatten(1).std(1).min() > 0
 
 
 def test_a_baseline_that_leaves_the_real_numbers_is_stopped(settings, drawn_prepared, tmp_path):
     given = job(drawn_prepared, tmp_path, *settings)
-    train(given, CPU, Hooks(should_stop=stop_after(1)))
+    train(given, CPU, Callbacks(should_stop=stop_after(1)))
     content = torch.load(tmp_path / CHECKPOINT, weights_only=True)
-    last = next(key for key in reversed(content["model"]) if key.endswith("bias"))
-    content["model"][last][:] = float("nan")
+    last = next(key for key in reversed(content["networks"]) if key.endswith("bias"))
+    content["networks"][last][:] = float("nan")
     torch.save(content, tmp_path / CHECKPOINT)
     with pytest.raises(TrainingStoppedError, match=r"not finite at step 2: .*checkpoint\.pt"):
         train(given, CPU)
@@ -137,7 +141,7 @@ def test_alone_a_process_has_the_whole_batch():
 def test_two_processes_share_one_pool_which_is_that_of_one_process_and_resume_exactly(
     drawn_prepared, tmp_path
 ):
-    more = (*SMALL, "training.method=cyclegan", "training.learning_rate=1e-6", "training.critic_rate=1e-6")
+    more = (*SMALL["cyclegan"], "training.learning_rate=1e-6", "training.critic_rate=1e-6")
     train(job(drawn_prepared, tmp_path / "one", *more), CPU)
     script = str(Path(__file__).parents[1] / "two_processes.py")
     finish([*TORCHRUN, script, str(drawn_prepared), str(tmp_path), *more])

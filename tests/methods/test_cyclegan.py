@@ -7,19 +7,24 @@ from runs import CPU
 from smooth import assert_close, batch, gradients
 from torch import nn
 
-from pcfh.methods.cyclegan import (
-    CycleGAN,
-    CycleGANNetworks,
+from pcfh.methods.cyclegan.cyclegan_trainer import (
+    CycleGANTrainer,
     Pool,
     Residual,
     ResidualGenerator,
     least_squares,
 )
+from pcfh.methods.find import overridden, preset
+
+SMALL = (
+    *("training.size=64", "training.precision=fp32", "baseline.width=4", "baseline.blocks=1"),
+    "baseline.pool=0",
+)
 
 
-def method(pool: int = 0, **options) -> CycleGAN:
+def method(*settings) -> CycleGANTrainer:
     torch.manual_seed(0)
-    return CycleGAN(CycleGANNetworks(size=64, width=4, blocks=1, pool=pool), CPU, **options)
+    return CycleGANTrainer(overridden(preset("cyclegan-cpu"), (*SMALL, *settings)), CPU)
 
 
 def test_the_layers_at_256_are_the_published_ones():
@@ -70,7 +75,7 @@ def test_least_squares_is_the_mean_square_over_patches():
     assert least_squares(scores, 0.0).item() == (1 + 4 + 0 + 1) / 4
 
 
-def expected_terms(m: CycleGAN, b) -> dict[str, torch.Tensor]:
+def expected_terms(m: CycleGANTrainer, b) -> dict[str, torch.Tensor]:
     """The paper's terms in plain code, without a pool."""
     n = m.networks
     vis, nir = n.to_vis(b.nir), n.to_nir(b.vis)
@@ -87,20 +92,20 @@ def expected_terms(m: CycleGAN, b) -> dict[str, torch.Tensor]:
 
 
 def test_the_values_are_the_papers_terms():
-    m, b = method(lambda_identity=5.0), batch()
-    values = m.backward(b)
+    m, b = method("baseline.lambda_identity=5"), batch()
+    values = m.compute_gradients(b)
     with torch.no_grad():
         expected = {name: term.item() for name, term in expected_terms(m, b).items()}
     assert {name: value.item() for name, value in values.items()} == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_identity_terms_are_off_unless_asked_for():
-    assert not any("identity" in name for name in method().backward(batch()))
+    assert not any("identity" in name for name in method().compute_gradients(batch()))
 
 
 def test_each_network_gets_the_gradient_of_its_own_losses_and_of_no_other():
-    m, b = method(lambda_identity=5.0), batch()
-    m.backward(b)
+    m, b = method("baseline.lambda_identity=5"), batch()
+    m.compute_gradients(b)
     ours = gradients(m.networks)
     m.networks.zero_grad()
     n = m.networks
@@ -118,7 +123,7 @@ def test_the_generators_learn_to_undo_each_other_when_they_alone_move():
     optimizer = torch.optim.Adam(generators.parameters(), 5e-3)
     losses = []
     for _ in range(25):
-        values = m.backward(b)
+        values = m.compute_gradients(b)
         losses.append((values["loss/cycle_vis"] + values["loss/cycle_nir"]).item())
         optimizer.step()
         m.networks.zero_grad()
@@ -131,7 +136,7 @@ def test_the_discriminators_learn_to_tell_when_they_alone_move():
     optimizer = torch.optim.Adam(critics.parameters(), 2e-3)
     losses = []
     for _ in range(12):
-        values = m.backward(b)
+        values = m.compute_gradients(b)
         losses.append((values["critic/vis"] + values["critic/nir"]).item())
         optimizer.step()
         m.networks.zero_grad()
@@ -139,7 +144,10 @@ def test_the_discriminators_learn_to_tell_when_they_alone_move():
 
 
 def test_mixed_precision_stays_close_to_full_precision():
-    exact, mixed = method().backward(batch()), method(bf16=True).backward(batch())
+    exact, mixed = (
+        method().compute_gradients(batch()),
+        method("training.precision=bf16").compute_gradients(batch()),
+    )
     for name, value in exact.items():
         assert mixed[name].item() == pytest.approx(value.item(), rel=0.03), name
 
@@ -217,13 +225,13 @@ def test_what_is_given_back_is_no_view_of_the_pool():
 
 
 def test_the_discriminators_are_shown_old_fakes():
-    m, b = method(pool=2), batch(1)
-    m.backward(b)
-    m.backward(b)
+    m, b = method("baseline.pool=2"), batch(1)
+    m.compute_gradients(b)
+    m.compute_gradients(b)
     with torch.no_grad():
         m.networks.old_vis.images.fill_(0.5)
     shown = []
     m.networks.is_vis.register_forward_hook(lambda _, inputs, __: shown.append(inputs[0].detach().clone()))
     for _ in range(6):
-        m.backward(b)
+        m.compute_gradients(b)
     assert any((images == 0.5).all() for images in shown)

@@ -124,3 +124,70 @@ def test_the_penalty_has_a_finite_gradient_at_zero_slope():
     gradient = torch.zeros(2, 5, requires_grad=True)
     O.gradient_penalty(gradient).backward()
     assert gradient.grad is not None and gradient.grad.isfinite().all()
+
+
+def maps(ranks: tuple[int, ...], side: int = 48) -> torch.Tensor:
+    """Maps of some ranks, their singular values falling by 10,000 in the full ones."""
+    torch.manual_seed(0)
+    left, right = (
+        torch.linalg.qr(torch.randn(len(ranks), side, side, dtype=torch.float64))[0] for _ in range(2)
+    )
+    place = torch.arange(side, dtype=torch.float64)
+    values = torch.stack([10 ** (-4 * place / side) * (place < rank) for rank in ranks])
+    return left @ torch.diag_embed(values) @ right
+
+
+def test_newton_schulz_gives_the_sum_of_the_singular_values_for_any_rank():
+    A = maps((48, 30, 3, 1))
+    torch.testing.assert_close(O.newton_schulz_norm(A), torch.linalg.svdvals(A).sum(1), rtol=1e-6, atol=0)
+    single = O.newton_schulz_norm(A.float()).double()
+    torch.testing.assert_close(single, torch.linalg.svdvals(A).sum(1), rtol=1e-5, atol=0)
+
+
+def test_newton_schulz_gives_the_gradient_of_the_nuclear_norm():
+    A = maps((48, 30, 1)).requires_grad_()
+    weights = torch.tensor([1.0, 2.0, -1.0], dtype=torch.float64)
+    (found,) = torch.autograd.grad((weights * O.newton_schulz_norm(A)).sum(), A)
+    U, values, Vh = torch.linalg.svd(A.detach())
+    expected = weights[:, None, None] * (U * (values > 1e-9)[:, None]) @ Vh
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+def test_the_nuclear_norm_of_nothing_is_zero_with_a_finite_gradient():
+    A = torch.zeros(2, 8, 8, requires_grad=True)
+    norm = O.newton_schulz_norm(A)
+    norm.sum().backward()
+    assert norm.tolist() == [0, 0] and A.grad is not None and A.grad.isfinite().all()
+
+
+def test_infonce_of_equal_scores_is_zero_and_of_a_sure_match_log_g():
+    assert O.contrastive_information(torch.full((2, 4, 4), 0.3)).item() == pytest.approx(0, abs=1e-6)
+    assert O.contrastive_information(9 * torch.eye(4)[None]).item() == pytest.approx(np.log(4), abs=1e-6)
+
+
+def test_infonce_is_the_mean_of_log_softmax_plus_log_g():
+    scores = RNG.normal(size=(2, 3, 3))
+    shares = np.exp(10 * scores) / np.exp(10 * scores).sum(2, keepdims=True)
+    expected = np.log(3) + np.mean([np.log(shares[g, i, i]) for g in range(2) for i in range(3)])
+    assert O.contrastive_information(t(scores)).item() == pytest.approx(expected)
+
+
+def test_the_jensen_shannon_form_is_zero_where_nothing_is_told_and_2_log_2_where_all_is():
+    assert O.jensen_shannon_information(torch.zeros(2, 4, 4)).item() == pytest.approx(0, abs=1e-6)
+    told = O.jensen_shannon_information(9 * (2 * torch.eye(4)[None] - 1))
+    assert told.item() == pytest.approx(2 * np.log(2), abs=1e-6)
+
+
+def test_the_best_discriminator_reaches_the_jensen_shannon_divergence():
+    """Of two Bernoulli variables that are equal with probability 0.9: T = log p / q."""
+    p, q = np.array([0.45, 0.05, 0.05, 0.45]), np.full(4, 0.25)
+    m = (p + q) / 2
+    divergence = (p * np.log(p / m) + q * np.log(q / m)).sum()
+    logits = np.log(p / q) / O.SHARPNESS
+    joint, product = (
+        np.repeat(logits, [9, 1, 1, 9]),
+        np.repeat(logits, 95),
+    )  # 20 and 20 x 19 pairs as p and q want
+    scores = np.empty((1, 20, 20))
+    scores[0][np.eye(20, dtype=bool)], scores[0][~np.eye(20, dtype=bool)] = joint, product
+    assert O.jensen_shannon_information(t(scores)).item() == pytest.approx(divergence)

@@ -4,16 +4,19 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from runs import CPU
 from smooth import assert_close, batch, gradients
 from torch import nn
 
 from pcfh.errors import UserError
-from pcfh.methods.pix2pix import Pix2Pix, Pix2PixNetworks, UNetGenerator, cross_entropy, levels_of
+from pcfh.methods.find import overridden, preset
+from pcfh.methods.pix2pix.pix2pix_trainer import Pix2PixTrainer, UNetGenerator, cross_entropy, levels_of
 
 
-def method(**options) -> Pix2Pix:
+def method(*settings) -> Pix2PixTrainer:
+    small = ("training.size=64", "training.precision=fp32", "baseline.width=4")
     torch.manual_seed(0)
-    return Pix2Pix(Pix2PixNetworks(size=64, width=4), **options)
+    return Pix2PixTrainer(overridden(preset("pix2pix-cpu"), (*small, *settings)), CPU)
 
 
 def channels(layers: nn.ModuleList) -> list[int]:
@@ -91,9 +94,9 @@ def test_the_cross_entropy_is_that_of_the_sigmoid():
 
 
 def test_the_values_are_the_papers_terms():
-    m, b = method(lambda_l1=100.0), batch()
+    m, b = method(), batch()
     torch.manual_seed(5)
-    values = m.backward(b)
+    values = m.compute_gradients(b)
     torch.manual_seed(5)
     with torch.no_grad():
         fake = m.networks.generator(b.nir)
@@ -110,9 +113,9 @@ def test_the_values_are_the_papers_terms():
 
 
 def test_each_network_gets_the_gradient_of_its_own_loss_and_of_no_other():
-    m, b = method(lambda_l1=7.0), batch()
+    m, b = method("baseline.lambda_l1=7"), batch()
     torch.manual_seed(5)
-    m.backward(b)
+    m.compute_gradients(b)
     ours = gradients(m.networks)
     m.networks.zero_grad()
     torch.manual_seed(5)
@@ -122,8 +125,8 @@ def test_each_network_gets_the_gradient_of_its_own_loss_and_of_no_other():
     loss = F.softplus(-D(torch.cat([b.nir, fake], 1))).mean() + 7 * (fake - b.vis).abs().mean()
     loss.backward()
     D.requires_grad_(True)
-    real, told = D(torch.cat([b.nir, b.vis], 1)), D(torch.cat([b.nir, fake.detach()], 1))
-    ((F.softplus(-real).mean() + F.softplus(told).mean()) / 2).backward()
+    real, false = D(torch.cat([b.nir, b.vis], 1)), D(torch.cat([b.nir, fake.detach()], 1))
+    ((F.softplus(-real).mean() + F.softplus(false).mean()) / 2).backward()
     assert_close(ours, gradients(m.networks))
     assert len(ours) == len(list(m.networks.parameters()))
 
@@ -133,7 +136,7 @@ def test_the_discriminator_learns_to_tell_when_it_alone_moves():
     optimizer = torch.optim.Adam(m.networks.discriminator.parameters(), 2e-3)
     losses = []
     for _ in range(15):
-        losses.append(m.backward(b)["critic/loss"].item())
+        losses.append(m.compute_gradients(b)["critic/loss"].item())
         optimizer.step()
         m.networks.zero_grad()
     assert losses[-1] < 0.5 * losses[0]
@@ -144,7 +147,7 @@ def test_the_generator_learns_a_pair_when_it_alone_moves():
     optimizer = torch.optim.Adam(m.networks.generator.parameters(), 5e-3)
     losses = []
     for _ in range(30):
-        losses.append(m.backward(b)["loss/l1"].item())
+        losses.append(m.compute_gradients(b)["loss/l1"].item())
         optimizer.step()
         m.networks.zero_grad()
     assert losses[-1] < 0.6 * losses[0]
@@ -152,8 +155,8 @@ def test_the_generator_learns_a_pair_when_it_alone_moves():
 
 def test_mixed_precision_stays_close_to_full_precision():
     torch.manual_seed(5)
-    exact = method().backward(batch())
+    exact = method().compute_gradients(batch())
     torch.manual_seed(5)
-    mixed = method(bf16=True).backward(batch())
+    mixed = method("training.precision=bf16").compute_gradients(batch())
     for name, value in exact.items():
         assert mixed[name].item() == pytest.approx(value.item(), rel=0.02), name

@@ -10,6 +10,7 @@ from torch import nn
 from pcfh.methods.batch import Batch
 from pcfh.methods.pcfh import losses, ours
 from pcfh.methods.pcfh.networks import PCFH
+from pcfh.methods.pcfh.statistics_network import Estimator
 from pcfh.methods.pcfh.step import compute_gradients
 from pcfh.methods.pcfh.terms import LossWeights
 from pcfh.recognisers.lightcnn.network import to_lightcnn_input
@@ -38,7 +39,7 @@ class Recognizer(nn.Module):
         return self.layers(x)
 
 
-def model(awm: bool = True, mic: bool = True) -> PCFH:
+def model(awm: bool = True, mic: bool = True, estimator: Estimator = "bilinear") -> PCFH:
     torch.manual_seed(0)
     return PCFH(
         size=64,
@@ -48,6 +49,7 @@ def model(awm: bool = True, mic: bool = True) -> PCFH:
         critic_width=4,
         attention_width=4 if awm else 0,
         dependence_width=4 if mic else 0,
+        mi_estimator=estimator,
     )
 
 
@@ -124,6 +126,35 @@ def test_n_e_climbs_both_estimates():
     (-losses.mutual_information(scores[0]) - losses.mutual_information(scores[1])).backward()
     for name, expected in gradients(net.N_E).items():
         torch.testing.assert_close(found[name], expected, atol=1e-7, rtol=1e-3)
+
+
+@pytest.mark.parametrize("estimator", ["cosine", "jsd", "infonce"])
+def test_a_bounded_n_e_climbs_without_a_penalty_and_g_a_gets_eq_9(estimator):
+    net, b = model(estimator=estimator), batch()
+    values, G = compute_gradients(net, None, b, WEIGHTS)
+    found = gradients(net.N_E)
+    net.zero_grad()
+    x = G.requires_grad_()
+    I_GV, I_GN = (net.N_E.estimate(net.N_E.phi(x), net.N_E.psi(other), 2) for other in (b.vis, b.nir))
+    (on_x,) = torch.autograd.grad(0.1 * (I_GN - I_GV), x, retain_graph=True)
+    assert values["gradient/mic"].item() == pytest.approx(
+        on_x.flatten(1).norm(dim=1).mean().item() * len(x), rel=1e-4
+    )
+    assert "dependence/penalty" not in values
+    (-I_GV - I_GN).backward()
+    for name, expected in gradients(net.N_E).items():
+        torch.testing.assert_close(found[name], expected, atol=1e-6, rtol=1e-3)
+
+
+def test_the_voice_of_the_critic_scales_its_term_and_not_its_own_learning():
+    net, b = model(), batch()
+    quiet, _ = compute_gradients(net, None, b, WEIGHTS)
+    before = gradients(net.D_A)
+    net.zero_grad()
+    loud, _ = compute_gradients(net, None, b, LossWeights(**{**vars(WEIGHTS), "lambda_ad": 3.0}))
+    for name in ("loss/ad", "gradient/ad"):
+        assert loud[name].item() == pytest.approx(3 * quiet[name].item(), rel=1e-5)
+    assert all(torch.equal(gradient, before[name]) for name, gradient in gradients(net.D_A).items())
 
 
 def test_the_recogniser_may_see_shaken_faces():

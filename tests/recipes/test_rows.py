@@ -2,8 +2,8 @@
 
 import pytest
 
-from pcfh.config import preset, validate
 from pcfh.errors import UserError
+from pcfh.methods.find import preset, validate
 from pcfh.recipes.paper import TABLES
 from pcfh.recipes.rows import Scale, images_seen, needs_recognizer, row_config
 

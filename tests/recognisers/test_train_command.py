@@ -12,7 +12,7 @@ def jobs(monkeypatch):
     """Catches the jobs instead of training."""
     caught = []
 
-    def fake(job, device, hooks):
+    def fake(job, device, callbacks):
         caught.append(job)
         raise UserError("not trained")
 

@@ -18,23 +18,27 @@ from runs import (
     torchrun,
     weights,
 )
+from small_database import write_small_database
 
+from pcfh.databases.casia import read_casia
 from pcfh.databases.rendered import truth_crop
 from pcfh.errors import UserError
-from pcfh.methods.files import lessons, load_generator
-from pcfh.recognisers.lightcnn.network import build_lightcnn
-from pcfh.runtime import Runtime
-from pcfh.training.loop import (
-    CHECKPOINT,
+from pcfh.methods.files import load_generator, training_history
+from pcfh.methods.find import configured
+from pcfh.methods.train import (
     GENERATOR,
-    Hooks,
-    TrainingStoppedError,
+    GeneratorTask,
+    MethodTask,
     mean_of_people,
-    new_state,
     open_pairs,
     train,
     vis_features,
 )
+from pcfh.preparation.prepare import PrepareOptions, prepare
+from pcfh.recognisers.lightcnn.network import build_lightcnn
+from pcfh.runtime import Runtime
+from pcfh.training.loop import BEST, CHECKPOINT, Callbacks, TrainingStoppedError, begin
+from pcfh.training.monitor import read_metrics
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +51,11 @@ def whole(drawn_prepared, tmp_path_factory) -> Path:
 
 def test_a_run_leaves_checkpoint_generator_pictures_and_scalars(whole):
     assert {p.name for p in whole.iterdir()} == {
+        ".lock",
         "checkpoint.pt",
-        "config.json",
+        "config.toml",
         "generator.safetensors",
+        "metrics.csv",
         "pictures",
         "tensorboard",
     }
@@ -89,10 +95,10 @@ def test_another_seed_gives_others(whole, drawn_prepared, tmp_path):
 @pytest.mark.parametrize("stop_after", [1, 3, 4])
 def test_stopped_at_any_step_and_resumed_it_gives_the_same_bits(whole, drawn_prepared, tmp_path, stop_after):
     steps: list[int] = []
-    hooks = Hooks(
+    callbacks = Callbacks(
         on_step=lambda step, _: steps.append(step), should_stop=lambda: len(steps) == stop_after - 1
     )
-    state = train(job(drawn_prepared, tmp_path), CPU, hooks)
+    state = train(job(drawn_prepared, tmp_path), CPU, callbacks)
     assert state.step == stop_after
     train(job(drawn_prepared, tmp_path), CPU)
     assert_same_bits(whole, tmp_path)
@@ -107,8 +113,12 @@ def test_a_method_that_does_not_look_at_warped_images_gets_none_made(
     setting, drawn_prepared, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("pcfh.preparation.pairs.inverse_distance_warp", refuse_to_warp)
-    named = "objective.awm=false" if setting == "awm" else f"training.{setting}"
-    settings = (named, "training.steps=3", "baseline.width=4", "baseline.blocks=1")
+    named = {
+        "method=pix2pix": ("training.method=pix2pix", "baseline.width=4"),
+        "method=cyclegan": ("training.method=cyclegan", "baseline.width=4", "baseline.blocks=1"),
+        "awm": ("objective.awm=false",),
+    }
+    settings = (*named[setting], "training.steps=3")
     assert train(job(drawn_prepared, tmp_path, *settings), CPU).step == 3
     assert (tmp_path / "pictures" / "0000003.png").exists()
 
@@ -123,7 +133,7 @@ def test_varied_images_are_the_same_again_in_a_run_that_goes_on_and_matter(whole
     more = ("training.vary_nir=true",)
     train(job(drawn_prepared, tmp_path / "whole", *more), CPU)
     cut = job(drawn_prepared, tmp_path / "cut", *more)
-    assert train(cut, CPU, Hooks(should_stop=stop_after(3))).step == 3
+    assert train(cut, CPU, Callbacks(should_stop=stop_after(3))).step == 3
     train(cut, CPU)
     assert_same_bits(tmp_path / "whole", tmp_path / "cut")
     varied, plain = weights(tmp_path / "whole"), weights(whole)
@@ -136,7 +146,7 @@ def test_resumed_after_a_crash_between_checkpoints_it_gives_the_same_bits(whole,
             raise RuntimeError("power cut")
 
     with pytest.raises(RuntimeError, match="power cut"):
-        train(job(drawn_prepared, tmp_path), CPU, Hooks(on_step=crash))
+        train(job(drawn_prepared, tmp_path), CPU, Callbacks(on_step=crash))
     assert torch.load(tmp_path / CHECKPOINT, weights_only=True)["step"] == 4
     train(job(drawn_prepared, tmp_path), CPU)
     assert_same_bits(whole, tmp_path)
@@ -197,9 +207,9 @@ def test_a_value_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkp
     drawn_prepared, tmp_path
 ):
     poisoned = job(drawn_prepared, tmp_path)
-    train(replace(poisoned, run=tmp_path), CPU, Hooks(should_stop=stop_after(4)))
+    train(replace(poisoned, run=tmp_path), CPU, Callbacks(should_stop=stop_after(4)))
     content = torch.load(tmp_path / CHECKPOINT, weights_only=True)
-    content["model"]["G_B.whole.first.0.weight"][0] = float("nan")
+    content["networks"]["G_B.whole.first.0.weight"][0] = float("nan")
     torch.save(content, tmp_path / CHECKPOINT)
     before = (tmp_path / CHECKPOINT).read_bytes()
     with pytest.raises(TrainingStoppedError, match=r"not finite at step 5: loss/rec.*checkpoint\.pt"):
@@ -208,7 +218,7 @@ def test_a_value_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkp
 
 
 def test_other_settings_in_the_same_folder_are_refused_and_named(whole, drawn_prepared):
-    with pytest.raises(UserError, match=r"config\.training\.learning_rate: the run has 0\.0005, now 0\.001"):
+    with pytest.raises(UserError, match=r"config\.training\.learning_rate was 0\.0005 and is 0\.001"):
         train(job(drawn_prepared, whole, "training.learning_rate=0.001"), CPU)
 
 
@@ -235,7 +245,7 @@ def published(tmp_path):
 def test_the_identity_loss_trains_with_a_published_kind_of_recogniser(drawn_prepared, tmp_path, published):
     seen: dict[str, float] = {}
     base = job(drawn_prepared, tmp_path / "run", "objective.lambda_id=0.002", "training.steps=1")
-    train(replace(base, recognizer=published), CPU, Hooks(on_step=lambda _, values: seen.update(values)))
+    train(replace(base, recognizer=published), CPU, Callbacks(on_step=lambda _, values: seen.update(values)))
     assert seen["loss/id"] > 0 and seen["gradient/id"] > 0
 
 
@@ -248,7 +258,7 @@ class _OfFour(Runtime):
 
 def test_each_process_computes_a_part_of_the_vis_features_and_their_order_stays(drawn_prepared, tmp_path):
     network = build_lightcnn("lightcnn9").requires_grad_(False).eval()
-    pairs = open_pairs(job(drawn_prepared, tmp_path))
+    pairs, _ = open_pairs(job(drawn_prepared, tmp_path))
     parts = [
         vis_features(network, pairs, _OfFour(rank=rank, processes=4, device=CPU.device)) for rank in range(4)
     ]
@@ -258,10 +268,10 @@ def test_each_process_computes_a_part_of_the_vis_features_and_their_order_stays(
 
 def test_the_identity_loss_may_compare_with_all_captures_of_a_person(drawn_prepared, tmp_path, published):
     losses = []
-    hooks = Hooks(on_step=lambda _, values: losses.append(values["loss/id"]))
+    callbacks = Callbacks(on_step=lambda _, values: losses.append(values["loss/id"]))
     for run in ("False", "True"):
         settings = ("objective.lambda_id=0.002", "training.steps=1", f"objective.id_person={run}")
-        train(replace(job(drawn_prepared, tmp_path / run, *settings), recognizer=published), CPU, hooks)
+        train(replace(job(drawn_prepared, tmp_path / run, *settings), recognizer=published), CPU, callbacks)
     assert losses[0] != losses[1]
 
 
@@ -270,23 +280,23 @@ def test_the_term_against_all_people_needs_a_recogniser_too(drawn_prepared, tmp_
     with pytest.raises(UserError, match=r"needs a recogniser.*objective\.lambda_people=0"):
         train(base, CPU)
     seen: dict[str, float] = {}
-    train(replace(base, recognizer=published), CPU, Hooks(on_step=lambda _, values: seen.update(values)))
+    train(replace(base, recognizer=published), CPU, Callbacks(on_step=lambda _, values: seen.update(values)))
     assert seen["loss/people"] > 0 and "loss/id" not in seen
 
 
 def test_true_images_of_a_rendered_database_may_teach(drawn_prepared, drawn_database, tmp_path):
     seen: dict[str, float] = {}
-    hooks = Hooks(on_step=lambda _, values: seen.update(values))
+    callbacks = Callbacks(on_step=lambda _, values: seen.update(values))
     base = job(drawn_prepared, tmp_path / "run", "objective.lambda_truth=30", "training.steps=1")
     with pytest.raises(UserError, match=r"lambda_truth=30\.0 needs true images: --truth DATABASE"):
         train(base, CPU)
     with pytest.raises(UserError, match=r"the true VIS image of a NIR capture is absent"):
         train(replace(base, truth=tmp_path), CPU)
-    train(replace(base, truth=drawn_database), CPU, hooks)
+    train(replace(base, truth=drawn_database), CPU, callbacks)
     # The first picture is near grey, and no true image is further from grey than black or white.
     assert 0 < seen["loss/truth"] < 30 * 1.5
     without = job(drawn_prepared, tmp_path / "other")
-    with pytest.raises(UserError, match=r"objective\.lambda_truth is 0; set it, or leave --truth out"):
+    with pytest.raises(UserError, match=r"objective\.lambda_truth is 0\); set it, or leave --truth out"):
         train(replace(without, truth=drawn_database), CPU)
 
 
@@ -299,9 +309,9 @@ def test_each_near_infrared_crop_gets_the_true_image_of_its_own_source(
         asked.append(capture)
         return truth_crop(home, capture, size)
 
-    monkeypatch.setattr("pcfh.training.loop.truth_crop", noted)
+    monkeypatch.setattr("pcfh.methods.train.truth_crop", noted)
     base = job(drawn_prepared, tmp_path, "objective.lambda_truth=1")
-    pairs = open_pairs(replace(base, truth=drawn_database))
+    pairs, _ = open_pairs(replace(base, truth=drawn_database))
     assert len(asked) == len(pairs.nir_records)
     for source, crop in zip(asked, pairs.nir_records, strict=True):
         assert Path(source.path).stem in Path(crop.path).stem
@@ -319,8 +329,11 @@ def test_a_run_may_start_from_another_runs_generator(whole, drawn_prepared, tmp_
     first, before = load_generator(whole / GENERATOR)
     for key, value in first.state_dict().items():
         torch.testing.assert_close(started.state_dict()[key], value, atol=1e-6, rtol=0)
-    assert lessons(about) == [*lessons(before), *lessons(before)] and len(lessons(before)) == 1
-    with pytest.raises(UserError, match="start: the run has"):
+    assert (
+        training_history(about) == [*training_history(before), *training_history(before)]
+        and len(training_history(before)) == 1
+    )
+    with pytest.raises(UserError, match="start was"):
         train(base, CPU)
 
 
@@ -345,16 +358,16 @@ def test_an_unknown_protocol_lists_the_known_ones(drawn_prepared, tmp_path):
 
 
 def test_the_average_starts_as_the_generator_and_follows_it(drawn_prepared, tmp_path):
-    start = new_state(job(drawn_prepared, tmp_path).config, CPU)
+    start = begin(MethodTask(job(drawn_prepared, tmp_path).config, CPU))
     assert all(
         torch.equal(a, b)
         for a, b in zip(
-            start.average.state_dict().values(), start.model.G_A.state_dict().values(), strict=True
+            start.average.state_dict().values(), start.networks.G_A.state_dict().values(), strict=True
         )
     )
     state = train(job(drawn_prepared, tmp_path, "training.steps=1"), CPU)
     key = "whole.first.0.weight"
-    first, moved = start.average.state_dict()[key], state.model.G_A.state_dict()[key]
+    first, moved = start.average.state_dict()[key], state.networks.G_A.state_dict()[key]
     torch.testing.assert_close(state.average.state_dict()[key], first + 0.9 * (moved - first))
     assert (tmp_path / GENERATOR).exists()
 
@@ -365,3 +378,112 @@ def test_the_mean_of_people_is_that_of_each_ones_captures():
     assert person.tolist() == [1, 0, 1, 2]
     torch.testing.assert_close(means[1], (features[0] + features[2]) / 2)
     torch.testing.assert_close(means[[0, 2]], features[[1, 3]])
+
+
+def test_settings_that_do_not_change_the_weights_may_differ_when_a_run_is_resumed(
+    whole, drawn_prepared, tmp_path
+):
+    train(job(drawn_prepared, tmp_path), CPU, Callbacks(should_stop=stop_after(3)))
+    free = ("training.log_every=2", "training.checkpoint_every=3", "training.warp_cache_mb=0")
+    train(job(drawn_prepared, tmp_path, *free), CPU)
+    assert_same_bits(whole, tmp_path)
+
+
+def test_an_extended_run_goes_on_with_the_rates_of_the_new_length(drawn_prepared, tmp_path):
+    train(job(drawn_prepared, tmp_path), CPU)
+    longer = job(drawn_prepared, tmp_path, "training.steps=8")
+    with pytest.raises(UserError, match=r"planned to end at step 6, and is now to end at 8; .* --extend"):
+        train(longer, CPU)
+    assert train(replace(longer, extend=True), CPU).step == 8
+    rates = [float(row["learning_rate"]) / 5e-4 for row in read_metrics(tmp_path)]
+    assert rates == pytest.approx([1, 1, 1, 1, 2 / 3, 1 / 3, 2 / 4, 1 / 4])
+    assert train(longer, CPU).step == 8  # from now on, this is its planned end
+
+
+def test_the_metrics_of_steps_that_are_done_again_are_dropped(whole, drawn_prepared, tmp_path):
+    def crash(step: int, _: object) -> None:
+        if step == 6:
+            raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        train(job(drawn_prepared, tmp_path), CPU, Callbacks(on_step=crash))
+    assert [row["step"] for row in read_metrics(tmp_path)] == list("12345")
+    train(job(drawn_prepared, tmp_path), CPU)
+    cost = ("wall_seconds", "processor_seconds")
+    first, second = (
+        [{k: v for k, v in row.items() if k not in cost} for row in read_metrics(run)]
+        for run in (whole, tmp_path)
+    )
+    assert first == second and [row["step"] for row in first] == list("123456")
+
+
+def test_two_trainings_in_one_folder_are_refused(drawn_prepared, tmp_path):
+    def again(step: int, _: object) -> None:
+        train(job(drawn_prepared, tmp_path), CPU)
+
+    with pytest.raises(UserError, match="another process is training there"):
+        train(job(drawn_prepared, tmp_path), CPU, Callbacks(on_step=again))
+
+
+def test_equal_trainings_leave_equal_generator_files(whole, drawn_prepared, tmp_path):
+    train(job(drawn_prepared, tmp_path), CPU)
+    assert (tmp_path / GENERATOR).read_bytes() == (whole / GENERATOR).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def five_people(tmp_path_factory):
+    """Crops of five training people."""
+    root, out = (tmp_path_factory.mktemp(name) for name in ("five", "five_prepared"))
+    write_small_database(root, people=10)
+    prepare(read_casia(root), out, PrepareOptions(sizes=(64,), backend="given", layout="casia"))
+    return out
+
+
+def test_people_held_out_are_scored_and_the_best_weights_kept(five_people, tmp_path, published):
+    settings = ("training.validation=0.4", "training.validate_every=2")
+    work = job(five_people, tmp_path / "run", *settings, recognizer=published)
+    task = GeneratorTask(work, CPU)
+    held_out = {record.subject for record in task._held_out.nir_records}
+    assert len(held_out) == 2 and not held_out & {record.subject for record in task._pairs.nir_records}
+    train(work, CPU)
+    rows = read_metrics(tmp_path / "run")
+    scores = {
+        int(row["step"]): (float(row["validation/rank1"]), float(row["validation/cosine"]))
+        for row in rows
+        if row["validation/rank1"]
+    }
+    assert list(scores) == [2, 4, 6]
+    _, about = load_generator(tmp_path / "run" / BEST)
+    assert scores[about["step"]] == max(scores.values())
+
+
+def test_scoring_people_held_out_changes_no_weight_and_survives_a_stop(five_people, tmp_path, published):
+    often, seldom = (
+        job(
+            five_people,
+            tmp_path / str(every),
+            "training.validation=0.4",
+            f"training.validate_every={every}",
+            recognizer=published,
+        )
+        for every in (1, 6)
+    )
+    train(often, CPU, Callbacks(should_stop=stop_after(3)))
+    train(often, CPU)
+    train(seldom, CPU)
+    assert_same_bits(often.run, seldom.run)
+
+
+def test_people_can_be_held_out_only_where_there_are_enough_and_a_recogniser(
+    drawn_prepared, tmp_path, published
+):
+    work = job(drawn_prepared, tmp_path / "run", "training.validation=0.4")
+    with pytest.raises(UserError, match=r"training\.validation=0\.4 needs a recogniser"):
+        train(work, CPU)
+    with pytest.raises(UserError, match="3 people with NIR and VIS captures are too few to hold 2 out"):
+        train(replace(work, recognizer=published), CPU)
+
+
+def test_the_settings_file_of_a_run_gives_the_same_run(whole, drawn_prepared, tmp_path):
+    config = configured("paper-256", file=whole / "config.toml")
+    assert config == job(drawn_prepared, tmp_path).config

@@ -5,7 +5,7 @@ from torch import nn
 from pcfh.methods.pcfh.attention import Attention
 from pcfh.methods.pcfh.critic import Critic
 from pcfh.methods.pcfh.generator import AuxiliaryGenerator, Generator
-from pcfh.methods.pcfh.statistics_network import StatisticsNetwork
+from pcfh.methods.pcfh.statistics_network import Estimator, StatisticsNetwork
 
 
 class PCFH(nn.Module):
@@ -20,9 +20,10 @@ class PCFH(nn.Module):
         attention_width: first layer of the attention network; 0 builds none (w/o AWM).
         dependence_width: first layer of N_E's branches; 0 builds none (w/o MIC).
         patch_ramp: pixels over which G_A's local paths fade in.
+        mi_estimator: what N_E's estimate is made of.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument per size
         self,
         *,
         size: int,
@@ -33,6 +34,7 @@ class PCFH(nn.Module):
         attention_width: int,
         dependence_width: int,
         patch_ramp: int = 0,
+        mi_estimator: Estimator = "bilinear",
     ) -> None:
         super().__init__()
         self.G_A = Generator(
@@ -45,4 +47,6 @@ class PCFH(nn.Module):
         self.G_B = AuxiliaryGenerator(width=generator_width, blocks=generator_blocks)
         self.D_A = Critic(width=critic_width)
         self.Att = Attention(width=attention_width) if attention_width else None
-        self.N_E = StatisticsNetwork(width=dependence_width) if dependence_width else None
+        self.N_E: StatisticsNetwork | None = None
+        if dependence_width:
+            self.N_E = StatisticsNetwork(width=dependence_width, estimator=mi_estimator)

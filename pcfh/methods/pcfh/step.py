@@ -12,7 +12,7 @@ gradient on the output is known for free.
     G_B          L_rec                                                  all others
     D_A          critic loss + penalty                                  all others
     Att          L_A                                                    L_AWM and all others
-    N_E          -(I(G, V) + I(G, N)) + penalty                         all others
+    N_E          -(I(G, V) + I(G, N)), + penalty where it needs one     all others
     F            fixed                                                  all
 
 All updates are simultaneous: the gradients on x are those of the critics before their own update.
@@ -24,7 +24,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pcfh.methods.batch import Batch, Image, Values, mixed_precision
+from pcfh.devices import mixed_precision
+from pcfh.methods.batch import Batch, Image, Values
 from pcfh.methods.pcfh import losses, ours
 from pcfh.methods.pcfh.attention import Attention
 from pcfh.methods.pcfh.critic import Critic
@@ -102,7 +103,8 @@ def adversarial(D_A: Critic, x: Image, batch: Batch, weights: LossWeights) -> Te
     # The critic's loss depends on x through E D_A(x) alone, which is -L_ad: one backward pass gives
     # both gradients.
     critic = {"critic/loss": loss, "critic/penalty": penalty}
-    return term("ad", losses.adversarial_loss(fake), -_take_gradient(x), critic)
+    L_ad, on_x = weights.lambda_ad * losses.adversarial_loss(fake), -weights.lambda_ad * _take_gradient(x)
+    return term("ad", L_ad, on_x, critic)
 
 
 def reconstruction(G_B: AuxiliaryGenerator, x: Image, batch: Batch, weights: LossWeights) -> Term:
@@ -163,20 +165,22 @@ def attention_warping(Att: Attention | None, x: Image, batch: Batch, weights: Lo
 
 
 def mutual_information(N_E: StatisticsNetwork | None, x: Image, batch: Batch, weights: LossWeights) -> Term:
-    """Eq. 9 for G_A and Eq. 10, twice and with the penalty, for N_E."""
+    """Eq. 9 for G_A and Eq. 10, twice, for N_E; with a penalty where N_E is not bounded by itself."""
     if N_E is None:
         return ABSENT
     with mixed_precision(weights.bf16, x):
         phi = N_E.phi(x)
         psi_V, psi_N = N_E.psi(torch.cat([batch.vis, batch.nir])).chunk(2)
-    I_GV = losses.mutual_information(N_E.pair_scores(phi, psi_V, weights.group))
-    I_GN = losses.mutual_information(N_E.pair_scores(phi, psi_N, weights.group))
+    I_GV, I_GN = N_E.estimate(phi, psi_V, weights.group), N_E.estimate(phi, psi_N, weights.group)
     loss = weights.lambda_mic * losses.mutual_information_constraint(I_GV, I_GN)
     (on_x,) = torch.autograd.grad(loss, x, retain_graph=True)
+    estimates = {"dependence/I_GV": I_GV, "dependence/I_GN": I_GN}
+    if N_E.bounded:
+        (-I_GV - I_GN).backward(inputs=list(N_E.parameters()))
+        return term("mic", loss, on_x, estimates)
     penalty = weights.penalty * losses.gradient_penalty(_slope_of_pairs(N_E, x, batch, weights))
     (penalty - I_GV - I_GN).backward(inputs=list(N_E.parameters()))
-    estimates = {"dependence/I_GV": I_GV, "dependence/I_GN": I_GN, "dependence/penalty": penalty}
-    return term("mic", loss, on_x, estimates)
+    return term("mic", loss, on_x, estimates | {"dependence/penalty": penalty})
 
 
 def _slope_of_pairs(

@@ -14,8 +14,13 @@ from pcfh.methods.batch import Image, Values
 
 @dataclass(frozen=True, kw_only=True)
 class LossWeights:
-    """The paper's weights at the size of the images, what its text leaves open, and what is ours."""
+    """The paper's weights at the size of the images, what its text leaves open, and what is ours.
 
+    ``lambda_ad`` is 1 in the paper. D_A is held to a slope of 1; times lambda_ad it has the voice of one
+    that is held to lambda_ad.
+    """
+
+    lambda_ad: float = 1.0
     lambda_rec: float
     lambda_id: float
     lambda_people: float = 0.0

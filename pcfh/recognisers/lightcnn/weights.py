@@ -15,8 +15,10 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from pcfh import __version__
 from pcfh.errors import UserError
 from pcfh.recognisers.lightcnn.network import LightCNN, build_lightcnn
+from pcfh.weight_files import RECOGNIZER, refuse_other, write_weights
 
 # The key by which each network is known from the others.
 _MARKS: Mapping[str, str] = {
@@ -39,6 +41,7 @@ def load_recognizer(path: Path, *, head: bool = False) -> LightCNN:
     tensors = _read(path)
     arch = next((arch for mark, arch in _MARKS.items() if mark in tensors), None)
     if arch is None:
+        refuse_other(path, RECOGNIZER)
         raise UserError(f"{path}: expected the weights of a Light CNN, got {_some(tensors)}")
     if not head:
         tensors = {key: tensor for key, tensor in tensors.items() if not key.startswith("fc2.")}
@@ -48,6 +51,21 @@ def load_recognizer(path: Path, *, head: bool = False) -> LightCNN:
     _require_fit(tensors, model.state_dict(), f"{path}: not the weights of {arch}")
     model.load_state_dict({key: tensor.float() for key, tensor in tensors.items()}, assign=True)
     return model.requires_grad_(False).eval()
+
+
+def save_recognizer(path: Path, network: LightCNN, about: Mapping[str, Any]) -> None:
+    """Writes a network without its head, in 16 bits.
+
+    Halving the numbers' bits turns features by less than a thousandth of a right angle and halves the file.
+
+    Args:
+        path: to write.
+        network: its weights.
+        about: where it comes from, plain data.
+    """
+    metadata = {"format": RECOGNIZER, "version": __version__, "about": json.dumps(about)}
+    weights = {k: tensor.half() for k, tensor in network.state_dict().items() if not k.startswith("fc2.")}
+    write_weights(path, weights, metadata)
 
 
 def read_about(path: Path) -> Mapping[str, Any]:
@@ -79,6 +97,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     if isinstance(content, dict):
         content = content.get("state_dict", content)
     if not _is_state_dict(content):
+        refuse_other(path, RECOGNIZER)
         raise UserError(f"{path}: expected a dict of tensors by name, or one under 'state_dict'")
     if all(key.startswith("module.") for key in content):
         content = {key.removeprefix("module."): tensor for key, tensor in content.items()}

@@ -1,11 +1,8 @@
 """Training of a Light CNN on the faces of a prepared database, VIS captures alone if nothing else is said.
 
-A run lives in one folder, and the same command goes on with one that was stopped, bit for bit:
-
-    config.json              the recipe and what the run belongs to
-    checkpoint.pt            to go on from
     recognizer.safetensors   the moving average of the weights, in 16 bits, to recognise with
-    tensorboard/             loss, accuracy, and figures on people who are not trained on
+
+What else a run's folder holds is said in ``pcfh.training.loop``.
 
 Why it starts: a Light CNN has no normalisation layers, so the scale of the weights decides whether anything
 is learnt. With PyTorch's own initialisation the signal shrinks at every layer; faces give nearly equal
@@ -16,16 +13,12 @@ two numbers is positive on average, and that common part grows from layer to lay
 differs; (3) Adam makes the step's size independent of the gradient's, with a linear warm-up and a bound on
 the gradient's norm; (4) the margin of the loss grows from zero with the warm-up.
 
-Axis letters: b batch, d features, g gallery, k people, n faces, p probes.
+Axis letters: b batch, d features, k people.
 """
 
-import json
 import math
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from copy import deepcopy
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -33,36 +26,40 @@ from typing import Any, Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int, Shaped, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
-from pcfh.config import Precision
-from pcfh.devices import mixes
+from pcfh import __version__
+from pcfh.config import (
+    Count,
+    FreeCount,
+    Positive,
+    Precision,
+    Share,
+    Weight,
+    Whole,
+    checked,
+    identity_of,
+    to_toml,
+)
+from pcfh.devices import mixed_precision, mixes
 from pcfh.errors import UserError
-from pcfh.files import remove_leftovers, sha256_of, write_atomically
+from pcfh.files import sha256_of
 from pcfh.images import grey
-from pcfh.methods.batch import mixed_precision
 from pcfh.preparation.prepared import MANIFEST
-from pcfh.rates import ScoreMatrix, pairs_of, ranks, verification_rate
+from pcfh.recognisers.identification import identification
 from pcfh.recognisers.lightcnn.network import LightCNN, MFMConv, MFMLinear, build_lightcnn
 from pcfh.recognisers.lightcnn.recogniser import network_features
-from pcfh.recognisers.lightcnn.weights import load_recognizer
+from pcfh.recognisers.lightcnn.weights import load_recognizer, save_recognizer
 from pcfh.recognisers.training.augment import OUTPUT, POOL
 from pcfh.recognisers.training.faces import Faces, TrainingFaces, gallery_and_probes, open_faces
-from pcfh.recognisers.training.recogniser_checkpoint import (
-    RecognizerState,
-    load_state,
-    save_recognizer,
-    save_state,
-)
-from pcfh.training.loop import Hooks, TrainingStoppedError
-from pcfh.training.monitor import Monitor
+from pcfh.runtime import Runtime
+from pcfh.training.checkpoint import State
+from pcfh.training.loop import Callbacks, Pace, Task, run_task
 
-CHECKPOINT, RECOGNIZER = "checkpoint.pt", "recognizer.safetensors"
-_FAR = 0.01
+RECOGNIZER = "recognizer.safetensors"
 _MOST_NORM = 5.0  # of the gradient of one step
 _CALIBRATION, _TRIAL_BATCH = 32, 32  # faces at once
-_POSITIVE = ("steps", "batch", "learning_rate", "scale", "validate_every", "checkpoint_every")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,40 +82,34 @@ class RecognizerRecipe:
         nir_share: of the training faces that are NIR captures; 0 learns from VIS captures alone.
         seed: of weights, choice of people, order and augmentation.
         validate_every: steps between trials.
+        log_every: steps between numbers.
         checkpoint_every: steps between checkpoints.
-
-    Raises:
-        UserError: a number is out of its range.
     """
 
-    arch: str = "lightcnn9"
-    steps: int = 4000
-    batch: int = 32
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.05
-    warmup: int = 200
+    arch: Literal["lightcnn9", "lightcnn29", "lightcnn29v2"] = "lightcnn9"
+    steps: FreeCount = 4000
+    batch: Count = 32
+    learning_rate: Positive = 1e-3
+    weight_decay: Weight = 0.05
+    warmup: Whole = 200
     loss: Literal["cosface", "softmax"] = "cosface"
-    scale: float = 30.0
-    margin: float = 0.2
-    ema: float = 0.998
+    scale: Positive = 30.0
+    margin: Share = 0.2
+    ema: Share = 0.998
     precision: Precision = "auto"
-    validation: float = 0.05
-    nir_share: float = 0.0
-    seed: int = 0
-    validate_every: int = 500
-    checkpoint_every: int = 250
+    validation: Share = 0.05
+    nir_share: Share = 0.0
+    seed: Whole = 0
+    validate_every: FreeCount = 500
+    log_every: FreeCount = 1
+    checkpoint_every: FreeCount = 250
 
-    def __post_init__(self) -> None:
-        """Refuses numbers that mean nothing."""
-        for name, value in asdict(self).items():
-            if isinstance(value, str):
-                continue
-            if not math.isfinite(value) or value < 0 or (value == 0 and name in _POSITIVE):
-                least = "a positive number" if name in _POSITIVE else "no negative number"
-                raise UserError(f"{name}={value}: expected {least}")
-        for name in ("ema", "validation", "margin", "nir_share"):
-            if getattr(self, name) >= 1:
-                raise UserError(f"{name}={getattr(self, name)}: expected 0 <= value < 1")
+
+@dataclass(frozen=True, kw_only=True)
+class RecognizerConfig:
+    """The recipe as the one group of a configuration."""
+
+    recipe: RecognizerRecipe = field(default_factory=RecognizerRecipe)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +122,7 @@ class RecognizerJob:
         run: the run's folder.
         recipe: how to train.
         start: weights to start from, of the same architecture; None starts from the seed's.
+        extend: whether the run may go on past the end that was planned when it began.
     """
 
     prepared: Path
@@ -138,10 +130,11 @@ class RecognizerJob:
     run: Path
     recipe: RecognizerRecipe
     start: Path | None = None
+    extend: bool = False
 
 
-def train_recognizer(job: RecognizerJob, device: torch.device, hooks: Hooks | None = None) -> RecognizerState:
-    """Trains to the end, or until asked to stop; goes on where the folder's run stands.
+def train_recognizer(job: RecognizerJob, device: torch.device, callbacks: Callbacks | None = None) -> State:
+    """Trains to the end, or until asked to stop; resumes the run that is in the folder.
 
     Returns:
         The last state; its ``step`` is less than the recipe's where the run was stopped.
@@ -150,37 +143,121 @@ def train_recognizer(job: RecognizerJob, device: torch.device, hooks: Hooks | No
         UserError: data, recipe or run folder do not fit.
         TrainingStoppedError: the loss was not finite.
     """
-    hooks, recipe = hooks or Hooks(), job.recipe
+    checked(RecognizerConfig(recipe=job.recipe))
+    r = job.recipe
     faces, trial = open_faces(
-        job.prepared, job.protocol, share=recipe.validation, seed=recipe.seed, nir_share=recipe.nir_share
+        job.prepared, job.protocol, share=r.validation, seed=r.seed, nir_share=r.nir_share
     )
-    identity = _identity(job)
-    state = new_state(recipe, faces, device, start=job.start)
-    if (job.run / CHECKPOINT).exists():
-        load_state(job.run / CHECKPOINT, state, identity)
-    remove_leftovers(job.run)
-    write_atomically(job.run / "config.json", json.dumps(identity, indent=2).encode())
-    with closing(Monitor(job.run, state.step)) as monitor:
-        for learnt in _steps(state, faces, recipe, job.run):
-            last = state.step == recipe.steps
-            due = last or state.step % recipe.validate_every == 0
-            values = learnt | (validate(state.average, trial, recipe.precision) if due else {})
-            monitor.scalars(state.step, values)
-            hooks.on_step(state.step, values)
-            stop = hooks.should_stop()
-            if stop or last or state.step % recipe.checkpoint_every == 0:
-                _save(state, job, identity, faces)
-            if stop:
-                break
-    return state
+    task = RecognizerTask(r, faces, trial, device, start=job.start)
+    data = {"manifest": sha256_of(job.prepared / MANIFEST), "protocol": job.protocol}
+    task.identity = {
+        "recipe": identity_of(r),
+        "data": data,
+        "start": sha256_of(job.start) if job.start else None,
+    }
+    task.settings = to_toml(
+        RecognizerConfig(recipe=r), f"pcfh {__version__}, protocol {job.protocol} of {job.prepared}"
+    )
+    runtime = Runtime(rank=0, processes=1, device=device)
+    return run_task(task, job.run, runtime, callbacks, extend=job.extend)
 
 
-def new_state(
-    recipe: RecognizerRecipe, faces: TrainingFaces, device: torch.device, *, start: Path | None = None
-) -> RecognizerState:
-    """A network with the seed's weights, calibrated on the first faces, and an optimizer that did no step.
+class RecognizerTask(Task):
+    """A Light CNN, and the faces that it learns from.
 
-    With ``start``, all layers but the last, whose people are others, have the weights of that file.
+    Args:
+        recipe: how to train.
+        faces: to learn from.
+        trial: of the people kept out.
+        device: where it computes.
+        start: weights for all layers but the last, whose people are others.
+
+    Raises:
+        UserError: the file to start from is of another architecture, or not readable.
+    """
+
+    weights_file = RECOGNIZER
+    identity: Mapping[str, Any] = {}
+    settings = ""
+    networks: LightCNN
+    result: LightCNN
+
+    def __init__(
+        self,
+        recipe: RecognizerRecipe,
+        faces: TrainingFaces,
+        trial: Faces | None,
+        device: torch.device,
+        *,
+        start: Path | None = None,
+    ) -> None:
+        self._recipe, self._faces, self._trial, self._device = recipe, faces, trial, device
+        self.networks = self.result = new_network(recipe, faces, device, start)
+        self.pace = Pace(
+            steps=recipe.steps,
+            ema=recipe.ema,
+            log_every=recipe.log_every,
+            validate_every=recipe.validate_every,
+            image_every=recipe.steps,
+            checkpoint_every=recipe.checkpoint_every,
+        )
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        """AdamW; biases do not decay."""
+        rate, decay = self._recipe.learning_rate, self._recipe.weight_decay
+        matrices = [p for p in self.networks.parameters() if p.ndim > 1]
+        biases = [p for p in self.networks.parameters() if p.ndim == 1]
+        groups = [
+            {"params": matrices, "weight_decay": decay, "full_rate": rate},
+            {"params": biases, "weight_decay": 0.0, "full_rate": rate},
+        ]
+        return torch.optim.AdamW(groups, lr=rate, fused=True)
+
+    def rate_factor(self, step: int) -> float:
+        """Up to one in the warm-up, then down to zero as a cosine."""
+        return rate_factor(self._recipe, step)
+
+    def fetch(self, step: int) -> tuple[UInt8[np.ndarray, "b 1 128 128"], Int[np.ndarray, " b"]]:
+        """Augmented faces and labels."""
+        return self._faces.batch(step * self._recipe.batch, self._recipe.batch)
+
+    def compute_gradients(
+        self, step: int, fetched: tuple[UInt8[np.ndarray, "b 1 128 128"], Int[np.ndarray, " b"]]
+    ) -> dict[str, Tensor]:
+        """The loss, the share of faces whose own person scores best, and the norm of the gradient."""
+        recipe, device = self._recipe, self._device
+        people = torch.from_numpy(fetched[1]).to(device)
+        greys = to_grey(fetched[0], device)
+        with mixed_precision(mixes(recipe.precision, device), greys):
+            features = self.networks(greys)
+            scores = class_scores(self.networks, features, recipe).float()
+        loss = F.cross_entropy(with_margin(scores, people, recipe, step), people)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.networks.parameters(), _MOST_NORM)
+        accuracy = (scores.detach().argmax(1) == people).float().mean()
+        return {"loss/people": loss.detach(), "accuracy": accuracy, "gradient_norm": norm}
+
+    def validate(self, average: nn.Module) -> Mapping[str, float]:
+        """Figures on the people kept out."""
+        assert isinstance(average, LightCNN) and self._trial is not None
+        return validate(average, self._trial, self._recipe.precision)
+
+    def score(self, figures: Mapping[str, float]) -> tuple[float, ...]:
+        """Rank-1 of VIS faces; among equals, the cosine."""
+        return (figures["validation/rank1"], figures["validation/cosine"])
+
+    def save(self, path: Path, average: nn.Module, step: int) -> None:
+        """Writes the weights, with what they have learnt from."""
+        people, images = self._faces.classes, len(self._faces.labels)
+        about = {**self.identity, "step": step, "people": people, "images": images}
+        assert isinstance(average, LightCNN)
+        save_recognizer(path, average, about)
+
+
+def new_network(
+    recipe: RecognizerRecipe, faces: TrainingFaces, device: torch.device, start: Path | None = None
+) -> LightCNN:
+    """A network with the seed's weights, calibrated on the first faces, or with those of a file.
 
     Raises:
         UserError: the file to start from is of another architecture, or not readable.
@@ -193,16 +270,7 @@ def new_state(
         calibrate(model, to_grey(faces.batch(0, _CALIBRATION)[0], torch.device("cpu")))
     else:
         _start_from(model, start, recipe.arch)
-    model.to(device)
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    biases = [p for p in model.parameters() if p.ndim == 1]
-    groups = [
-        {"params": matrices, "weight_decay": recipe.weight_decay},
-        {"params": biases, "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
-    average = deepcopy(model).eval().requires_grad_(False)
-    return RecognizerState(model=model.train(), average=average, optimizer=optimizer)
+    return model.to(device).train()
 
 
 def _start_from(model: LightCNN, path: Path, arch: str) -> None:
@@ -247,36 +315,6 @@ def _calibrate_layer(
     return (output - mean.view(shape)) * scale.view(shape)
 
 
-def learn(
-    state: RecognizerState,
-    recipe: RecognizerRecipe,
-    faces: UInt8[np.ndarray, "b 1 128 128"],
-    labels: Int[np.ndarray, " b"],
-) -> dict[str, float]:
-    """One step: moves the weights along their gradient, and the average after them.
-
-    Returns:
-        The loss, the share of faces whose own person scores best, and the norm of the gradient.
-    """
-    device = next(state.model.parameters()).device
-    people = torch.from_numpy(labels).to(device)
-    greys = to_grey(faces, device)
-    with mixed_precision(mixes(recipe.precision, device), greys):
-        features = state.model(greys)
-        scores = class_scores(state.model, features, recipe).float()
-    loss = F.cross_entropy(with_margin(scores, people, recipe, state.step), people)
-    loss.backward()
-    norm = nn.utils.clip_grad_norm_(state.model.parameters(), _MOST_NORM)
-    for group in state.optimizer.param_groups:
-        group["lr"] = recipe.learning_rate * rate_factor(recipe, state.step)
-    state.optimizer.step()
-    state.optimizer.zero_grad(set_to_none=True)
-    _follow(state, recipe.ema)
-    state.step += 1
-    accuracy = (scores.detach().argmax(1) == people).float().mean()
-    return {"loss/people": loss.item(), "accuracy": accuracy.item(), "gradient_norm": norm.item()}
-
-
 def to_grey(faces: UInt8[np.ndarray, "b 1 128 128"], device: torch.device) -> Float[Tensor, "b 1 128 128"]:
     """Grey faces of 8 bits as a Light CNN reads them, in [0, 1]."""
     return torch.from_numpy(faces).to(device).float() / 255
@@ -316,7 +354,7 @@ def rate_factor(recipe: RecognizerRecipe, step: int) -> float:
 
 
 def validate(network: LightCNN, faces: Faces, precision: Precision) -> dict[str, float]:
-    """Rank-1, and VR@FAR = 1 % where there are enough, on people that are not trained on.
+    """Rank-1 and the mean cosine with the own person's enrolled face, of people that are not trained on.
 
     VIS against VIS, and NIR against VIS (``validation/nir_...``) where there are NIR faces.
     """
@@ -329,72 +367,13 @@ def validate(network: LightCNN, faces: Faces, precision: Precision) -> dict[str,
             network_features(network, to_grey(crops[i : i + _TRIAL_BATCH], device), "the network in training")
             for i in range(0, len(crops), _TRIAL_BATCH)
         ]
-    features = np.concatenate(parts)
-    gallery, probes = gallery_and_probes(faces.people[~faces.nir])
-    values = _figures("validation/", features, faces.people, gallery, probes)
-    if faces.nir.any():
-        values |= _figures("validation/nir_", features, faces.people, gallery, np.flatnonzero(faces.nir))
-    return values
-
-
-def _figures(
-    name: str,
-    features: Float[np.ndarray, "n d"],
-    people: Shaped[np.ndarray, " n"],
-    gallery: Int[np.ndarray, " g"],
-    probes: Int[np.ndarray, " p"],
-) -> dict[str, float]:
-    """Rank-1 and VR@FAR = 1 % of the faces at some places against those at others."""
-    matrix = ScoreMatrix(
-        scores=features[probes] @ features[gallery].T, probes=people[probes], gallery=people[gallery]
-    )
-    values = {f"{name}rank1": float((ranks(matrix) == 1).mean())}
-    if len(probes) * (len(gallery) - 1) * _FAR >= 1:
-        values[f"{name}vr_at_far_1"] = verification_rate(pairs_of(matrix), _FAR)
-    return values
-
-
-def _steps(
-    state: RecognizerState, faces: TrainingFaces, recipe: RecognizerRecipe, run: Path
-) -> Iterator[dict[str, float]]:
-    """Does the steps that are left; the next batch is made meanwhile."""
-
-    def fetch(step: int) -> tuple[UInt8[np.ndarray, "b 1 128 128"], Int[np.ndarray, " b"]]:
-        return faces.batch(step * recipe.batch, recipe.batch)
-
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(fetch, state.step)
-        while state.step < recipe.steps:
-            batch = coming.result()
-            coming = pool.submit(fetch, state.step + 1)
-            values = learn(state, recipe, *batch)
-            if not math.isfinite(values["loss/people"] + values["gradient_norm"]):
-                raise TrainingStoppedError(
-                    f"the loss is not finite at step {state.step}; {run / CHECKPOINT} holds the last good "
-                    "weights, if it exists. Lower the learning rate, or set the precision to fp32, in a new "
-                    "run folder"
-                )
-            yield values
-
-
-@torch.no_grad()
-def _follow(state: RecognizerState, ema: float) -> None:
-    """Moves the average of the weights; a young one follows quickly and forgets the first, random weights."""
-    decay = min(ema, (1 + state.step) / (10 + state.step))
-    torch._foreach_lerp_(list(state.average.parameters()), list(state.model.parameters()), 1 - decay)
-
-
-def _identity(job: RecognizerJob) -> dict[str, Any]:
-    """What must be the same for a run to go on, as plain data."""
-    data = {"manifest": sha256_of(job.prepared / MANIFEST), "protocol": job.protocol}
-    start = sha256_of(job.start) if job.start else None
-    return {"recipe": asdict(job.recipe), "data": data, "start": start}
-
-
-def _save(
-    state: RecognizerState, job: RecognizerJob, identity: Mapping[str, Any], faces: TrainingFaces
-) -> None:
-    about = {**identity, "step": state.step, "people": faces.classes, "images": len(faces.labels)}
-    # The checkpoint comes last: a run that says it is finished has its weights.
-    save_recognizer(job.run / RECOGNIZER, state.average, about)
-    save_state(job.run / CHECKPOINT, state, identity)
+    features, people = np.concatenate(parts), faces.people
+    gallery, probes = gallery_and_probes(people[~faces.nir])
+    searched = {"": probes} | ({"nir_": np.flatnonzero(faces.nir)} if faces.nir.any() else {})
+    return {
+        f"validation/{prefix}{name}": value
+        for prefix, places in searched.items()
+        for name, value in identification(
+            features[places], features[gallery], people[places], people[gallery]
+        ).items()
+    }

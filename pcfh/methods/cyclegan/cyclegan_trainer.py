@@ -13,6 +13,7 @@ Reference:
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,8 +21,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pcfh.methods.batch import Batch, Image, Values, mixed_precision
+from pcfh.devices import mixed_precision, mixes
+from pcfh.methods.batch import Batch, Image, Values
 from pcfh.methods.patchgan import PatchGAN, initialise
+from pcfh.methods.trainer import Trainer
 from pcfh.runtime import Runtime
 
 
@@ -70,7 +73,7 @@ class ResidualGenerator(nn.Module):
     def forward(
         self, images: Float[Tensor, "b 3 s s"], landmarks: Float[Tensor, "b 68 2"] | None = None
     ) -> Float[Tensor, "b 3 s s"]:
-        """Translates images; landmarks are taken as by every translator, and not used."""
+        """Translates images; landmarks are taken as by every generator, and not used."""
         translated: Tensor = self.layers(images)
         return translated
 
@@ -149,34 +152,26 @@ class CycleGANNetworks(nn.Module):
         self.old_vis, self.old_nir = (Pool(pool, size, (seed, which)) for which in range(2))
 
 
-class CycleGAN:
-    """Trains the generator from NIR to VIS; see ``pcfh.methods.base``.
+class CycleGANTrainer(Trainer):
+    """Teaches the generator from NIR to VIS; see ``pcfh.methods.trainer``.
 
     Args:
-        networks: all four and the pools.
+        config: a ``CycleGANConfig``.
         runtime: this process among the others. All have the same pools, which take the fakes of all.
-        lambda_cycle: weight of the cycle consistency, 10 in the paper.
-        lambda_identity: weight of leaving images of the target domain as they are; 0 leaves it out.
-        bf16: whether the networks compute in bfloat16 where autocast deems it safe.
+        recognizer: not used.
     """
 
-    needs_warped = False
+    networks: CycleGANNetworks
 
-    def __init__(
-        self,
-        networks: CycleGANNetworks,
-        runtime: Runtime,
-        *,
-        lambda_cycle: float = 10.0,
-        lambda_identity: float = 0.0,
-        bf16: bool = False,
-    ) -> None:
-        self.networks = networks
-        self._runtime = runtime
-        self._lambda_cycle, self._lambda_identity, self._bf16 = lambda_cycle, lambda_identity, bf16
+    def __init__(self, config: Any, runtime: Runtime, recognizer: nn.Module | None = None) -> None:
+        b, t = config.baseline, config.training
+        networks = CycleGANNetworks(size=t.size, width=b.width, blocks=b.blocks, pool=b.pool, seed=t.seed)
+        self.networks = networks.to(runtime.device)
+        self._runtime, self._bf16 = runtime, mixes(t.precision, runtime.device)
+        self._lambda_cycle, self._lambda_identity = b.lambda_cycle, b.lambda_identity
 
     @property
-    def translator(self) -> ResidualGenerator:
+    def generator(self) -> ResidualGenerator:
         """The generator from NIR to VIS."""
         return self.networks.to_vis
 
@@ -185,7 +180,7 @@ class CycleGAN:
         """Both discriminators."""
         return (self.networks.is_vis, self.networks.is_nir)
 
-    def backward(self, batch: Batch) -> Values:
+    def compute_gradients(self, batch: Batch) -> Values:
         """Puts the gradients of all losses into the networks, and the fakes into the pools.
 
         The generators minimise (D(fake) - 1)^2 + lambda mean |there and back - image|, each discriminator
@@ -198,10 +193,10 @@ class CycleGAN:
         both = [*n.to_vis.parameters(), *n.to_nir.parameters()]
         torch.stack(list(terms.values())).sum().backward(inputs=both)
         with mixed_precision(self._bf16, batch.nir):
-            told_vis = discriminator_loss(n.is_vis, batch.vis, self._exchange(n.old_vis, vis.detach()))
-            told_nir = discriminator_loss(n.is_nir, batch.nir, self._exchange(n.old_nir, nir.detach()))
-        (told_vis + told_nir).backward(inputs=[*n.is_vis.parameters(), *n.is_nir.parameters()])
-        terms |= {"critic/vis": told_vis, "critic/nir": told_nir}
+            loss_vis = discriminator_loss(n.is_vis, batch.vis, self._exchange(n.old_vis, vis.detach()))
+            loss_nir = discriminator_loss(n.is_nir, batch.nir, self._exchange(n.old_nir, nir.detach()))
+        (loss_vis + loss_nir).backward(inputs=[*n.is_vis.parameters(), *n.is_nir.parameters()])
+        terms |= {"critic/vis": loss_vis, "critic/nir": loss_nir}
         return {name: term.detach() for name, term in terms.items()}
 
     def pictures(self, batch: Batch, output: Image) -> Mapping[str, Image]:

@@ -17,16 +17,20 @@ Reference:
     https://arxiv.org/abs/1611.07004
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pcfh.devices import mixed_precision, mixes
 from pcfh.errors import UserError
-from pcfh.methods.batch import Batch, Image, Values, mixed_precision
+from pcfh.methods.batch import Batch, Values
 from pcfh.methods.patchgan import PatchGAN, initialise
+from pcfh.methods.trainer import Trainer
+from pcfh.runtime import Runtime
 
 _MOST_LEVELS, _LEAST_LEVELS = 8, 3
 _DROPOUTS = 3  # decoder layers that have one, the innermost
@@ -69,7 +73,7 @@ class UNetGenerator(nn.Module):
     def forward(
         self, nir: Float[Tensor, "b 3 s s"], landmarks: Float[Tensor, "b 68 2"] | None = None
     ) -> Float[Tensor, "b 3 s s"]:
-        """Translates images; landmarks are taken as by every translator, and not used."""
+        """Translates images; landmarks are taken as by every generator, and not used."""
         skips = [self.down[0](nir)]
         for down in self.down[1:]:
             skips.append(down(skips[-1]))
@@ -118,23 +122,25 @@ class Pix2PixNetworks(nn.Module):
         self.discriminator = PatchGAN(channels=6, width=width)
 
 
-class Pix2Pix:
-    """Trains the generator; see ``pcfh.methods.base``.
+class Pix2PixTrainer(Trainer):
+    """Teaches the generator; see ``pcfh.methods.trainer``.
 
     Args:
-        networks: both.
-        lambda_l1: weight of the mean absolute error, 100 in the paper.
-        bf16: whether the networks compute in bfloat16 where autocast deems it safe.
+        config: a ``Pix2PixConfig``.
+        runtime: this process among the others.
+        recognizer: not used.
     """
 
-    needs_warped = False
+    networks: Pix2PixNetworks
 
-    def __init__(self, networks: Pix2PixNetworks, *, lambda_l1: float = 100.0, bf16: bool = False) -> None:
-        self.networks = networks
-        self._lambda_l1, self._bf16 = lambda_l1, bf16
+    def __init__(self, config: Any, runtime: Runtime, recognizer: nn.Module | None = None) -> None:
+        networks = Pix2PixNetworks(size=config.training.size, width=config.baseline.width)
+        self.networks = networks.to(runtime.device)
+        self._lambda_l1 = config.baseline.lambda_l1
+        self._bf16 = mixes(config.training.precision, runtime.device)
 
     @property
-    def translator(self) -> UNetGenerator:
+    def generator(self) -> UNetGenerator:
         """The generator."""
         return self.networks.generator
 
@@ -143,7 +149,7 @@ class Pix2Pix:
         """The discriminator."""
         return (self.networks.discriminator,)
 
-    def backward(self, batch: Batch) -> Values:
+    def compute_gradients(self, batch: Batch) -> Values:
         """Puts the gradients of both losses into the networks.
 
         The generator minimises -log D(N, G(N)) + lambda mean |G(N) - V|, the discriminator half of
@@ -158,13 +164,9 @@ class Pix2Pix:
         with mixed_precision(self._bf16, batch.nir):
             on_real = discriminator(torch.cat([batch.nir, batch.vis], 1))
             on_fake = discriminator(torch.cat([batch.nir, fake.detach()], 1))
-        told = (cross_entropy(on_real, 1.0) + cross_entropy(on_fake, 0.0)) / 2
-        told.backward(inputs=list(discriminator.parameters()))
-        return {"loss/gan": gan.detach(), "loss/l1": l1.detach(), "critic/loss": told.detach()}
-
-    def pictures(self, batch: Batch, output: Image) -> Mapping[str, Image]:
-        """None beside those that every method shows."""
-        return {}
+        loss = (cross_entropy(on_real, 1.0) + cross_entropy(on_fake, 0.0)) / 2
+        loss.backward(inputs=list(discriminator.parameters()))
+        return {"loss/gan": gan.detach(), "loss/l1": l1.detach(), "critic/loss": loss.detach()}
 
 
 def cross_entropy(scores: Float[Tensor, "b 1 h w"], target: float) -> Float[Tensor, ""]:

@@ -1,0 +1,335 @@
+"""Training of a generator on prepared pairs: the task that the one loop is given.
+
+    generator.safetensors       the moving average of the generator
+
+What else a run's folder holds is said in ``pcfh.training.loop``.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor, nn
+
+from pcfh import __version__
+from pcfh.config import identity_of, to_toml
+from pcfh.databases.records import Record, require_disjoint
+from pcfh.databases.rendered import truth_crop
+from pcfh.errors import UserError
+from pcfh.files import sha256_of
+from pcfh.methods.base import Config, resolved
+from pcfh.methods.batch import Batch
+from pcfh.methods.files import load_generator, save_generator, training_history
+from pcfh.methods.find import find_method, kind_of
+from pcfh.methods.held_out import HeldOut, split_people
+from pcfh.methods.job import TrainingJob, check
+from pcfh.methods.trainer import Trainer
+from pcfh.methods.vary import varied
+from pcfh.preparation.pairs import PairImages, Plan, TrainingPairs
+from pcfh.preparation.prepared import MANIFEST, open_prepared, read_manifest
+from pcfh.ranges import from_bytes, to_bytes
+from pcfh.recognisers.lightcnn.network import to_lightcnn_input
+from pcfh.recognisers.lightcnn.weights import load_recognizer
+from pcfh.runtime import Runtime
+from pcfh.training.checkpoint import State
+from pcfh.training.loop import Callbacks, Pace, Task, linear_decay, run_task, seed_step
+
+GENERATOR = "generator.safetensors"
+_PREVIEW = 6  # pairs in a picture grid
+
+
+def train(job: TrainingJob, runtime: Runtime, callbacks: Callbacks | None = None) -> State:
+    """Trains to the end, or until asked to stop; resumes the run that is in the folder.
+
+    Returns:
+        The last state; its ``step`` is less than the configuration's where the run was stopped.
+
+    Raises:
+        UserError: data, recogniser, configuration or run folder do not fit.
+        TrainingStoppedError: a value was not finite.
+    """
+    check(job, runtime.processes)
+    return run_task(GeneratorTask(job, runtime), job.run, runtime, callbacks, extend=job.extend)
+
+
+class MethodTask(Task):
+    """The networks of a method, and how they are moved; without data.
+
+    Args:
+        config: of the run.
+        runtime: this process among the others.
+        recognizer: F, for methods that have an identity loss.
+
+    Attributes:
+        trainer: of the method; its networks have the seed's weights.
+    """
+
+    weights_file = GENERATOR
+
+    def __init__(self, config: Config, runtime: Runtime, recognizer: nn.Module | None = None) -> None:
+        t = self._training = config.training
+        torch.manual_seed(t.seed)
+        self.trainer: Trainer = resolved(find_method(t.method).trainer)(config, runtime, recognizer)
+        self.networks, self.result = self.trainer.networks, self.trainer.generator
+        self.pace = Pace(
+            steps=t.steps,
+            ema=t.ema,
+            log_every=t.log_every,
+            validate_every=t.validate_every,
+            image_every=t.image_every,
+            checkpoint_every=t.checkpoint_every,
+        )
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Adam, with a rate for the critics and one for all other networks."""
+        t = self._training
+        critics = [p for network in self.trainer.critics for p in network.parameters()]
+        apart = set(critics)
+        generators = [p for p in self.networks.parameters() if p not in apart]
+        groups = [
+            {"params": parameters, "lr": rate, "full_rate": rate}
+            for parameters, rate in ((generators, t.learning_rate), (critics, t.critic_rate))
+        ]
+        return torch.optim.Adam(groups, betas=(t.beta_1, t.beta_2), fused=True)
+
+    def rate_factor(self, step: int) -> float:
+        """One, then linear to zero at the last step."""
+        return linear_decay(step, self._training.steps, self._training.constant)
+
+
+class GeneratorTask(MethodTask):
+    """The networks of a method, and the pairs that they learn from.
+
+    Args:
+        job: what to train.
+        runtime: this process among the others.
+
+    Attributes:
+        batches: what the steps see, once prepared.
+    """
+
+    batches: "BatchMaker"
+
+    def __init__(self, job: TrainingJob, runtime: Runtime) -> None:
+        self._job, self._runtime = job, runtime
+        self._pairs, self._held_out = open_pairs(job)
+        self._recognizer = None
+        if job.recognizer is not None and (job.needs.recognizer or job.config.training.validation):
+            self._recognizer = load_recognizer(job.recognizer).to(runtime.device)
+        self._teacher = self._recognizer if job.needs.recognizer else None
+        super().__init__(job.config, runtime, self._teacher)
+        self._before = [] if job.start is None else start_from(self.trainer.generator, job.start)
+        self.identity = _identity(job)
+        self.settings = to_toml(job.config, f"pcfh {__version__}, protocol {job.protocol} of {job.prepared}")
+
+    def prepare(self) -> None:
+        """Computes the features of all VIS captures."""
+        config, warp = self._job.config, self._job.needs.warped
+        self.batches = BatchMaker(self._pairs, config, self._runtime, self._teacher, warp=warp)
+
+    def fetch(self, step: int) -> tuple[Plan, PairImages]:
+        """This process's part of a step's pictures."""
+        return self.batches.fetch(step)
+
+    def compute_gradients(self, step: int, fetched: tuple[Plan, PairImages]) -> dict[str, Tensor]:
+        """One step of the method."""
+        t = self._training
+        seed_step(t.seed, step, self._runtime.rank)
+        return self.trainer.compute_gradients(self.batches.batch(*fetched, vary=t.vary_nir))
+
+    def validate(self, average: nn.Module) -> Mapping[str, float]:
+        """Rank-1 and cosine of generated faces of the people held out to their VIS captures."""
+        if self._held_out is None:
+            return {}
+        assert self._recognizer is not None
+        return HeldOut(self._held_out, self._recognizer, self._runtime.device).figures(average)
+
+    def score(self, figures: Mapping[str, float]) -> tuple[float, ...]:
+        """Rank-1; among equals, the cosine."""
+        return (figures["validation/rank1"], figures["validation/cosine"])
+
+    @torch.no_grad()
+    def pictures(self, average: nn.Module) -> tuple[UInt8[Tensor, "3 h w"], Sequence[str]]:
+        """A few pairs."""
+        return picture_grid(average, self.trainer, self.batches.preview())
+
+    def save(self, path: Path, average: nn.Module, step: int) -> None:
+        """Writes the generator, with what it has learnt from."""
+        about = {
+            "step": step,
+            "protocol": self._job.protocol,
+            "training_data": self.identity["data"]["manifest"],
+        }
+        if self._before:
+            about["before"] = self._before
+        save_generator(path, average, about)
+
+
+def start_from(generator: Any, path: Path) -> list[Mapping[str, str]]:
+    """Gives a generator the weights of a file.
+
+    Returns:
+        What those had learnt from.
+
+    Raises:
+        UserError: the file is damaged or absent, or holds another network.
+    """
+    kept, about = load_generator(path)
+    if (kind_of(kept), kept.arguments) != (kind_of(generator), generator.arguments):
+        raise UserError(
+            f"{path}: holds the generator {kind_of(kept)} {kept.arguments}, and these settings train "
+            f"{kind_of(generator)} {generator.arguments}; take the preset and the settings of that file"
+        )
+    generator.load_state_dict(kept.state_dict())
+    return training_history(about)
+
+
+def open_pairs(job: TrainingJob) -> tuple[TrainingPairs, TrainingPairs | None]:
+    """The training pairs of a job's protocol, and those of the people held out, if any are.
+
+    Raises:
+        UserError: the data are not there, or people are in training and test.
+    """
+    t = job.config.training
+    database = open_prepared(job.prepared, t.size)
+    protocol = database.protocol(job.protocol)
+    require_disjoint(protocol)
+    training, kept = split_people(protocol.train, t.validation, t.seed)
+    pairs = TrainingPairs(
+        database.root, training, seed=t.seed, flip=t.flip, cache_mb=t.warp_cache_mb, truth=_truth_of(job)
+    )
+    return pairs, TrainingPairs(database.root, kept, seed=t.seed, flip=False) if kept else None
+
+
+def _truth_of(job: TrainingJob) -> Callable[[Record], UInt8[np.ndarray, "s s 3"]] | None:
+    """What gives the true image of a crop's record, where the objective asks for it."""
+    if job.truth is None:
+        return None
+    sources = read_manifest(job.prepared).sources
+    home, size = job.truth, job.config.training.size
+    return lambda crop: truth_crop(home, sources[crop.path], size)
+
+
+class BatchMaker:
+    """Makes this process's part of each step's batch.
+
+    Args:
+        pairs: the stream of pairs.
+        config: size of the batch.
+        runtime: this process among the others.
+        recognizer: F; the features of all VIS captures are computed here, once.
+        warp: whether the method looks at warped images.
+    """
+
+    def __init__(
+        self,
+        pairs: TrainingPairs,
+        config: Any,
+        runtime: Runtime,
+        recognizer: nn.Module | None,
+        *,
+        warp: bool = True,
+    ) -> None:
+        self._pairs, self._device, self._warp = pairs, runtime.device, warp
+        self._batch = config.training.batch
+        self._part = self._batch // runtime.processes
+        self._rank = runtime.rank
+        self._features: Tensor | None = None
+        if recognizer is not None:
+            features = vis_features(recognizer, pairs, runtime)
+            self._person, means = mean_of_people(features, [r.subject for r in pairs.vis_records])
+            self._people = means.mean(1)
+            self._features = features
+            self._mean_features = means[self._person]
+
+    def fetch(self, step: int) -> tuple[Plan, PairImages]:
+        """Pictures of a step (from 0), on the CPU; safe in another thread."""
+        plan = self._pairs.plan(step * self._batch + self._rank * self._part, self._part)
+        return plan, self._pairs.images(plan, warp=self._warp)
+
+    def preview(self) -> Batch:
+        """A few pairs, the same at any time, to look at."""
+        plan = self._pairs.plan(0, _PREVIEW)
+        return self.batch(plan, self._pairs.images(plan, warp=self._warp))
+
+    def batch(self, plan: Plan, images: PairImages, *, vary: bool = False) -> Batch:
+        """Moves pictures to the device, in [-1, 1].
+
+        Args:
+            plan: which pictures.
+            images: those pictures.
+            vary: whether to change the NIR ones at random.
+        """
+        nir = from_bytes(images.nir.to(self._device)).expand(-1, 3, -1, -1)
+        features = means = person = people = None
+        if self._features is not None:
+            features = self._features[plan.vis, plan.mirror.astype(int)]
+            means = self._mean_features[plan.vis, plan.mirror.astype(int)]
+            person, people = self._person[plan.vis], self._people
+        return Batch(
+            nir=varied(nir) if vary else nir,
+            vis=from_bytes(images.vis.to(self._device)),
+            warped=None if images.warped is None else from_bytes(images.warped.to(self._device)),
+            landmarks=images.landmarks.to(self._device),
+            truth=None if images.truth is None else from_bytes(images.truth.to(self._device)),
+            mix=torch.from_numpy(plan.mix).float().to(self._device),
+            vis_features=features,
+            person_features=means,
+            person=person,
+            people=people,
+        )
+
+
+@torch.no_grad()
+def picture_grid(
+    generator: nn.Module, trainer: Trainer, batch: Batch
+) -> tuple[UInt8[Tensor, "3 h w"], tuple[str, ...]]:
+    """One column per pair: NIR, VIS, what the method has to show, and output; and the rows' titles."""
+    output = generator(batch.nir, batch.landmarks)
+    rows = {"NIR": batch.nir, "VIS": batch.vis, **trainer.pictures(batch, output), "output": output}
+    column = torch.cat([to_bytes(row) for row in rows.values()], 2)
+    return torch.cat(list(column), 2).cpu(), tuple(rows)
+
+
+@torch.no_grad()
+def vis_features(F: nn.Module, pairs: TrainingPairs, runtime: Runtime) -> Float[Tensor, "n 2 d"]:
+    """F(I_V) of every VIS capture, as it is and mirrored; each process computes a part of them."""
+    captures = len(pairs.vis)
+    # The last capture fills up to parts of one length, which joining them needs.
+    whole = -(-captures // runtime.processes) * runtime.processes
+    mine = runtime.part(torch.arange(whole).clamp(max=captures - 1))
+    features = []
+    for rows in mine.split(32):
+        floats = from_bytes(pairs.vis[rows].to(runtime.device))
+        features.append(torch.stack([F(to_lightcnn_input(i)).float() for i in (floats, floats.flip(-1))], 1))
+    return runtime.gather(torch.cat(features))[:captures]
+
+
+def mean_of_people(
+    features: Float[Tensor, " n *rest"], people: Sequence[str]
+) -> tuple[Int[Tensor, " n"], Float[Tensor, " p *rest"]]:
+    """Means of the features over all captures of each person, and in which row the person of a capture is.
+
+    The rows stand in the order of the people's names.
+
+    Returns:
+        Rows of the captures, and the means.
+    """
+    _, person = np.unique(np.array(people), return_inverse=True)
+    number = torch.from_numpy(person).to(features.device)
+    captures = torch.bincount(number)
+    sums = features.new_zeros(len(captures), *features.shape[1:]).index_add(0, number, features)
+    return number, sums / captures.view(-1, *(1 for _ in features.shape[1:]))
+
+
+def _identity(job: TrainingJob) -> dict[str, Any]:
+    """What must be the same for a run to be resumed, as plain data."""
+    return {
+        "config": identity_of(job.config),
+        "data": {"manifest": sha256_of(job.prepared / MANIFEST), "protocol": job.protocol},
+        "recognizer": sha256_of(job.recognizer) if job.recognizer else None,
+        "start": sha256_of(job.start) if job.start else None,
+    }

@@ -1,0 +1,72 @@
+"""Who teaches the networks of a method: the gradients of a batch, and nothing else.
+
+For every batch a trainer fills the gradients of all its networks and moves nothing; the loop then averages
+the gradients over the processes, takes one step of Adam and lets the moving average of the generator follow.
+So all networks of a method move at once, away from the same weights. What a trainer draws at random in a step
+it draws from PyTorch's generator, which is seeded for each step and process; what a step changes besides
+weights lies in buffers of the networks. That is why a run can be resumed bit for bit, whatever its method.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pcfh.methods.batch import Batch, Image, Values
+from pcfh.runtime import Runtime
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """A network that turns NIR images into VIS images, which is what a run is for; an ``nn.Module``.
+
+    Attributes:
+        size: side of its images in pixels.
+        arguments: with which its class builds the same network again.
+    """
+
+    size: int
+    arguments: dict[str, Any]
+
+    def __call__(
+        self, nir: Float[Tensor, "b 3 s s"], landmarks: Float[Tensor, "b 68 2"]
+    ) -> Float[Tensor, "b 3 s s"]:
+        """VIS images in [-1, 1], of NIR ones and their landmarks in pixels."""
+
+
+class Trainer:
+    """Builds the networks of a method with new weights, and computes their gradients; subclass it.
+
+    Args:
+        config: of the run.
+        runtime: this process among the others, and its device.
+        recognizer: F, for methods that need one.
+
+    Attributes:
+        networks: all networks in one module; a checkpoint keeps its weights and buffers.
+        critics: those of them that learn at the critics' rate; all others learn at the generators'.
+    """
+
+    networks: nn.Module
+    critics: Sequence[nn.Module] = ()
+
+    def __init__(self, config: Any, runtime: Runtime, recognizer: nn.Module | None) -> None:
+        raise NotImplementedError
+
+    @property
+    def generator(self) -> nn.Module:
+        """The network that turns NIR into VIS: its moving average is what the run is for."""
+        raise NotImplementedError
+
+    def compute_gradients(self, batch: Batch) -> Values:
+        """Puts the gradient of every network into its parameters' ``grad``; updates nothing.
+
+        Returns:
+            Detached numbers by name, to be logged: ``loss/...`` are terms with their weights.
+        """
+        raise NotImplementedError
+
+    def pictures(self, batch: Batch, output: Image) -> Mapping[str, Image]:
+        """What else is worth a look beside input, VIS capture and output, by title, in [-1, 1]."""
+        return {}
