@@ -26,9 +26,9 @@ from pcfh.hallucinate import AlignedFace, Hallucinator
 from pcfh.images import read_image
 from pcfh.landmarks import Face, LandmarkBackend, open_backend
 from pcfh.landmarks.given import landmark_key
+from pcfh.preparation.align_database import PrepareOptions
+from pcfh.preparation.align_database import prepare as run_preparation
 from pcfh.preparation.preparation_report import PrepareReport
-from pcfh.preparation.prepare import PrepareOptions
-from pcfh.preparation.prepare import prepare as run_preparation
 from pcfh.recognisers.alignment import realign
 from pcfh.recognisers.base import Recognizer
 from pcfh.recognisers.registry import open_recognizer
@@ -158,7 +158,7 @@ def prepare(
         workers: processes.
 
     Raises:
-        UserError: see ``pcfh.preparation.prepare.prepare``.
+        UserError: see ``pcfh.preparation.align_database.prepare``.
     """
     backend = "given" if all(record.landmarks for record in database.records) else "blaze"
     options = PrepareOptions(sizes=tuple(sizes), backend=backend, workers=workers)

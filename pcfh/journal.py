@@ -10,7 +10,7 @@ Lines are only ever appended; a last line without its end is what a killed proce
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from io import BufferedRandom
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -37,7 +37,7 @@ class Journal(Generic[Entry]):
 
     def append(self, entry: Entry) -> None:
         """Adds a dataclass."""
-        _write_line(self.file, asdict(entry))  # type: ignore[call-overload]
+        _write_line(self.file, msgspec.to_builtins(entry))
 
 
 @contextmanager

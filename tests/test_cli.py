@@ -18,7 +18,7 @@ from torch.distributed.run import get_args_parser
 from pcfh import __version__
 from pcfh.cli import app, main
 from pcfh.cli import train as method
-from pcfh.cli.app import COMMANDS, MODEL_COMMANDS
+from pcfh.cli.app import help_of
 from pcfh.config import known_settings
 from pcfh.errors import UserError
 from pcfh.files import sha256_of
@@ -27,7 +27,7 @@ from pcfh.methods.files import save_generator
 from pcfh.methods.find import preset, presets
 from pcfh.methods.job import TrainingJob
 from pcfh.methods.pcfh.generator import Generator
-from pcfh.preparation.prepared import open_prepared, read_manifest
+from pcfh.preparation.manifest import open_prepared, read_manifest
 from pcfh.shipped import shipped
 
 
@@ -425,7 +425,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(run, drawn_prepared, tmp_path
     assert err.endswith(f"Stopped at step {step}; the same command goes on.\n") and "Traceback" not in err
     code, out, err = run(*arguments[3:])
     assert (code, out) == (0, f"Done: {tmp_path / 'generator.safetensors'}\n")
-    assert f" {step + 1}/24 " in err
+    assert "24/24" in err
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 24
 
 
@@ -519,26 +519,67 @@ for arguments in {LIGHT}:
     assert done.stdout
 
 
-@pytest.mark.parametrize("parent, commands", [(app, COMMANDS), (app["models"], MODEL_COMMANDS)])
-def test_commands_have_the_help_of_their_functions_before_these_are_imported(parent, commands):
-    for module, names in commands.items():
-        for name in names:
-            function = getattr(import_module(f"pcfh.cli.{module}"), name)
-            assert parent[name.replace("_", "-")].help == inspect.getdoc(function)
+def commands():
+    """Every command by its words, and the file that holds it."""
+    found = {}
+    for path in sorted(Path(method.__file__).parent.glob("*.py")):
+        if help_of(path) is not None:
+            words = path.stem.replace("models_", "models ").replace("_", "-").split()
+            found[tuple(words)] = path
+    return found
 
 
-def functions_with_an_exit_code(module):
-    """Public functions that a module of the command line defines and that give an exit code."""
-    content = vars(import_module(f"pcfh.cli.{module}")).items()
-    own = [(name, f) for name, f in content if getattr(f, "__module__", "") == f"pcfh.cli.{module}"]
-    return tuple(n for n, f in own if n[0] != "_" and getattr(f, "__annotations__", {}).get("return") is int)
+COMMANDS = commands()
 
 
-@pytest.mark.parametrize("module", sorted({**COMMANDS, **MODEL_COMMANDS}))
-def test_no_command_was_forgotten_in(module):
-    assert functions_with_an_exit_code(module) == {**COMMANDS, **MODEL_COMMANDS}[module]
+def test_every_file_of_the_command_line_but_its_frame_is_a_command():
+    files = {path.stem for path in Path(method.__file__).parent.glob("[a-z]*.py")}
+    assert files - {path.stem for path in COMMANDS.values()} == {"app"}
 
 
-def test_no_module_of_commands_was_forgotten():
-    modules = {path.stem for path in Path(method.__file__).parent.glob("[a-z]*.py")}
-    assert modules == {"app", *COMMANDS, *MODEL_COMMANDS}
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_command_is_registered_with_the_help_of_its_function(words):
+    parent, path = (app["models"] if len(words) > 1 else app), COMMANDS[words]
+    function = getattr(import_module(f"pcfh.cli.{path.stem}"), path.stem)
+    assert parent[words[-1]].help == inspect.getdoc(function)
+
+
+@pytest.mark.slow
+def test_without_extras_every_command_explains_itself():
+    packages = [
+        "ai_edge_litert",
+        "face_alignment",
+        "onnx",
+        "onnxruntime",
+        "onnxscript",
+        "starlette",
+        "uvicorn",
+        "embreex",
+    ]
+    program = (
+        "import sys\n"
+        f"for package in {packages}: sys.modules[package] = None\n"
+        "from pcfh.cli import main\n"
+        f"for words in {sorted(COMMANDS)}:\n"
+        "    try: main([*words, '--help'])\n"
+        "    except SystemExit as ended: assert not ended.code, words\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all(f"Usage: pcfh {' '.join(words)}" in done.stdout for words in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("extra", "module", "arguments"),
+    [
+        ("landmarks", "ai_edge_litert.interpreter", ("translate", "a.png", "--out", "o")),
+        ("fan", "face_alignment", ("translate", "a.png", "--out", "o", "--backend", "fan")),
+        ("web", "pcfh.web.serving", ("serve",)),
+        ("export", "onnxscript", ("export", "g.onnx")),
+    ],
+)
+def test_a_command_that_needs_an_extra_says_which(run, monkeypatch, blaze, extra, module, arguments):
+    monkeypatch.setitem(sys.modules, module, None)
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert err.endswith(f"; run: pip install 'pcfh[{extra}]'\n")

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from pcfh.landmarks.given import read_landmarks, write_landmarks
-from pcfh.preparation.prepared import open_prepared, read_manifest
+from pcfh.preparation.manifest import open_prepared, read_manifest
 
 EXPRESSIONS = ("Anger", "Disgust", "Fear", "Happiness", "Sadness", "Surprise")
 

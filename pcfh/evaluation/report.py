@@ -23,7 +23,7 @@ from pcfh.evaluation.sheets import FaceSheets, to_jpeg
 from pcfh.evaluation.tables import latex, markdown
 from pcfh.files import remove_leftovers, write_atomically
 from pcfh.images import read_image
-from pcfh.preparation.prepared import crops_folder
+from pcfh.preparation.manifest import crops_folder
 
 RESULTS, REPORT, TABLE = "results.json", "report.html", "table.md"
 RANDOM, WORST = "random.jpg", "worst.jpg"

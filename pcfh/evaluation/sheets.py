@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pcfh.evaluation.evaluation_data import EvaluationData
 from pcfh.evaluation.results import Results, ShownFace
 from pcfh.images import read_image
-from pcfh.preparation.prepared import crops_folder
+from pcfh.preparation.manifest import crops_folder
 from pcfh.provenance import TRAINED, xmp
 
 COLUMNS = 8  # more faces go below

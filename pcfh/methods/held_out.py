@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pcfh.databases.records import Record, subjects
 from pcfh.errors import UserError
-from pcfh.preparation.pairs import TrainingPairs
+from pcfh.preparation.training_pairs import TrainingPairs
 from pcfh.ranges import from_bytes
 from pcfh.recognisers.identification import identification
 from pcfh.recognisers.lightcnn.network import to_lightcnn_input

@@ -28,8 +28,8 @@ from pcfh.methods.held_out import HeldOut, split_people
 from pcfh.methods.job import TrainingJob, check
 from pcfh.methods.trainer import Trainer
 from pcfh.methods.vary import varied
-from pcfh.preparation.pairs import PairImages, Plan, TrainingPairs
-from pcfh.preparation.prepared import MANIFEST, open_prepared, read_manifest
+from pcfh.preparation.manifest import MANIFEST, open_prepared, read_manifest
+from pcfh.preparation.training_pairs import PairImages, Plan, TrainingPairs
 from pcfh.ranges import from_bytes, to_bytes
 from pcfh.recognisers.lightcnn.network import to_lightcnn_input
 from pcfh.recognisers.lightcnn.weights import load_recognizer

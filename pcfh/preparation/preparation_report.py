@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import get_args
 
-from pcfh.databases.records import Database, Modality, Protocol, Record, subjects
-from pcfh.preparation.prepared import Drop
+from pcfh.databases.records import Database, Protocol, Record, of_modality, subjects
+from pcfh.preparation.manifest import Drop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,34 +74,39 @@ def make_report(
         dropped: the others.
         notes: on single captures.
     """
-    protocols = database.protocols.values()
+    parts = [(protocol, *part) for protocol in database.protocols.values() for part in _parts(protocol)]
     return PrepareReport(
         kept=len(kept),
         dropped=tuple(dropped),
         notes=(*database.notes, *notes),
-        counts=tuple(count for protocol in protocols for count in _counts(protocol, kept)),
-        lost=tuple(line for protocol in protocols for line in _lost(protocol, kept)),
+        counts=tuple(
+            ListCount(
+                protocol=protocol.name,
+                part=part,
+                before=len(records),
+                after=sum(record.path in kept for record in records),
+            )
+            for protocol, part, records in parts
+            if records
+        ),
+        lost=tuple(
+            f"protocol {protocol.name}: {subject} has no {part} capture left"
+            for protocol, part, records in parts
+            if part.endswith("training")
+            for subject in _lost(records, kept)
+        ),
     )
 
 
-def _counts(protocol: Protocol, kept: AbstractSet[str]) -> Iterator[ListCount]:
-    """The counts of one protocol's lists."""
-    training = ((f"{modality} training", _of(protocol.train, modality)) for modality in get_args(Modality))
-    for part, records in (*training, ("gallery", protocol.gallery), ("probe", protocol.probe)):
-        if records:
-            after = sum(record.path in kept for record in records)
-            yield ListCount(protocol=protocol.name, part=part, before=len(records), after=after)
+def _parts(protocol: Protocol) -> Iterator[tuple[str, tuple[Record, ...]]]:
+    """The lists of a protocol by name, training by modality."""
+    yield "NIR training", of_modality(protocol.train, "NIR")
+    yield "VIS training", of_modality(protocol.train, "VIS")
+    yield "gallery", protocol.gallery
+    yield "probe", protocol.probe
 
 
-def _lost(protocol: Protocol, kept: AbstractSet[str]) -> Iterator[str]:
-    """The people who had training captures of a modality and have none now."""
-    for modality in get_args(Modality):
-        before = _of(protocol.train, modality)
-        after = subjects(record for record in before if record.path in kept)
-        for subject in sorted(set(subjects(before)).difference(after)):
-            yield f"protocol {protocol.name}: {subject} has no {modality} training capture left"
-
-
-def _of(records: Sequence[Record], modality: Modality) -> tuple[Record, ...]:
-    """The records of one modality."""
-    return tuple(record for record in records if record.modality == modality)
+def _lost(records: Sequence[Record], kept: AbstractSet[str]) -> list[str]:
+    """The people of a list of whom nothing was kept."""
+    left = subjects(record for record in records if record.path in kept)
+    return sorted(set(subjects(records)).difference(left))

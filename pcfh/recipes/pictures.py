@@ -11,7 +11,7 @@ from pcfh.evaluation.evaluation_data import EvaluationData, EvaluationJob
 from pcfh.evaluation.sheets import to_jpeg
 from pcfh.hallucinate import Hallucinator
 from pcfh.images import read_image
-from pcfh.preparation.prepared import crops_folder
+from pcfh.preparation.manifest import crops_folder
 from pcfh.recipes.order import Order, Run
 from pcfh.recipes.sources import prepared_folder, rendered_root
 from pcfh.recipes.table import Table

@@ -8,7 +8,7 @@ from pcfh import __version__
 from pcfh.errors import UserError
 from pcfh.evaluation.evaluation_data import evaluated_protocols
 from pcfh.landmarks import open_backend
-from pcfh.preparation.prepared import read_manifest
+from pcfh.preparation.manifest import read_manifest
 from pcfh.recipes.order import Order, Run, Watch, require_sound, runs_of
 from pcfh.recipes.paper import LIGHT_CNN
 from pcfh.recipes.rows import images_seen, row_config

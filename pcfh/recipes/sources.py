@@ -7,8 +7,8 @@ from pathlib import Path
 from pcfh.databases.layouts import in_protocols, open_database
 from pcfh.databases.records import Database
 from pcfh.databases.rendered import TRUTH
-from pcfh.preparation.prepare import PrepareOptions, prepare
-from pcfh.preparation.prepared import MANIFEST, read_manifest
+from pcfh.preparation.align_database import PrepareOptions, prepare
+from pcfh.preparation.manifest import MANIFEST, read_manifest
 from pcfh.recipes.order import Order, Watch
 from pcfh.recipes.stages import Stage, fingerprint, is_done, mark_done
 from pcfh.recognisers.alignment import Alignment

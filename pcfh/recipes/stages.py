@@ -4,7 +4,7 @@ A stage that ends writes a record: all that decides what it makes, and the SHA-2
 as done as long as both are still so; otherwise it is worked at again.
 
     <work>/settings.json                                 what the folder belongs to
-    <work>/prepared/<casia|buaa|oulu>                    prepared databases, see ``pcfh.preparation.prepared``
+    <work>/prepared/<casia|buaa|oulu>                    prepared databases, see ``pcfh.preparation.manifest``
     <work>/rows/light-cnn/fold-<k>/                      a row that is not trained
     <work>/rows/<row>/seed-<s>/fold-<k>/                 one training and what became of it:
         run/                                             see ``pcfh.training.loop``

@@ -20,10 +20,11 @@ import numpy as np
 from jaxtyping import Float
 
 from pcfh.evaluation.intervals import Interval, bootstrap_interval, mcnemar, percentile_interval
+from pcfh.evaluation.outcomes import MethodOutcome
 from pcfh.evaluation.results import Results, Spread, spread
 from pcfh.recipes.order import Run
 from pcfh.recipes.paper import LIGHT_CNN, PCFH
-from pcfh.recipes.scoring import Evaluated, Outcome
+from pcfh.recipes.scoring import Evaluated
 
 RATIO = "landmark distance over the detector's noise"
 # What is reported of images: what it is called in the report of an evaluation, and between which images.
@@ -127,7 +128,7 @@ class Versus:
 Runs = Mapping[Run, Evaluated]
 
 
-def figures_of(outcomes: Mapping[Run, Outcome]) -> Figures:
+def figures_of(outcomes: Mapping[Run, MethodOutcome]) -> Figures:
     """Mean and deviation of the three columns over seeds or folds.
 
     Args:
@@ -184,7 +185,7 @@ def measured_row(key: str, runs: Runs, alone: Figures | None, costs: tuple[float
     )
 
 
-def outcomes_of(runs: Runs, method: str) -> dict[Run, Outcome]:
+def outcomes_of(runs: Runs, method: str) -> dict[Run, MethodOutcome]:
     """The outcomes of one method."""
     return {run: evaluated.outcomes[method] for run, evaluated in runs.items()}
 
@@ -207,7 +208,9 @@ def compared(rows: Mapping[str, Runs]) -> tuple[Versus, ...]:
     )
 
 
-def versus(row: tuple[str, Mapping[Run, Outcome]], other: tuple[str, Mapping[Run, Outcome]]) -> Versus:
+def versus(
+    row: tuple[str, Mapping[Run, MethodOutcome]], other: tuple[str, Mapping[Run, MethodOutcome]]
+) -> Versus:
     """Compares two rows, each given by its key and outcomes.
 
     Both are of the same folds.
@@ -227,7 +230,7 @@ def versus(row: tuple[str, Mapping[Run, Outcome]], other: tuple[str, Mapping[Run
     )
 
 
-def _of(outcomes: Mapping[Run, Outcome], fold: str) -> list[Outcome]:
+def _of(outcomes: Mapping[Run, MethodOutcome], fold: str) -> list[MethodOutcome]:
     return [outcome for run, outcome in outcomes.items() if run.fold == fold]
 
 
@@ -237,7 +240,7 @@ def _cut(row: Spread | None, alone: Spread | None) -> float | None:
     return 1 - (1 - row.mean) / (1 - alone.mean)
 
 
-def _rank1_difference(folds: Sequence[tuple[list[Outcome], list[Outcome]]]) -> Interval | None:
+def _rank1_difference(folds: Sequence[tuple[list[MethodOutcome], list[MethodOutcome]]]) -> Interval | None:
     """Over people, each of whom is drawn with all probes in all folds; None where there is one person."""
     difference = np.concatenate([_mean_hits(a) - _mean_hits(b) for a, b in folds])
     people = np.concatenate([a[0].people for a, _ in folds])
@@ -246,12 +249,12 @@ def _rank1_difference(folds: Sequence[tuple[list[Outcome], list[Outcome]]]) -> I
     return bootstrap_interval(difference, people, resamples=folds[0][0][0].draws.shape[1])
 
 
-def _mean_hits(outcomes: Sequence[Outcome]) -> Float[np.ndarray, " n"]:
+def _mean_hits(outcomes: Sequence[MethodOutcome]) -> Float[np.ndarray, " n"]:
     """Of each probe, the share of seeds that find its person first."""
     return np.asarray(np.mean([outcome.hits for outcome in outcomes], axis=0, dtype=np.float64))
 
 
-def _rate_difference(a: Sequence[Outcome], b: Sequence[Outcome], column: int) -> Interval | None:
+def _rate_difference(a: Sequence[MethodOutcome], b: Sequence[MethodOutcome], column: int) -> Interval | None:
     """Of the VRs' means over seeds, in the same draws of people."""
     draws = np.mean([o.draws[column] for o in a], axis=0) - np.mean([o.draws[column] for o in b], axis=0)
     if np.isnan(draws).any():
@@ -259,11 +262,11 @@ def _rate_difference(a: Sequence[Outcome], b: Sequence[Outcome], column: int) ->
     return percentile_interval(_mean_rate(a, column) - _mean_rate(b, column), draws)
 
 
-def _mean_rate(outcomes: Sequence[Outcome], column: int) -> float:
+def _mean_rate(outcomes: Sequence[MethodOutcome], column: int) -> float:
     return float(np.mean([outcome.rates[column] for outcome in outcomes]))
 
 
-def _largest_p(a: Mapping[Run, Outcome], b: Mapping[Run, Outcome]) -> float:
+def _largest_p(a: Mapping[Run, MethodOutcome], b: Mapping[Run, MethodOutcome]) -> float:
     """Of all pairs of runs of one fold and seed; a row that is not trained pairs with every seed."""
     pairs = [
         (x, y)

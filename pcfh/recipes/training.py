@@ -19,7 +19,7 @@ from pcfh.hallucinate import Hallucinator
 from pcfh.methods.base import Config
 from pcfh.methods.job import TrainingJob
 from pcfh.methods.train import GENERATOR, train
-from pcfh.preparation.prepared import MANIFEST
+from pcfh.preparation.manifest import MANIFEST
 from pcfh.recipes.order import Order, Run, Watch
 from pcfh.recipes.rows import needs_recognizer, row_config
 from pcfh.recipes.stages import Stage, is_done, mark_done, was_done, working_in

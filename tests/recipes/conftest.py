@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pcfh.evaluation.outcomes import MethodOutcome
 from pcfh.landmarks.given import read_landmarks, write_landmarks
 from pcfh.recipes.order import Order, Watch
 from pcfh.recipes.rows import Scale
 from pcfh.recipes.run import reproduce
-from pcfh.recipes.scoring import Outcome
 from pcfh.runtime import start_runtime
 
 SAMPLE = Path(__file__).parents[2] / "samples" / "NIR-VIS-2.0"
@@ -204,7 +204,7 @@ def outcome():
 
     def make(hits, rates=(0.5, 0.25), draws=None, people=("a", "a", "b")):
         given = np.tile(np.array(rates, float)[:, None], (1, 4)) if draws is None else np.array(draws, float)
-        return Outcome(
+        return MethodOutcome(
             people=np.array(people), hits=np.array(hits, bool), rates=np.array(rates, float), draws=given
         )
 

@@ -9,7 +9,7 @@ from blocks import made_results
 from pcfh.evaluation.intervals import Interval, bootstrap_interval, mcnemar
 from pcfh.evaluation.results import QualityRow, Spread
 from pcfh.recipes.order import Run
-from pcfh.recipes.scoring import Evaluated, pack, unpack
+from pcfh.recipes.scoring import Evaluated
 from pcfh.recipes.summary import (
     RATIO,
     Figures,
@@ -174,11 +174,3 @@ def test_a_row_has_the_score_of_the_paper_and_the_generated_one(outcome):
     row = measured_row("pcfh", {run(0): with_quality(outcome)}, None, (3.0, 2.0))
     assert (row.figures.rank1.mean, row.generated.rank1.mean) == (1.0, pytest.approx(1 / 3))
     assert (row.seeds, row.cuts, row.processor_seconds) == ((0,), None, 3.0)
-
-
-def test_outcomes_are_kept_without_loss(outcome):
-    kept = unpack(pack({"original": outcome([1, 0, 1], (0.5, np.nan)), "fusion": outcome([0, 0, 1])}))
-    assert list(kept) == ["original", "fusion"]
-    assert kept["original"].people.tolist() == ["a", "a", "b"]
-    np.testing.assert_array_equal(kept["original"].rates, [0.5, np.nan])
-    np.testing.assert_array_equal(kept["fusion"].hits, [False, False, True])

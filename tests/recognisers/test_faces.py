@@ -5,7 +5,7 @@ import pytest
 
 from pcfh.databases.records import Record, subjects
 from pcfh.errors import UserError
-from pcfh.preparation.prepared import open_prepared
+from pcfh.preparation.manifest import open_prepared
 from pcfh.recognisers.training.faces import TrainingFaces, gallery_and_probes, open_faces, split_people
 
 

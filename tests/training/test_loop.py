@@ -34,7 +34,7 @@ from pcfh.methods.train import (
     train,
     vis_features,
 )
-from pcfh.preparation.prepare import PrepareOptions, prepare
+from pcfh.preparation.align_database import PrepareOptions, prepare
 from pcfh.recognisers.lightcnn.network import build_lightcnn
 from pcfh.runtime import Runtime
 from pcfh.training.loop import BEST, CHECKPOINT, Callbacks, TrainingStoppedError, begin
@@ -112,7 +112,7 @@ def refuse_to_warp(*_: object) -> None:
 def test_a_method_that_does_not_look_at_warped_images_gets_none_made(
     setting, drawn_prepared, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("pcfh.preparation.pairs.inverse_distance_warp", refuse_to_warp)
+    monkeypatch.setattr("pcfh.preparation.training_pairs.inverse_distance_warp", refuse_to_warp)
     named = {
         "method=pix2pix": ("training.method=pix2pix", "baseline.width=4"),
         "method=cyclegan": ("training.method=cyclegan", "baseline.width=4", "baseline.blocks=1"),
@@ -124,7 +124,7 @@ def test_a_method_that_does_not_look_at_warped_images_gets_none_made(
 
 
 def test_attention_warping_gets_warped_images(drawn_prepared, tmp_path, monkeypatch):
-    monkeypatch.setattr("pcfh.preparation.pairs.inverse_distance_warp", refuse_to_warp)
+    monkeypatch.setattr("pcfh.preparation.training_pairs.inverse_distance_warp", refuse_to_warp)
     with pytest.raises(RuntimeError, match="warped"):
         train(job(drawn_prepared, tmp_path), CPU)
 

@@ -19,8 +19,8 @@ from pcfh.databases.records import Record, require_disjoint, subjects
 from pcfh.errors import UserError
 from pcfh.geometry.align import align_image
 from pcfh.images import read_image
-from pcfh.preparation.pairs import shuffled_place
-from pcfh.preparation.prepared import open_prepared, read_manifest
+from pcfh.preparation.manifest import open_prepared, read_manifest
+from pcfh.preparation.training_pairs import shuffled_place
 from pcfh.recognisers.alignment import between_crops
 from pcfh.recognisers.training.augment import POOL, augmented
 

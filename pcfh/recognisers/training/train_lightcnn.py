@@ -46,7 +46,7 @@ from pcfh.devices import mixed_precision, mixes
 from pcfh.errors import UserError
 from pcfh.files import sha256_of
 from pcfh.images import grey
-from pcfh.preparation.prepared import MANIFEST
+from pcfh.preparation.manifest import MANIFEST
 from pcfh.recognisers.identification import identification
 from pcfh.recognisers.lightcnn.network import LightCNN, MFMConv, MFMLinear, build_lightcnn
 from pcfh.recognisers.lightcnn.recogniser import network_features

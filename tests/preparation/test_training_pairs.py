@@ -8,8 +8,8 @@ from pcfh.databases.records import Record
 from pcfh.errors import UserError
 from pcfh.geometry.mirror import mirror_points
 from pcfh.geometry.warp import inverse_distance_warp
-from pcfh.preparation.pairs import TrainingPairs
-from pcfh.preparation.prepared import open_prepared
+from pcfh.preparation.manifest import open_prepared
+from pcfh.preparation.training_pairs import TrainingPairs
 
 RAMP = np.arange(64, dtype=np.uint8)[None, :, None]  # brighter to the right
 
@@ -116,7 +116,7 @@ def test_with_room_each_pair_is_warped_once(crops, monkeypatch):
         calls.append(len(image))
         return inverse_distance_warp(image, *arguments)
 
-    monkeypatch.setattr("pcfh.preparation.pairs.inverse_distance_warp", counted)
+    monkeypatch.setattr("pcfh.preparation.training_pairs.inverse_distance_warp", counted)
     p = pairs(crops)
     plan = p.plan(0, 6)
     p.images(plan)

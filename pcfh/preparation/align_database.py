@@ -14,24 +14,16 @@ from itertools import chain, count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pcfh.databases.records import Database, Protocol, Record
+from pcfh.databases.records import Database, Record
 from pcfh.errors import UserError
 from pcfh.files import remove_leftovers, write_atomically
 from pcfh.geometry.align import crop_of
 from pcfh.journal import open_journal
-from pcfh.landmarks.given import landmark_key, read_landmarks, write_landmarks
+from pcfh.landmarks.given import landmark_key, read_landmarks
 from pcfh.parallel import map_unordered
-from pcfh.preparation.capture import GIVEN, Job, Outcome, Setup, rounded, stamp_of, start
+from pcfh.preparation.align_capture import GIVEN, Job, Outcome, Setup, rounded, stamp_of, start
+from pcfh.preparation.manifest import MANIFEST, Drop, Manifest, crops_folder, write_manifest
 from pcfh.preparation.preparation_report import PrepareReport, make_report
-from pcfh.preparation.prepared import (
-    MANIFEST,
-    Drop,
-    Manifest,
-    crop_landmarks,
-    crops_folder,
-    landmarks_file,
-    write_manifest,
-)
 
 JOURNAL = "journal.jsonl"
 REPORT = "report.txt"
@@ -67,14 +59,14 @@ class PrepareOptions:
 def prepare(
     database: Database, out: Path, options: PrepareOptions, *, on_progress: Progress | None = None
 ) -> PrepareReport:
-    """Finds the landmarks of every capture, aligns it and writes crops, landmarks, report and manifest.
+    """Finds the landmarks of every capture, aligns it and writes crops, report and manifest.
 
     Captures that cannot be used are dropped with a reason and the rest goes on. Called again after an
     interruption, it does what is left to do.
 
     Args:
         database: to prepare.
-        out: folder to prepare into (see ``pcfh.preparation.prepared``).
+        out: folder to prepare into (see ``pcfh.preparation.manifest``).
         options: how.
         on_progress: called after each capture with the numbers of those that are done (earlier ones too) and
             of all.
@@ -85,8 +77,9 @@ def prepare(
     """
     _require_sound(options)
     setup = _setup(database, out, options)
-    jobs = _plan(database, options)
-    identity = _identity(setup, database, jobs)
+    records = _with_landmarks(database, options)
+    jobs = [Job(record=record, crop=crop) for record, crop in zip(records, crop_names(records), strict=True)]
+    identity = _identity(setup, database, records)
     with open_journal(out / JOURNAL, identity, Outcome, work="preparation") as journal:
         remove_leftovers(out)
         (out / MANIFEST).unlink(missing_ok=True)
@@ -99,7 +92,7 @@ def prepare(
                 finished[outcome.path] = outcome
                 if on_progress:
                     on_progress(len(finished), len(jobs))
-        return _conclude(database, setup, jobs, finished, options.layout)
+        return _conclude(database, setup, [(job, finished[job.record.path]) for job in jobs], options.layout)
 
 
 def _require_sound(options: PrepareOptions) -> None:
@@ -122,12 +115,6 @@ def _setup(database: Database, out: Path, options: PrepareOptions) -> Setup:
         device=options.device,
         min_score=options.min_score,
     )
-
-
-def _plan(database: Database, options: PrepareOptions) -> list[Job]:
-    """The work, in the order of the records."""
-    records = _with_landmarks(database, options)
-    return [Job(record=record, crop=crop) for record, crop in zip(records, crop_names(records), strict=True)]
 
 
 def _with_landmarks(database: Database, options: PrepareOptions) -> list[Record]:
@@ -174,22 +161,20 @@ def _safe(name: str) -> str:
     return re.sub(r"[^\w.-]", "_", name).lstrip(".") or "_"
 
 
-def _identity(setup: Setup, database: Database, jobs: Iterable[Job]) -> dict[str, Any]:
+def _identity(setup: Setup, database: Database, records: Iterable[Record]) -> dict[str, Any]:
     """What tells this preparation from any other."""
-    records = [[r.subject, r.modality, r.session, r.path, r.landmarks] for r in (job.record for job in jobs)]
+    captures = [[r.subject, r.modality, r.session, r.path, r.landmarks] for r in records]
     lists = {
-        name: [
-            [record.path for record in part] for part in (protocol.train, protocol.gallery, protocol.probe)
-        ]
+        name: [[record.path for record in part] for part in protocol.parts.values()]
         for name, protocol in database.protocols.items()
     }
     return {
         "format": "pcfh-journal",
         "version": _VERSION,
-        "sizes": list(setup.sizes),
+        "sizes": setup.sizes,
         "backend": setup.backend,
         "min_score": setup.min_score,
-        "database": hashlib.sha256(json.dumps([records, lists]).encode()).hexdigest(),
+        "database": hashlib.sha256(json.dumps([captures, lists]).encode()).hexdigest(),
     }
 
 
@@ -204,25 +189,31 @@ def _is_done(setup: Setup, job: Job, done: Mapping[str, Outcome]) -> bool:
 
 
 def _conclude(
-    database: Database, setup: Setup, jobs: Iterable[Job], outcomes: Mapping[str, Outcome], layout: str
+    database: Database, setup: Setup, outcomes: Iterable[tuple[Job, Outcome]], layout: str
 ) -> PrepareReport:
-    """Writes report, landmarks and, last, the manifest."""
-    pairs = [(job, outcomes[job.record.path]) for job in jobs]
-    crops = {job.record.path: job.crop for job, outcome in pairs if outcome.landmarks is not None}
-    dropped = tuple(Drop(path=o.path, reason=o.reason) for _, o in pairs if o.landmarks is None)
-    notes = [f"{outcome.path}: {outcome.note}" for _, outcome in pairs if outcome.note]
+    """Writes the report and, last, the manifest."""
+    kept: dict[str, Record] = {}
+    crops: dict[str, str] = {}
+    dropped: list[Drop] = []
+    notes: list[str] = []
+    for job, outcome in outcomes:
+        if outcome.landmarks is None:
+            dropped.append(Drop(path=outcome.path, reason=outcome.reason))
+        else:
+            kept[outcome.path] = replace(job.record, landmarks=outcome.landmarks)
+            crops[outcome.path] = job.crop
+        if outcome.note:
+            notes.append(f"{outcome.path}: {outcome.note}")
     report = make_report(database, crops.keys(), dropped, notes)
     write_atomically(setup.out / REPORT, report.text().encode(errors="backslashreplace"))
     _require_usable(setup.out, report)
-    kept = {o.path: replace(job.record, landmarks=o.landmarks) for job, o in pairs if o.landmarks is not None}
-    _write_landmarks(setup, kept, crops)
     manifest = Manifest(
         layout=layout,
         backend=setup.backend,
         sizes=setup.sizes,
-        source=_restricted(database, kept),
+        source=database.with_records(kept),
         crops=crops,
-        dropped=dropped,
+        dropped=tuple(dropped),
     )
     write_manifest(setup.out, manifest)
     return report
@@ -243,23 +234,3 @@ def _require_usable(out: Path, report: PrepareReport) -> None:
         raise UserError(
             f"{out / REPORT}: every capture was dropped of {lists}; mend the reasons listed there"
         )
-
-
-def _write_landmarks(setup: Setup, kept: Mapping[str, Record], crops: Mapping[str, str]) -> None:
-    """Writes the landmarks of the crops of each size."""
-    for size in setup.sizes:
-        points = {crops[path]: crop_landmarks(r.landmarks, size) for path, r in kept.items() if r.landmarks}
-        write_landmarks(landmarks_file(setup.out, size), points)
-
-
-def _restricted(database: Database, kept: Mapping[str, Record]) -> Database:
-    """The database without the captures that were dropped."""
-
-    def left(records: Iterable[Record]) -> tuple[Record, ...]:
-        return tuple(kept[record.path] for record in records if record.path in kept)
-
-    protocols = {
-        name: Protocol(name=name, train=left(old.train), gallery=left(old.gallery), probe=left(old.probe))
-        for name, old in database.protocols.items()
-    }
-    return Database(root=database.root, records=left(database.records), protocols=protocols)

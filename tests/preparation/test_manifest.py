@@ -5,7 +5,7 @@ import pytest
 
 from pcfh.databases.records import Database, Protocol, Record
 from pcfh.errors import UserError
-from pcfh.preparation.prepared import (
+from pcfh.preparation.manifest import (
     MANIFEST,
     Drop,
     Manifest,
@@ -126,5 +126,5 @@ def test_a_manifest_without_a_part_is_refused(out, key):
     content = json.loads((out / MANIFEST).read_text())
     del content[key]
     (out / MANIFEST).write_text(json.dumps(content))
-    with pytest.raises(UserError, match=rf"is damaged \(KeyError\('{key}'\)\)"):
+    with pytest.raises(UserError, match=rf"is damaged .*missing required field `{key}`"):
         read_manifest(out)

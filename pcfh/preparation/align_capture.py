@@ -14,7 +14,7 @@ from pcfh.geometry.align import align_image, crop_of, require_inside, similarity
 from pcfh.images import grey, read_image, write_png
 from pcfh.landmarks import open_backend
 from pcfh.landmarks.base import Face, LandmarkBackend
-from pcfh.preparation.prepared import crops_folder
+from pcfh.preparation.manifest import crops_folder
 
 GIVEN = "given"
 _DIGITS = 3  # a thousandth of a pixel; crops are made from what the manifest says, rounded

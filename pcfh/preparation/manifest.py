@@ -1,9 +1,9 @@
-"""A prepared database on disk: aligned crops, their landmarks, and what is needed to trace them back.
+"""A prepared database on disk: aligned crops, and what is needed to trace them back.
 
-    <out>/manifest.json            records, protocols, what was dropped; written last: it vouches for the rest
+    <out>/manifest.json     records, protocols, what was dropped; written last: it vouches for the rest
     <out>/crops/<size>/<NIR|VIS>/<subject>/<session>_<stem>.png    NIR crops have one channel, VIS crops three
-    <out>/landmarks_<size>.csv     68 points per crop, in pixels of the crop
-    <out>/report.txt               what was dropped and why
+    <out>/report.txt        what was dropped and why
+    <out>/journal.jsonl     what is done, to go on from after an interruption
 
 The manifest holds landmarks in pixels of the source picture; those of any crop follow from them, since the
 alignment does. Crops are named by their path below ``crops/<size>``, the same at every size.
@@ -14,19 +14,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import numpy as np
 from jaxtyping import Float
 
-from pcfh.databases.records import Database, Points, Protocol, Record
+from pcfh.databases.records import Database, Modality, Points, Protocol, Record
 from pcfh.errors import UserError
 from pcfh.files import write_atomically
 from pcfh.geometry.align import crop_of, similarity, transform_points
 
 MANIFEST = "manifest.json"
 _FORMAT, _VERSION = "pcfh-prepared", 1
-_LISTS = ("train", "gallery", "probe")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,14 +67,36 @@ class Manifest:
         return {self.crops[record.path]: record for record in self.source.records}
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Entry:
+    """A record as the file holds it."""
+
+    subject: str
+    modality: Modality
+    session: str
+    source: str
+    crop: str
+    landmarks: Points
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Content:
+    """What the file holds; protocols are places in ``records`` by part."""
+
+    format: str = _FORMAT
+    version: int = _VERSION
+    layout: str
+    source: str
+    backend: str
+    sizes: tuple[int, ...]
+    records: tuple[_Entry, ...]
+    protocols: dict[str, dict[str, tuple[int, ...]]]
+    dropped: tuple[Drop, ...]
+
+
 def crops_folder(out: Path, size: int) -> Path:
     """Where the crops of one size lie."""
     return out / "crops" / str(size)
-
-
-def landmarks_file(out: Path, size: int) -> Path:
-    """Where the landmarks of one size's crops lie."""
-    return out / f"landmarks_{size}.csv"
 
 
 def crop_landmarks(landmarks: Points, size: int) -> Float[np.ndarray, "68 2"]:
@@ -105,12 +126,8 @@ def open_prepared(root: Path, size: int) -> Database:
         )
     folder = crops_folder(root, size)
     _require_crops(folder, tuple(manifest.crops.values()))
-    records = {record.path: _crop_record(record, manifest.crops, size) for record in manifest.source.records}
-    protocols = {
-        name: Protocol(name=name, **{part: _translated(getattr(old, part), records) for part in _LISTS})
-        for name, old in manifest.source.protocols.items()
-    }
-    return Database(root=folder, records=tuple(records.values()), protocols=protocols)
+    crops = {record.path: _crop_record(record, manifest.crops, size) for record in manifest.source.records}
+    return manifest.source.with_records(crops, root=folder)
 
 
 def _require_crops(folder: Path, crops: Sequence[str]) -> None:
@@ -130,30 +147,40 @@ def _crop_record(record: Record, crops: Mapping[str, str], size: int) -> Record:
     return replace(record, path=crops[record.path], landmarks=points)
 
 
-def _translated(old: Sequence[Record], new: Mapping[str, Record]) -> tuple[Record, ...]:
-    """The records of the crops in place of those of their sources."""
-    return tuple(new[record.path] for record in old)
-
-
 def write_manifest(out: Path, manifest: Manifest) -> None:
     """Writes the manifest; from then on the folder counts as prepared."""
     source = manifest.source
-    position = {record.path: index for index, record in enumerate(source.records)}
-    content = {
-        "format": _FORMAT,
-        "version": _VERSION,
-        "layout": manifest.layout,
-        "source": str(source.root),
-        "backend": manifest.backend,
-        "sizes": list(manifest.sizes),
-        "records": [_record_as_json(record, manifest.crops[record.path]) for record in source.records],
-        "protocols": {
-            name: {part: [position[record.path] for record in getattr(protocol, part)] for part in _LISTS}
+    place = {record.path: index for index, record in enumerate(source.records)}
+    content = _Content(
+        layout=manifest.layout,
+        source=str(source.root),
+        backend=manifest.backend,
+        sizes=manifest.sizes,
+        records=tuple(_entry(record, manifest.crops[record.path]) for record in source.records),
+        protocols={
+            name: {
+                part: tuple(place[record.path] for record in records)
+                for part, records in protocol.parts.items()
+            }
             for name, protocol in source.protocols.items()
         },
-        "dropped": [{"path": drop.path, "reason": drop.reason} for drop in manifest.dropped],
-    }
-    write_atomically(out / MANIFEST, json.dumps(content).encode())
+        dropped=manifest.dropped,
+    )
+    # The standard library writes names of files that are no UTF-8, too.
+    write_atomically(out / MANIFEST, json.dumps(msgspec.to_builtins(content)).encode())
+
+
+def _entry(record: Record, crop: str) -> _Entry:
+    """A record as the file holds it."""
+    assert record.landmarks is not None
+    return _Entry(
+        subject=record.subject,
+        modality=record.modality,
+        session=record.session,
+        source=record.path,
+        crop=crop,
+        landmarks=record.landmarks,
+    )
 
 
 def read_manifest(root: Path) -> Manifest:
@@ -170,54 +197,33 @@ def read_manifest(root: Path) -> Manifest:
     try:
         content = json.loads(path.read_bytes())
         form, version = content["format"], content["version"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: is damaged ({error!r}); run pcfh prepare again") from error
-    if (form, version) != (_FORMAT, _VERSION):
-        raise UserError(
-            f"{path}: expected {_FORMAT} version {_VERSION}, got {form} version {version}; "
-            "prepare the database again with this version of pcfh"
-        )
-    try:
-        return _manifest_from_json(content)
+        if (form, version) == (_FORMAT, _VERSION):
+            return _manifest(msgspec.convert(content, _Content))
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise UserError(f"{path}: is damaged ({error!r}); run pcfh prepare again") from error
-
-
-def _record_as_json(record: Record, crop: str) -> dict[str, Any]:
-    """One record as the manifest holds it."""
-    return {
-        "subject": record.subject,
-        "modality": record.modality,
-        "session": record.session,
-        "source": record.path,
-        "crop": crop,
-        "landmarks": record.landmarks,
-    }
-
-
-def _record_from_json(content: Mapping[str, Any]) -> Record:
-    """The reverse of ``_record_as_json``, without the crop."""
-    return Record(
-        subject=content["subject"],
-        modality=content["modality"],
-        session=content["session"],
-        path=content["source"],
-        landmarks=tuple((float(x), float(y)) for x, y in content["landmarks"]),
+    raise UserError(
+        f"{path}: expected {_FORMAT} version {_VERSION}, got {form} version {version}; "
+        "prepare the database again with this version of pcfh"
     )
 
 
-def _manifest_from_json(content: Mapping[str, Any]) -> Manifest:
+def _manifest(content: _Content) -> Manifest:
     """The reverse of what ``write_manifest`` writes."""
-    records = tuple(_record_from_json(entry) for entry in content["records"])
+    records = tuple(
+        Record(
+            subject=e.subject, modality=e.modality, session=e.session, path=e.source, landmarks=e.landmarks
+        )
+        for e in content.records
+    )
     protocols = {
-        name: Protocol(name=name, **{part: tuple(records[i] for i in parts[part]) for part in _LISTS})
-        for name, parts in content["protocols"].items()
+        name: Protocol(name=name, **{part: tuple(records[i] for i in parts[part]) for part in parts})
+        for name, parts in content.protocols.items()
     }
     return Manifest(
-        layout=content["layout"],
-        backend=content["backend"],
-        sizes=tuple(content["sizes"]),
-        source=Database(root=Path(content["source"]), records=records, protocols=protocols),
-        crops={entry["source"]: entry["crop"] for entry in content["records"]},
-        dropped=tuple(Drop(path=drop["path"], reason=drop["reason"]) for drop in content["dropped"]),
+        layout=content.layout,
+        backend=content.backend,
+        sizes=content.sizes,
+        source=Database(root=Path(content.source), records=records, protocols=protocols),
+        crops={entry.source: entry.crop for entry in content.records},
+        dropped=content.dropped,
     )

@@ -1,4 +1,3 @@
-import json
 import os
 import signal
 import subprocess
@@ -17,10 +16,10 @@ from pcfh.databases.folder_pair import read_folder_pair
 from pcfh.databases.records import Record
 from pcfh.errors import UserError
 from pcfh.landmarks.base import Face
-from pcfh.landmarks.given import landmark_key, read_landmarks, write_landmarks
-from pcfh.preparation import capture
-from pcfh.preparation.prepare import JOURNAL, REPORT, PrepareOptions, crop_names, prepare
-from pcfh.preparation.prepared import MANIFEST, open_prepared, read_manifest
+from pcfh.landmarks.given import read_landmarks, write_landmarks
+from pcfh.preparation import align_capture
+from pcfh.preparation.align_database import JOURNAL, REPORT, PrepareOptions, crop_names, prepare
+from pcfh.preparation.manifest import MANIFEST, open_prepared, read_manifest
 
 GIVEN = PrepareOptions(sizes=(64,), backend="given")
 
@@ -63,7 +62,7 @@ def detecting(monkeypatch):
     """Puts a detector of the given faces in place of the backends."""
 
     def put(*faces):
-        monkeypatch.setattr(capture, "open_backend", lambda name, *, device: Detector(list(faces)))
+        monkeypatch.setattr(align_capture, "open_backend", lambda name, *, device: Detector(list(faces)))
 
     return put
 
@@ -114,17 +113,6 @@ def test_a_crop_shows_the_picture_where_its_landmarks_are(tmp_path, face):
     assert np.median(crop) == 90
 
 
-@pytest.mark.parametrize("size", [64, 256])
-def test_the_written_landmarks_are_those_of_the_opened_database(ready, tmp_path, size):
-    prepare(read_casia(ready), tmp_path / "out", PrepareOptions(sizes=(64, 256), backend="given"))
-    written = read_landmarks(tmp_path / "out" / f"landmarks_{size}.csv")
-    records = open_prepared(tmp_path / "out", size).records
-    assert written.keys() == {landmark_key(record.path) for record in records}
-    assert all(
-        np.allclose(written[landmark_key(record.path)], record.landmarks, atol=0.01) for record in records
-    )
-
-
 def test_two_workers_write_what_one_writes(ready, tmp_path):
     (ready / "s1" / "NIR" / "00001" / "002.jpg").write_bytes(b"broken")
     for workers in (1, 2):
@@ -135,7 +123,7 @@ def test_two_workers_write_what_one_writes(ready, tmp_path):
 def test_a_second_call_does_no_work(ready, tmp_path, monkeypatch):
     prepare(read_casia(ready), tmp_path / "out", GIVEN)
     before = tree_of(tmp_path / "out")
-    monkeypatch.setattr(capture, "read_image", None)
+    monkeypatch.setattr(align_capture, "read_image", None)
     prepare(read_casia(ready), tmp_path / "out", GIVEN)
     assert tree_of(tmp_path / "out") == before
 
@@ -187,12 +175,6 @@ def test_an_interrupted_preparation_goes_on_to_the_same_result(ready, tmp_path, 
     assert tree_of(tmp_path / "out") == tree_of(tmp_path / "whole")
 
 
-def test_an_unfinished_preparation_has_no_manifest(ready, tmp_path):
-    with pytest.raises(Interrupted, match="here"):
-        prepare(read_casia(ready), tmp_path / "out", GIVEN, on_progress=interrupt_after(3))
-    assert not (tmp_path / "out" / MANIFEST).exists()
-
-
 def test_finished_captures_are_not_done_again(ready, tmp_path):
     with pytest.raises(Interrupted, match="here"):
         prepare(read_casia(ready), tmp_path / "out", GIVEN, on_progress=interrupt_after(5))
@@ -201,35 +183,10 @@ def test_finished_captures_are_not_done_again(ready, tmp_path):
     assert seen == [(n, 18) for n in range(6, 19)]
 
 
-def test_a_half_written_last_line_is_cut_off(ready, tmp_path):
-    prepare(read_casia(ready), tmp_path / "out", GIVEN)
-    before = tree_of(tmp_path / "out")
-    journal = tmp_path / "out" / JOURNAL
-    journal.write_bytes(journal.read_bytes()[:-200])
-    prepare(read_casia(ready), tmp_path / "out", GIVEN)
-    assert tree_of(tmp_path / "out") == before
-    assert len([json.loads(line) for line in journal.read_bytes().splitlines()]) == 1 + 18
-
-
-def test_a_journal_with_half_a_header_is_begun_again(ready, tmp_path):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / JOURNAL).write_bytes(b'{"format": "pcfh')
-    assert prepare(read_casia(ready), tmp_path / "out", GIVEN).kept == 18
-
-
 def test_options_may_change_before_the_first_capture_is_done(ready, tmp_path):
     with pytest.raises(UserError, match="one of blaze, fan; got 'blase'"):
         prepare(read_casia(ready), tmp_path / "out", replace(GIVEN, backend="blase"))
     assert prepare(read_casia(ready), tmp_path / "out", GIVEN).kept == 18
-
-
-def test_a_damaged_line_is_refused_with_its_number(ready, tmp_path):
-    prepare(read_casia(ready), tmp_path / "out", GIVEN)
-    journal = tmp_path / "out" / JOURNAL
-    lines = journal.read_bytes().splitlines(keepends=True)
-    journal.write_bytes(b"".join((*lines[:2], b"{nonsense}\n", *lines[3:])))
-    with pytest.raises(UserError, match=r"journal\.jsonl, line 3: is damaged"):
-        prepare(read_casia(ready), tmp_path / "out", GIVEN)
 
 
 KILLED = """
@@ -237,7 +194,7 @@ KILLED = """
     import time
     from pathlib import Path
     from pcfh.databases.casia import read_casia
-    from pcfh.preparation.prepare import PrepareOptions, prepare
+    from pcfh.preparation.align_database import PrepareOptions, prepare
 
     def linger(done, total):
         time.sleep(1000 if done > {count} else 0)  # until the signal comes
@@ -294,14 +251,6 @@ def test_number_of_workers_and_order_of_sizes_may_change(ready, tmp_path):
     assert prepare(read_casia(ready), tmp_path / "out", options).kept == 18
 
 
-def test_two_preparations_of_one_folder_at_once_are_refused(ready, tmp_path):
-    def again(done, total):
-        prepare(read_casia(ready), tmp_path / "out", GIVEN)
-
-    with pytest.raises(UserError, match="another process is at work on this preparation"):
-        prepare(read_casia(ready), tmp_path / "out", GIVEN, on_progress=again)
-
-
 def test_bad_pictures_are_dropped_with_their_reasons(ready, tmp_path):
     people = ready / "s1" / "VIS" / "00001"
     (people / "001.jpg").write_bytes((people / "001.jpg").read_bytes()[:300])
@@ -311,14 +260,6 @@ def test_bad_pictures_are_dropped_with_their_reasons(ready, tmp_path):
     assert list(reasons) == ["s1/VIS/00001/001.jpg", "s1/VIS/00001/002.jpg"]
     assert reasons["s1/VIS/00001/001.jpg"].startswith("not a whole image")
     assert reasons["s1/VIS/00001/002.jpg"].startswith("is CMYK")
-
-
-def test_a_dropped_capture_is_in_no_protocol(ready, tmp_path):
-    (ready / "s1" / "VIS" / "00001" / "001.jpg").write_bytes(b"broken")
-    prepare(read_casia(ready), tmp_path / "out", GIVEN)
-    train = open_prepared(tmp_path / "out", 64).protocol("1").train
-    assert len(train) == 11
-    assert "VIS/00001/s1_001.png" not in {record.path for record in train}
 
 
 def test_the_manifest_lists_what_was_dropped(ready, tmp_path):
@@ -431,12 +372,6 @@ def test_several_faces_are_noted(casia, tmp_path, detecting, face):
     detecting(face_of(face(scale=0.5)), face_of(face()))
     notes = prepare(read_casia(casia), tmp_path / "out", DETECTED).notes
     assert "s1/NIR/00001/001.jpg: 2 faces, the largest was taken" in notes
-
-
-def test_faces_of_low_score_are_none(casia, tmp_path, detecting, face):
-    detecting(face_of(face(), 0.9), face_of(face(scale=1.2), 0.4))
-    notes = prepare(read_casia(casia), tmp_path / "out", DETECTED).notes
-    assert not [note for note in notes if "faces" in note]
 
 
 def test_a_picture_without_a_face_is_dropped(casia, tmp_path, detecting):
