@@ -85,7 +85,8 @@ def run_demo(
     network = open_recognizer(recognizer, device="cpu")
     material = EvaluationData(job, {_PROTOCOL: hallucinator}, network.alignment)
     say("matching each probe with the gallery of VIS photographs: as it is, generated, and both")
-    results = evaluate_data(material, network)
+    found = evaluate_data(material, network)
+    results = found.results
     say(verdict(results))
     sheets = face_sheets(results, material)
     return write_report(results, out / REPORT, mistake_pictures(results, material), sheets).report

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from pcfh.evaluation.folds import fold_figures
-from pcfh.evaluation.groups import Draws
+from pcfh.evaluation.folds import fold_figures, measure
+from pcfh.evaluation.intervals import Bootstrap
 from pcfh.evaluation.results import GroupRow, Mistake, Model, QualityRow, Results
 from pcfh.hallucinate import Hallucinator
 from pcfh.methods.pcfh.generator import Generator
@@ -22,7 +22,7 @@ class Blocks:
     def __init__(self):
         self.seen = 0
 
-    def features(self, crops):
+    def features(self, crops, modality="VIS"):
         self.seen += len(crops)
         means = crops.mean(3).reshape(len(crops), 8, 8, 8, 8).mean((2, 4)).reshape(len(crops), -1)
         return l2_normalize((means - means.mean(1, keepdims=True)).astype(np.float32), self.name)
@@ -43,18 +43,20 @@ def random_matrix(seed, *, signal, people=20, shots=3):
     return ScoreMatrix(scores=scores, probes=probes, gallery=gallery)
 
 
+def measured_fold(name, matrices, bootstrap=Bootstrap(resamples=50, seed=0)):  # noqa: B008 - frozen
+    return fold_figures(name, {method: measure(method, m, bootstrap) for method, m in matrices.items()})
+
+
 def made_results(**changes):
     """Two folds of 20 people with 1,140 impostor pairs each, so that a FAR of 0.01 % cannot be measured."""
-    draws = Draws(resamples=50, seed=0)
     folds = [
-        fold_figures(
+        measured_fold(
             name,
             {
                 "original": random_matrix(seed, signal=0.2),
                 "generated": random_matrix(seed + 10, signal=0.25),
                 "fusion": random_matrix(seed + 20, signal=0.3),
             },
-            draws,
         )
         for seed, name in enumerate("12")
     ]

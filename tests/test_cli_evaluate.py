@@ -1,14 +1,20 @@
 """``pcfh evaluate`` from the files on."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 from blocks import hallucinator
 
+from pcfh.evaluation.outcomes import read_outcomes
 from pcfh.evaluation.results import read_results
 from pcfh.files import sha256_of
 from pcfh.methods.files import save_generator
 from pcfh.recognisers.lightcnn.network import build_lightcnn
 from pcfh.recognisers.lightcnn.weights import save_recognizer
 from pcfh.shipped import shipped
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +50,7 @@ def test_a_report_is_written_and_the_table_printed(
     results = read_results(tmp_path / "out" / "results.json")
     assert results.methods == ("original", "generated", "fusion", "truth")
     assert (tmp_path / "out" / "report.html").stat().st_size > 50_000
+    assert read_outcomes(tmp_path / "out" / "outcomes.npz")["1"].keys() == set(results.methods)
 
 
 def test_a_fusion_that_is_no_average_is_computed_and_said(
@@ -89,6 +96,49 @@ def test_an_absent_recogniser_is_named(run, drawn_prepared, tmp_path):
 def test_a_folder_that_was_not_prepared_is_refused(run, recognizer, tmp_path):
     code, _, err = run("evaluate", tmp_path, tmp_path / "out", "--recognizer", recognizer)
     assert (code, "run pcfh prepare first" in err) == (2, True)
+
+
+def test_a_recogniser_from_outside_is_evaluated_and_compared(run, drawn_prepared, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    for protocol in "1":
+        np.savez(tmp_path / f"{protocol}.npz", weights=np.linspace(0, 1, 256, dtype=np.float32))
+    code, out, _ = run(
+        *("evaluate", drawn_prepared, tmp_path / "out", "--resamples", "9", "--no-pictures"),
+        *("--recognizer", "my_recogniser:MyRecognizer"),
+        *("--tuned", f"mine=my_recogniser:MyRecognizer@{tmp_path}/{{protocol}}.npz"),
+    )
+    assert (code, "coarse contrasts on casia" in out) == (0, True)
+    results = read_results(tmp_path / "out" / "results.json")
+    assert [*results.methods, *(model.role for model in results.models)] == [
+        "original",
+        "mine",
+        "recogniser",
+        "mine",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("no_such_module:Recognizer", "no module 'no_such_module' on Python's path"),
+        ("my_recogniser:Absent", "has no attribute 'Absent'"),
+        ("fractions:Fraction", "expected a recogniser with name, key, alignment"),
+    ],
+)
+def test_a_class_that_is_no_recogniser_is_refused(run, drawn_prepared, tmp_path, monkeypatch, place, said):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    code, _, err = run("evaluate", drawn_prepared, tmp_path, "--recognizer", place)
+    assert (code, said in err) == (2, True)
+
+
+def test_a_generator_in_the_place_of_a_recogniser_is_called_so(run, drawn_prepared, generator, tmp_path):
+    code, _, err = run("evaluate", drawn_prepared, tmp_path, "--recognizer", generator)
+    assert (code, "expected a recogniser, got a generator" in err) == (2, True)
+
+
+def test_two_tuned_recognisers_of_one_name_are_refused(run, drawn_prepared, tmp_path):
+    code, _, err = run("evaluate", drawn_prepared, tmp_path, "--tuned", "a.safetensors", "b.safetensors")
+    assert (code, "two recognisers have the same name" in err) == (2, True)
 
 
 def test_the_shipped_recogniser_is_taken_where_none_is_named(run, drawn_prepared, tmp_path):

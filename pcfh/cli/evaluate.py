@@ -1,18 +1,19 @@
 """The command that turns a database and a method into the rows of the paper's tables."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from cyclopts import Parameter
 
 from pcfh.cli.app import Names, progress_bar, show_stage
 from pcfh.errors import UserError
-from pcfh.evaluation.evaluate import evaluate_data
+from pcfh.evaluation.evaluate import common_alignment, evaluate_data
 from pcfh.evaluation.evaluation_data import EvaluationData, EvaluationJob, evaluated_protocols
+from pcfh.evaluation.outcomes import OUTCOMES, write_outcomes
 from pcfh.evaluation.report import mistake_pictures, write_report
 from pcfh.evaluation.scores import AVERAGE
 from pcfh.evaluation.sheets import face_sheets
@@ -24,6 +25,7 @@ from pcfh.runtime import keep_freed_memory
 from pcfh.shipped import shipped
 
 _PLACE = "{protocol}"
+Model = TypeVar("Model")
 
 
 @Parameter(name="*")
@@ -54,7 +56,8 @@ def evaluate(  # noqa: PLR0913 - one argument per option of the command
     data: Path,
     out: Path,
     *,
-    recognizer: Path | None = None,
+    recognizer: str | None = None,
+    tuned: Names = (),
     onnx: OnnxOptions | None = None,
     generator: str | None = None,
     protocol: Names = ("1",),
@@ -75,10 +78,12 @@ def evaluate(  # noqa: PLR0913 - one argument per option of the command
 
     Args:
         data: folder made by pcfh prepare.
-        out: folder to write to: results.json, table.md, table.tex, roc.png, cmc.png, random.jpg, worst.jpg,
-            report.html.
-        recognizer: Light CNN checkpoint, recognizer.safetensors or ONNX model; the shipped Light CNN if not
-            given.
+        out: folder to write to: results.json, outcomes.npz, table.md, table.tex, roc.png, cmc.png,
+            random.jpg, worst.jpg, report.html.
+        recognizer: Light CNN checkpoint, recognizer.safetensors, ONNX model, or my_module:MyRecognizer; with
+            {protocol} in its path, one for each fold. The shipped Light CNN if not given.
+        tuned: recognisers to compare with it, each as NAME=FILE or FILE, likewise; several are told apart by
+            their names.
         onnx: of an ONNX model.
         generator: generator.safetensors of a training run; with {protocol} in its path, one for each fold.
         protocol: folds to evaluate; all takes all that have probes, without View 1 (dev).
@@ -111,15 +116,23 @@ def evaluate(  # noqa: PLR0913 - one argument per option of the command
     )
     keep_freed_memory()
     names = evaluated_protocols(read_manifest(data).source.protocols, protocol)
-    path = recognizer or shipped("recognizer")
-    network = open_recognizer(path, settings=(onnx or OnnxOptions()).settings(), device=device)
-    material = EvaluationData(job, _generators(generator, names, device), network.alignment)
+    settings = (onnx or OnnxOptions()).settings()
+    place = str(shipped("recognizer")) if recognizer is None else recognizer
+    recognizers = _each(place, names, partial(open_recognizer, device=device, settings=settings))
+    rivals = {
+        name: _each(place, names, partial(open_recognizer, device=device))
+        for name, place in _named(tuned).items()
+    }
+    generators = _each(generator, names, partial(Hallucinator.from_file, device=device)) if generator else {}
+    work = EvaluationData(job, generators, common_alignment(recognizers.values()))
     backend = open_backend("blaze") if pose else None
     with progress_bar("done", 1) as bar:
         show = partial(show_stage, bar)
-        results = evaluate_data(material, network, backend=backend, on_progress=show)
-    shown = mistake_pictures(results, material) if pictures else ()
-    written = write_report(results, out, shown, face_sheets(results, material) if pictures else None)
+        found = evaluate_data(work, recognizers, tuned=rivals, backend=backend, on_progress=show)
+    results = found.results
+    write_outcomes(out / OUTCOMES, found.outcomes)
+    shown = mistake_pictures(results, work) if pictures else ()
+    written = write_report(results, out, shown, face_sheets(results, work) if pictures else None)
     for note in results.notes:
         print(note, file=sys.stderr)
     print(written.table.read_text(encoding="utf-8"))
@@ -128,13 +141,20 @@ def evaluate(  # noqa: PLR0913 - one argument per option of the command
     return 0
 
 
-def _generators(path: str | None, protocols: tuple[str, ...], device: str) -> Mapping[str, Hallucinator]:
-    """One generator for each protocol, each file opened once."""
-    if path is None:
-        return {}
-    files = {name: Path(path.replace(_PLACE, name)) for name in protocols}
-    opened = {file: Hallucinator.from_file(file, device=device) for file in dict.fromkeys(files.values())}
-    return {name: opened[file] for name, file in files.items()}
+def _each(place: str, protocols: tuple[str, ...], open_it: Callable[[str], Model]) -> dict[str, Model]:
+    """What a place names for each protocol, each different one opened once."""
+    places = {name: place.replace(_PLACE, name) for name in protocols}
+    opened = {own: open_it(own) for own in dict.fromkeys(places.values())}
+    return {name: opened[own] for name, own in places.items()}
+
+
+def _named(tuned: tuple[str, ...]) -> dict[str, str]:
+    """The places of tuned recognisers by name; one without a name is "tuned"."""
+    pairs = [tuple(text.split("=", 1)) if "=" in text else ("tuned", text) for text in tuned]
+    named = dict(pairs)
+    if len(named) < len(pairs):
+        raise UserError("--tuned: two recognisers have the same name; give each as NAME=FILE")
+    return named
 
 
 def _megabytes(folder: Path) -> float:

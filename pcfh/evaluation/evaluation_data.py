@@ -15,13 +15,15 @@ from pcfh.databases.records import Database, Protocol, Record, require_disjoint,
 from pcfh.databases.rendered import HOME, PARAMETERS, TRUTH, truth_crop
 from pcfh.errors import UserError
 from pcfh.evaluation.generated import MODEL, generated_crops
-from pcfh.evaluation.groups import Draws, Labels, read_groups, read_parameters
+from pcfh.evaluation.groups import Labels, read_groups, read_parameters
+from pcfh.evaluation.intervals import Bootstrap
 from pcfh.evaluation.scores import AVERAGE
 from pcfh.files import sha256_of
 from pcfh.hallucinate import Hallucinator
 from pcfh.methods.files import training_history
 from pcfh.preparation.manifest import MANIFEST, Manifest, crops_folder, open_prepared, read_manifest
 from pcfh.recognisers.alignment import Alignment
+from pcfh.recognisers.base import Recognizer, trained_on
 
 ALL = "all"
 _DEVELOPMENT = "dev"  # View 1 of CASIA, on which nothing is reported
@@ -55,9 +57,9 @@ class EvaluationJob:
     fusion_weight: float = AVERAGE
 
     @property
-    def draws(self) -> Draws:
-        """Of people."""
-        return Draws(resamples=self.resamples, seed=self.seed)
+    def bootstrap(self) -> Bootstrap:
+        """Draws of people."""
+        return Bootstrap(resamples=self.resamples, seed=self.seed)
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class EvaluationData:
     Attributes:
         job: see there.
         generators: of each protocol, or none at all.
-        alignment: that the recogniser wants.
+        alignment: that the recogniser wants, of whose crops pictures are shown.
     """
 
     job: EvaluationJob
@@ -78,6 +80,11 @@ class EvaluationData:
     def manifest(self) -> Manifest:
         """Of the prepared database."""
         return read_manifest(self.job.prepared)
+
+    @cached_property
+    def manifest_digest(self) -> str:
+        """SHA-256 of the manifest."""
+        return sha256_of(self.job.prepared / MANIFEST)
 
     @cached_property
     def home(self) -> Path | None:
@@ -92,7 +99,11 @@ class EvaluationData:
     @cached_property
     def size(self) -> int:
         """Side of the crops that suit the recogniser."""
-        return source_size(self.manifest.sizes, self.alignment)
+        return self.size_for(self.alignment)
+
+    def size_for(self, alignment: Alignment) -> int:
+        """Side of the crops that suit another recogniser."""
+        return source_size(self.manifest.sizes, alignment)
 
     @cached_property
     def generated_size(self) -> int:
@@ -100,14 +111,14 @@ class EvaluationData:
         return next((generator.size for generator in self.generators.values()), self.size)
 
     @cached_property
-    def databases(self) -> Mapping[int, Database]:
-        """The crops of both sizes."""
-        return {size: open_prepared(self.job.prepared, size) for size in {self.size, self.generated_size}}
+    def database(self) -> Database:
+        """The crops that suit the recogniser."""
+        return open_prepared(self.job.prepared, self.size)
 
     @cached_property
     def folds(self) -> tuple[Protocol, ...]:
         """The chosen protocols."""
-        return chosen_protocols(self.databases[self.size], self.job.protocols)
+        return chosen_protocols(self.database, self.job.protocols)
 
     @cached_property
     def references(self) -> Mapping[str, tuple[Record, ...]]:
@@ -115,8 +126,7 @@ class EvaluationData:
 
         Layouts with several protocols have them, since who is tested in one trains in another.
         """
-        records = self.databases[self.size].records
-        return {fold.name: further_captures(records, fold) for fold in self.folds}
+        return {fold.name: further_captures(self.database.records, fold) for fold in self.folds}
 
     @property
     def has_reference(self) -> bool:
@@ -126,19 +136,32 @@ class EvaluationData:
     @cached_property
     def at_generated_size(self) -> Mapping[str, Record]:
         """The crops' records at the size of generated ones, by path."""
-        return {record.path: record for record in self.databases[self.generated_size].records}
+        return self._records(self.generated_size)
 
-    def resized(self, records: Iterable[Record]) -> list[Record]:
-        """The same crops at the size of generated ones."""
-        return [self.at_generated_size[record.path] for record in records]
+    def at_size(self, records: Iterable[Record], size: int) -> list[Record]:
+        """The same crops at another size: their landmarks are in pixels of it."""
+        found = self._records(size)
+        return [found[record.path] for record in records]
 
-    def by_generator(self) -> list[tuple[Hallucinator, tuple[Record, ...]]]:
-        """Each different generator with the probes of its folds."""
-        models = {str(generator.about[MODEL]): generator for generator in self.generators.values()}
-        return [
-            (generator, different(f.probe for f in self.folds if model_of(self.generators[f.name]) == model))
-            for model, generator in models.items()
-        ]
+    def _records(self, size: int) -> Mapping[str, Record]:
+        if size not in self._by_size:
+            database = self.database if size == self.size else open_prepared(self.job.prepared, size)
+            self._by_size[size] = {record.path: record for record in database.records}
+        return self._by_size[size]
+
+    @cached_property
+    def _by_size(self) -> dict[int, Mapping[str, Record]]:
+        return {}
+
+    def by_generator(
+        self, folds: Iterable[Protocol] | None = None
+    ) -> list[tuple[Hallucinator, tuple[Protocol, ...]]]:
+        """Each different generator with its folds, of some or of all."""
+        found: dict[str, list[Protocol]] = {}
+        for fold in self.folds if folds is None else folds:
+            if fold.name in self.generators:
+                found.setdefault(model_of(self.generators[fold.name]), []).append(fold)
+        return [(self.generators[own[0].name], tuple(own)) for own in found.values()]
 
     def generated(
         self, generator: Hallucinator, probes: Sequence[Record]
@@ -146,7 +169,9 @@ class EvaluationData:
         """Crops that a generator makes of probes."""
         root = crops_folder(self.job.prepared, self.generated_size)
         batch = self.job.batch
-        return generated_crops(generator, root, self.resized(probes), cache=self.job.cache, batch=batch)
+        return generated_crops(
+            generator, root, self.at_size(probes, self.generated_size), cache=self.job.cache, batch=batch
+        )
 
     def true_crops(self, probes: Sequence[Record]) -> Iterator[UInt8[np.ndarray, "s s 3"]]:
         """The true VIS images of probes, which lie on their crops at the size of generated ones."""
@@ -226,31 +251,47 @@ def source_size(sizes: Sequence[int], alignment: Alignment) -> int:
     return min(enough) if enough else max(sizes)
 
 
-def require_fair(material: EvaluationData) -> None:
-    """Refuses generators that are not one for each fold, or have learnt from people of the test.
+History = Sequence[tuple[str, str]]  # SHA-256 of a manifest, and the protocol, of each training
+
+
+def require_fair(data: EvaluationData, recognizers: Mapping[str, Mapping[str, Recognizer]]) -> None:
+    """Refuses generators that are not of one size, and models that have learnt from people of the test.
+
+    Args:
+        data: with its generators.
+        recognizers: by what the message calls them, then by protocol.
 
     Raises:
         UserError: with the number of such people.
     """
-    sizes = {generator.size for generator in material.generators.values()}
+    sizes = {generator.size for generator in data.generators.values()}
     if len(sizes) > 1:
         raise UserError(f"expected generators of one size, got {', '.join(map(str, sorted(sizes)))} pixels")
-    if not material.generators:
-        return
-    data, protocols = sha256_of(material.job.prepared / MANIFEST), material.manifest.source.protocols
-    for fold in material.folds:
-        for training in training_history(material.generators[fold.name].about):
-            if training["training_data"] != data or training["protocol"] not in protocols:
-                continue
-            seen = set(subjects(protocols[training["protocol"]].train))
-            tested = seen.intersection(subjects((*fold.gallery, *fold.probe)))
-            if tested:
-                raise UserError(
-                    f"the generator for protocol {fold.name!r} was trained on protocol "
-                    f"{training['protocol']!r}, which holds {len(tested)} of the people tested; results "
-                    "would be too good. Give a generator for each fold (--generator "
-                    "'runs/{protocol}/generator.safetensors'), or evaluate its own"
-                )
+    for fold in data.folds:
+        if data.generators:
+            trainings = training_history(data.generators[fold.name].about)
+            history = [(training["training_data"], training["protocol"]) for training in trainings]
+            _require_unseen(data, fold, "generator", history)
+        for name, by_protocol in recognizers.items():
+            _require_unseen(data, fold, name, trained_on(by_protocol[fold.name]))
+
+
+def _require_unseen(data: EvaluationData, fold: Protocol, name: str, history: History) -> None:
+    """Refuses a model that has learnt from people of the test, as far as its file tells."""
+    protocols = data.manifest.source.protocols
+    for manifest, trained in history:
+        if manifest != data.manifest_digest or trained not in protocols:
+            continue
+        seen = set(subjects(protocols[trained].train))
+        tested = seen.intersection(subjects((*fold.gallery, *fold.probe)))
+        if tested:
+            option = "recognizer" if name == "recogniser" else "generator" if name == "generator" else "tuned"
+            file = "generator" if name == "generator" else "recognizer"
+            raise UserError(
+                f"the {name} for protocol {fold.name!r} was trained on protocol {trained!r}, which holds "
+                f"{len(tested)} of the people tested; results would be too good. Give one for each fold "
+                f"(--{option} 'runs/{{protocol}}/{file}.safetensors'), or evaluate its own"
+            )
 
 
 def group_labels(job: EvaluationJob, home: Path | None) -> Labels | None:
@@ -262,27 +303,27 @@ def group_labels(job: EvaluationJob, home: Path | None) -> Labels | None:
     return None
 
 
-def notes_on(material: EvaluationData) -> tuple[str, ...]:
+def notes_on(data: EvaluationData) -> tuple[str, ...]:
     """What the reader of the figures must know."""
     notes: list[str] = []
-    if material.size < material.alignment.size:
+    if data.size < data.alignment.size:
         notes.append(
-            f"The recogniser wants crops of {material.alignment.size} pixels, but the prepared ones have at "
-            f"most {material.size}; they were enlarged."
+            f"The recogniser wants crops of {data.alignment.size} pixels, but the prepared ones have at "
+            f"most {data.size}; they were enlarged."
         )
-    dropped = len(material.manifest.dropped)
+    dropped = len(data.manifest.dropped)
     if dropped:
         notes.append(
             f"{dropped} captures could not be prepared (see report.txt of the prepared database) and are "
             "left out of probes and gallery; published figures count them."
         )
-    without = [name for name, captures in material.references.items() if not captures]
+    without = [name for name, captures in data.references.items() if not captures]
     if without:
         notes.append(
             f"VIS against VIS is not measured: of the people tested in protocol {', '.join(without)}, no VIS "
             "capture beside the gallery's is prepared."
         )
-    if material.truth is not None:
+    if data.truth is not None:
         notes.append("The faces are rendered; the figures say nothing about real people.")
     return tuple(notes)
 

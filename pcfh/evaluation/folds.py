@@ -1,21 +1,28 @@
 """The figures of one fold, from the scores of each method.
 
-Axis letters: p probes, g gallery images, r draws of people.
+Axis letters: p probes, g gallery images.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from pcfh.databases.records import Protocol, Record
-from pcfh.evaluation.groups import Draws, Outcomes, mean_interval
-from pcfh.evaluation.intervals import Interval, mcnemar, percentile_interval, verification_rate_draws
+from pcfh.evaluation.groups import ProbeCounts
+from pcfh.evaluation.intervals import (
+    Bootstrap,
+    Interval,
+    mcnemar,
+    mean_interval,
+    percentile_interval,
+    verification_rate_draws,
+)
+from pcfh.evaluation.outcomes import MethodOutcome
 from pcfh.evaluation.results import (
     DEPTH,
     FARS,
-    REFERENCE,
     Comparison,
     Difference,
     Fold,
@@ -28,7 +35,6 @@ from pcfh.evaluation.results import (
 from pcfh.landmarks.given import landmark_key
 from pcfh.rates import (
     Curve,
-    Pairs,
     ScoreMatrix,
     cmc,
     equal_error_rate,
@@ -37,19 +43,26 @@ from pcfh.rates import (
     ranks,
     roc,
     thresholds,
-    verification_rate,
 )
 
 _ROC_FARS = np.logspace(-6, 0, 61)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Measured:
-    """One method with what a comparison needs; draws of VR by FAR, None where it cannot be measured."""
+class MethodOnFold:
+    """One method on one fold.
 
-    hits: Bool[np.ndarray, " p"]
-    draws: Mapping[float, Float[np.ndarray, " r"] | None]
+    Attributes:
+        matrix: its scores.
+        threshold: by FAR, of those that can be measured.
+        figures: for the report.
+        outcome: for comparisons.
+    """
+
+    matrix: ScoreMatrix
+    threshold: Mapping[float, float]
     figures: MethodFigures
+    outcome: MethodOutcome
 
 
 def measurable(far: float, impostors: int) -> bool:
@@ -63,57 +76,90 @@ def impostor_count(protocol: Protocol) -> int:
     return sum(len(gallery) - gallery.count(record.subject) for record in protocol.probe)
 
 
-def fold_figures(
-    name: str, matrices: Mapping[str, ScoreMatrix], draws: Draws, *, reference: ScoreMatrix | None = None
-) -> Fold:
-    """All figures of a fold.
+def measure(method: str, matrix: ScoreMatrix, bootstrap: Bootstrap, *, own: bool = False) -> MethodOnFold:
+    """All that the scores of a method say.
 
     Args:
-        name: of the protocol.
-        matrices: scores of each method, of the same probes and gallery; the first is the original.
-        draws: of people.
-        reference: scores of VIS probes against the same gallery; its figures come last and are compared with
-            nothing.
+        method: its name.
+        matrix: its scores.
+        bootstrap: draws of people.
+        own: whether its probes are not those of the fold.
 
     Raises:
         UserError: a probe's person is not in the gallery, or there are no pairs of one kind.
     """
-    measured = {method: _measure(method, matrix, draws) for method, matrix in matrices.items()}
+    rank, pairs = ranks(matrix), pairs_of(matrix)
+    hits, curve = rank == 1, roc(pairs)
+    fars = [far for far in FARS if measurable(far, len(pairs.impostor))]
+    threshold = thresholds(pairs, fars)
+    rates = {far: float((pairs.genuine >= score).mean()) for far, score in threshold.items()}
+    several = len(np.unique(matrix.probes)) > 1
+    drawn = dict(zip(fars, verification_rate_draws(matrix, fars, bootstrap), strict=True)) if several else {}
+    nothing = np.full(bootstrap.resamples, np.nan)
+    outcome = MethodOutcome(
+        people=matrix.probes,
+        hits=hits,
+        rates=np.array([rates.get(far, np.nan) for far in FARS]),
+        draws=np.stack([drawn.get(far, nothing) for far in FARS]),
+    )
+    figures = MethodFigures(
+        method=method,
+        cmc=tuple(cmc(rank, DEPTH).tolist()),
+        rank1_interval=mean_interval(hits, matrix.probes, bootstrap),
+        verification=tuple(
+            Verification(
+                far=far,
+                vr=rates.get(far),
+                interval=percentile_interval(rates[far], drawn[far]) if far in drawn else None,
+            )
+            for far in FARS
+        ),
+        eer=equal_error_rate(curve),
+        roc=_points(curve, len(pairs.impostor)),
+        own=_sizes(matrix) if own else None,
+    )
+    return MethodOnFold(matrix=matrix, threshold=threshold, figures=figures, outcome=outcome)
+
+
+def fold_figures(name: str, measured: Mapping[str, MethodOnFold]) -> Fold:
+    """All figures of a fold.
+
+    Args:
+        name: of the protocol.
+        measured: each method; the first is the original, and those of the same probes are compared with it.
+    """
     first, *others = measured.values()
-    matrix = next(iter(matrices.values()))
-    sizes = _sizes(matrix)
-    methods = [one.figures for one in measured.values()]
-    if reference is not None:
-        methods.append(replace(_measure(REFERENCE, reference, draws).figures, own=_sizes(reference)))
+    sizes = _sizes(first.matrix)
     return Fold(
         protocol=name,
         probes=sizes.probes,
-        gallery=len(matrix.gallery),
+        gallery=len(first.matrix.gallery),
         people=sizes.people,
         genuine=sizes.genuine,
         impostors=sizes.impostors,
-        methods=tuple(methods),
-        comparisons=tuple(_compare(first, other) for other in others),
+        methods=tuple(one.figures for one in measured.values()),
+        comparisons=tuple(_compare(first, other) for other in others if other.figures.own is None),
     )
 
 
-def outcomes_of(
-    matrix: ScoreMatrix, probes: Sequence[Record], keys: Sequence[str], far: float | None
-) -> Outcomes:
-    """What became of each probe, at the threshold of the whole fold.
+def probe_counts(
+    one: MethodOnFold, probes: Sequence[Record], keys: Sequence[str], far: float | None
+) -> ProbeCounts:
+    """What became of the pairs of each probe, at the threshold of the whole fold.
 
     Args:
-        matrix: scores of one method.
+        one: a method.
         probes: its rows.
         keys: paths of the probes' captures.
         far: whose threshold decides; None where none can be measured, then nothing is refused or accepted.
     """
-    threshold = np.inf if far is None else thresholds(pairs_of(matrix), [far])[far]
-    above, genuine = matrix.scores >= threshold, matrix.genuine
-    return Outcomes(
+    matrix = one.matrix
+    above = matrix.scores >= (np.inf if far is None else one.threshold[far])
+    genuine = matrix.genuine
+    return ProbeCounts(
         keys=tuple(landmark_key(key) for key in keys),
         people=np.array([record.subject for record in probes]),
-        hits=ranks(matrix) == 1,
+        hits=one.outcome.hits,
         genuine=genuine.sum(1),
         refused=(genuine & ~above).sum(1),
         impostor=(~genuine).sum(1),
@@ -175,55 +221,22 @@ def _sizes(matrix: ScoreMatrix) -> OwnProbes:
     )
 
 
-def _measure(method: str, matrix: ScoreMatrix, draws: Draws) -> _Measured:
-    rank, pairs = ranks(matrix), pairs_of(matrix)
-    hits, curve = rank == 1, roc(pairs)
-    drawn = {far: _vr_draws(matrix, pairs, far, draws) for far in FARS}
-    figures = MethodFigures(
-        method=method,
-        cmc=tuple(cmc(rank, DEPTH).tolist()),
-        rank1_interval=mean_interval(hits, matrix.probes, draws),
-        verification=tuple(_verification(pairs, far, drawn[far]) for far in FARS),
-        eer=equal_error_rate(curve),
-        roc=_points(curve, len(pairs.impostor)),
-    )
-    return _Measured(hits=hits, draws=drawn, figures=figures)
-
-
-def _vr_draws(matrix: ScoreMatrix, pairs: Pairs, far: float, draws: Draws) -> Float[np.ndarray, " r"] | None:
-    """VR in draws of people; None where the FAR cannot be measured, or one person has all probes."""
-    if not measurable(far, len(pairs.impostor)) or len(np.unique(matrix.probes)) < 2:
-        return None
-    return verification_rate_draws(matrix, far, resamples=draws.resamples, seed=draws.seed)
-
-
-def _verification(pairs: Pairs, far: float, draws: Float[np.ndarray, " r"] | None) -> Verification:
-    if not measurable(far, len(pairs.impostor)):
-        return Verification(far=far, vr=None, interval=None)
-    vr = verification_rate(pairs, far)
-    return Verification(far=far, vr=vr, interval=None if draws is None else percentile_interval(vr, draws))
-
-
-def _compare(original: _Measured, other: _Measured) -> Comparison:
+def _compare(original: MethodOnFold, other: MethodOnFold) -> Comparison:
     """Rank-1 by McNemar's test, VR by the same draws of people for both."""
-    rates = zip(original.figures.verification, other.figures.verification, strict=True)
+    a, b = original.outcome, other.outcome
     return Comparison(
         method=other.figures.method,
-        mcnemar=mcnemar(original.hits, other.hits),
+        mcnemar=mcnemar(a.hits, b.hits),
         verification=tuple(
-            Difference(far=a.far, interval=_between(a, b, original.draws[a.far], other.draws[a.far]))
-            for a, b in rates
+            Difference(far=far, interval=rate_difference(b.rates[i] - a.rates[i], b.draws[i] - a.draws[i]))
+            for i, far in enumerate(FARS)
         ),
     )
 
 
-def _between(
-    a: Verification, b: Verification, draws_a: np.ndarray | None, draws_b: np.ndarray | None
-) -> Interval | None:
-    """The second VR less the first."""
-    if a.vr is None or b.vr is None or draws_a is None or draws_b is None:
-        return None
-    return percentile_interval(b.vr - a.vr, draws_b - draws_a)
+def rate_difference(difference: float, draws: Float[np.ndarray, " r"]) -> Interval | None:
+    """The confidence interval of a difference of VR; None where it was not measured."""
+    return None if np.isnan(draws).any() else percentile_interval(float(difference), draws)
 
 
 def _points(curve: Curve, impostors: int) -> tuple[tuple[float, float], ...]:

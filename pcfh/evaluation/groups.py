@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
 from pcfh.errors import UserError
-from pcfh.evaluation.intervals import Interval, bootstrap_interval
+from pcfh.evaluation.intervals import Bootstrap, mean_interval
 from pcfh.evaluation.results import GroupRow
 from pcfh.landmarks.given import landmark_key
 
@@ -30,8 +30,8 @@ Labels = Mapping[str, Mapping[str, str]]  # by the key of a path: group by colum
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcomes:
-    """What became of each probe by one method, over all folds.
+class ProbeCounts:
+    """What became of the pairs of each probe by one method, over all folds.
 
     Attributes:
         keys: of the probes' paths.
@@ -50,14 +50,6 @@ class Outcomes:
     refused: Int[np.ndarray, " n"]
     impostor: Int[np.ndarray, " n"]
     accepted: Int[np.ndarray, " n"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Draws:
-    """How often people are drawn for an interval, and the seed."""
-
-    resamples: int
-    seed: int
 
 
 def read_groups(path: Path) -> Labels:
@@ -95,20 +87,20 @@ def read_parameters(path: Path) -> Labels:
 
 
 def group_rows(
-    outcomes: Mapping[str, Outcomes], labels: Labels, draws: Draws, *, thresholded: bool
+    counts: Mapping[str, ProbeCounts], labels: Labels, bootstrap: Bootstrap, *, thresholded: bool
 ) -> tuple[GroupRow, ...]:
     """Errors of each method in each group.
 
     Args:
-        outcomes: of each method.
+        counts: of each method.
         labels: groups of captures.
-        draws: of people.
+        bootstrap: draws of people.
         thresholded: whether there was a threshold to count refused and accepted pairs by.
 
     Raises:
         UserError: no probe is in the table.
     """
-    keys = next(iter(outcomes.values())).keys
+    keys = next(iter(counts.values())).keys
     if not any(key in labels for key in keys):
         raise UserError(
             f"the table of groups has none of the {len(set(keys))} probes, e.g. {keys[0]}; its paths must be "
@@ -119,35 +111,28 @@ def group_rows(
     for column in columns:
         values = np.array([labels[key][column] if key in labels else UNKNOWN for key in keys])
         for value in sorted(set(values.tolist()), key=_natural):
-            for method, of_method in outcomes.items():
-                rows.append(_row((column, value, method), of_method, values == value, draws, thresholded))
+            for method, of_method in counts.items():
+                rows.append(_row((column, value, method), of_method, values == value, bootstrap, thresholded))
     return tuple(rows)
 
 
-def joined(parts: Sequence[Outcomes]) -> Outcomes:
+def joined(parts: Sequence[ProbeCounts]) -> ProbeCounts:
     """The probes of several folds one after the other."""
     names = ("people", "hits", "genuine", "refused", "impostor", "accepted")
     arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    return Outcomes(keys=tuple(key for part in parts for key in part.keys), **arrays)
-
-
-def mean_interval(values: np.ndarray, people: Shaped[np.ndarray, " n"], draws: Draws) -> Interval | None:
-    """The interval of a mean over probes; None where they are all of one person."""
-    if len(np.unique(people)) < 2:
-        return None
-    return bootstrap_interval(values.astype(np.float64), people, resamples=draws.resamples, seed=draws.seed)
+    return ProbeCounts(keys=tuple(key for part in parts for key in part.keys), **arrays)
 
 
 def _row(
     names: tuple[str, str, str],
-    outcomes: Outcomes,
+    counts: ProbeCounts,
     chosen: Bool[np.ndarray, " n"],
-    draws: Draws,
+    bootstrap: Bootstrap,
     with_rates: bool,
 ) -> GroupRow:
     column, value, method = names
-    people, errors = outcomes.people[chosen], ~outcomes.hits[chosen]
-    genuine, impostor = outcomes.genuine[chosen].sum(), outcomes.impostor[chosen].sum()
+    people, errors = counts.people[chosen], ~counts.hits[chosen]
+    genuine, impostor = counts.genuine[chosen].sum(), counts.impostor[chosen].sum()
     return GroupRow(
         column=column,
         value=value,
@@ -155,9 +140,9 @@ def _row(
         probes=int(chosen.sum()),
         people=len(np.unique(people)),
         rank1_error=float(errors.mean()),
-        interval=mean_interval(errors, people, draws),
-        frr=float(outcomes.refused[chosen].sum() / genuine) if with_rates else None,
-        far=float(outcomes.accepted[chosen].sum() / impostor) if with_rates and impostor else None,
+        interval=mean_interval(errors, people, bootstrap),
+        frr=float(counts.refused[chosen].sum() / genuine) if with_rates else None,
+        far=float(counts.accepted[chosen].sum() / impostor) if with_rates and impostor else None,
     )
 
 

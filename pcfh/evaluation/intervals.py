@@ -1,28 +1,38 @@
-"""How sure a figure is: intervals over people and folds, and tests between two methods.
+"""How sure a figure is: confidence intervals over people and folds, and tests between two methods.
 
 Captures of one person are alike, so people are what is drawn, with replacement, never single captures.
 Shares are in [0, 1]. Every draw comes from a seed; the same seed draws the same people.
+
+Axis letters: n captures, f FARs, r draws of people.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from pcfh.errors import UserError
-from pcfh.rates import ScoreMatrix, allowed_impostors, most_allowed, pairs_of, verification_rate
+from pcfh.rates import ScoreMatrix, allowed_impostors, most_allowed
 
 _AT_ONCE = 2**22  # numbers in the largest array of a chunk of draws
 
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """An estimate and the percentile interval around it."""
+    """An estimate and the confidence interval around it."""
 
     estimate: float
     low: float
     high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bootstrap:
+    """How often people are drawn for a confidence interval, and the seed."""
+
+    resamples: int = 1000
+    seed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +79,7 @@ def bootstrap_interval(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Interval:
-    """The interval of a mean over captures, e.g. of Rank-1 hits (0 or 1) or of an image error.
+    """The confidence interval of a mean over captures, e.g. of Rank-1 hits (0 or 1) or of an image error.
 
     Args:
         values: one for each capture.
@@ -95,43 +105,20 @@ def percentile_interval(estimate: float, draws: Float[np.ndarray, " r"], level: 
     return Interval(estimate=estimate, low=float(low), high=float(high))
 
 
-def verification_rate_interval(
-    matrix: ScoreMatrix, far: float, *, level: float = 0.95, resamples: int = 1000, seed: int = 0
-) -> Interval:
-    """The interval of VR@FAR; each draw has a threshold of its own.
-
-    Raises:
-        UserError: there are fewer than two people with genuine pairs, or too few impostor pairs.
-    """
-    draws = verification_rate_draws(matrix, far, resamples=resamples, seed=seed)
-    return percentile_interval(verification_rate(pairs_of(matrix), far), draws, level)
-
-
-def verification_rate_difference(
-    a: ScoreMatrix, b: ScoreMatrix, far: float, *, level: float = 0.95, resamples: int = 1000, seed: int = 0
-) -> Interval:
-    """The interval of VR@FAR of ``b`` less that of ``a``, the same people drawn for both.
-
-    The methods differ if it does not hold 0.
-
-    Raises:
-        UserError: the matrices are not of the same probes and gallery, or as in
-            ``verification_rate_interval``.
-    """
-    if not (np.array_equal(a.probes, b.probes) and np.array_equal(a.gallery, b.gallery)):
-        raise UserError(
-            "expected both methods on the same probes and gallery, got different people or another order; "
-            "run both on one protocol"
-        )
-    rates = [verification_rate(pairs_of(matrix), far) for matrix in (a, b)]
-    draws = [verification_rate_draws(matrix, far, resamples=resamples, seed=seed) for matrix in (a, b)]
-    return percentile_interval(rates[1] - rates[0], draws[1] - draws[0], level)
+def mean_interval(
+    values: Shaped[np.ndarray, " n"], people: Shaped[np.ndarray, " n"], bootstrap: Bootstrap
+) -> Interval | None:
+    """The confidence interval of a mean over probes; None where they are all of one person."""
+    if len(np.unique(people)) < 2:
+        return None
+    numbers = values.astype(np.float64)
+    return bootstrap_interval(numbers, people, resamples=bootstrap.resamples, seed=bootstrap.seed)
 
 
 def verification_rate_draws(
-    matrix: ScoreMatrix, far: float, *, resamples: int = 1000, seed: int = 0
-) -> Float[np.ndarray, " {resamples}"]:
-    """VR@FAR in draws of people.
+    matrix: ScoreMatrix, fars: Sequence[float], bootstrap: Bootstrap
+) -> Float[np.ndarray, "f r"]:
+    """VR at each FAR in draws of people, the same for all FARs; each draw has a threshold of its own.
 
     A person drawn w times counts w times in the genuine pairs, and a pair of people drawn w and v times w v
     times in the impostor pairs; copies of one person are not compared. People without a genuine pair, who
@@ -142,9 +129,13 @@ def verification_rate_draws(
     """
     ranked = _ranked(matrix)
     _require_several(int(ranked.drawn.sum()), "people with genuine pairs")
-    tail = 2 * allowed_impostors(far, ranked.impostors) + 1000
-    chunks = _weights(ranked.drawn, resamples, seed, width=min(tail, ranked.impostors))
-    return np.concatenate([_drawn_rates(ranked, weights, far, tail) for weights in chunks])
+    drawn = np.empty((len(fars), bootstrap.resamples))
+    for row, far in zip(drawn, fars, strict=True):
+        tail = 2 * allowed_impostors(far, ranked.impostors) + 1000
+        width = min(tail, ranked.impostors)
+        chunks = _weights(ranked.drawn, bootstrap.resamples, bootstrap.seed, width=width)
+        row[:] = np.concatenate([_drawn_rates(ranked, weights, far, tail) for weights in chunks])
+    return drawn
 
 
 def mean_and_deviation(folds: Float[np.ndarray, " n"]) -> tuple[float, float]:

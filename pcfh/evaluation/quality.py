@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Shaped, UInt8
 
-from pcfh.evaluation.groups import Draws, mean_interval
 from pcfh.evaluation.image_metrics import (
     colour_difference,
     face_mask,
@@ -24,7 +23,7 @@ from pcfh.evaluation.image_metrics import (
     ssim,
     yaw_error,
 )
-from pcfh.evaluation.intervals import Interval
+from pcfh.evaluation.intervals import Bootstrap, Interval, mean_interval
 from pcfh.evaluation.results import QualityRow
 from pcfh.geometry.scheme import LEFT_BROW, LEFT_EYE, LIPS, RIGHT_BROW, RIGHT_EYE
 from pcfh.landmarks.base import LandmarkBackend
@@ -64,13 +63,13 @@ def without_parts(
 
 
 def measure_faces(
-    faces: Iterable[Face], draws: Draws, *, backend: LandmarkBackend | None = None
+    faces: Iterable[Face], bootstrap: Bootstrap, *, backend: LandmarkBackend | None = None
 ) -> tuple[QualityRow, ...]:
     """Means over probes.
 
     Args:
         faces: may be a generator, one is held at a time.
-        draws: of people, for the intervals.
+        bootstrap: draws of people, for the intervals.
         backend: finds landmarks; None leaves pose out.
     """
     people, values = [], []
@@ -78,7 +77,7 @@ def measure_faces(
         people.append(face.person)
         values.append({**image_values(face), **(pose_values(face, backend) if backend else {})})
     names = list(dict.fromkeys(name for row in values for name in row))
-    return tuple(_row(name, values, np.array(people), draws) for name in names)
+    return tuple(_row(name, values, np.array(people), bootstrap) for name in names)
 
 
 def image_values(face: Face) -> Values:
@@ -121,11 +120,11 @@ def pose_values(face: Face, backend: LandmarkBackend) -> Values:
 
 
 def _row(
-    name: tuple[str, str], values: Sequence[Values], people: Shaped[np.ndarray, " n"], draws: Draws
+    name: tuple[str, str], values: Sequence[Values], people: Shaped[np.ndarray, " n"], bootstrap: Bootstrap
 ) -> QualityRow:
     """The mean of one measure over the probes that have it."""
     have = [i for i, row in enumerate(values) if name in row]
     column = np.array([values[i][name] for i in have])
     mean = float(column.mean())
-    interval = mean_interval(column, people[have], draws) or Interval(estimate=mean, low=mean, high=mean)
+    interval = mean_interval(column, people[have], bootstrap) or Interval(estimate=mean, low=mean, high=mean)
     return QualityRow(measure=name[0], images=name[1], probes=len(have), interval=interval)

@@ -29,7 +29,7 @@ from pcfh.recognisers.alignment import Alignment
 class Recognizer(Protocol):
     """What turns aligned faces into embeddings.
 
-    One that was trained on a prepared database says so in ``about``, see ``training_history``; it may be left
+    One that was trained on a prepared database says so in ``about``, see ``trained_on``; it may be left
     out.
     """
 
@@ -75,7 +75,7 @@ class RecognizerKind(Protocol):
         """
 
 
-def training_history(recognizer: Recognizer) -> list[tuple[str, str]]:
+def trained_on(recognizer: Recognizer) -> list[tuple[str, str]]:
     """What a recogniser has learnt from: SHA-256 of the prepared database's manifest, and the protocol."""
     data = getattr(recognizer, "about", {}).get("data", {})
     return [(str(data["manifest"]), str(data["protocol"]))] if {"manifest", "protocol"} <= data.keys() else []

@@ -1,4 +1,4 @@
-"""Features of many crops, kept on disk by content.
+"""Embeddings (features) of many crops, kept on disk by content.
 
     <cache>/<recogniser>/<sha256>.safetensors    "crops": SHA-256 of each crop; "features": its unit features
 
@@ -11,6 +11,7 @@ Axis letters: d features, k crops of one file, n crops, s side of a crop, t of t
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -20,7 +21,7 @@ from jaxtyping import Float32, UInt8
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from pcfh.databases.records import Record
+from pcfh.databases.records import Modality, Record
 from pcfh.errors import UserError
 from pcfh.files import write_atomically
 from pcfh.images import read_image
@@ -33,11 +34,11 @@ Item = TypeVar("Item")
 
 
 class FeatureCache:
-    """Features of one recogniser, by the content of the crop.
+    """Embeddings of one recogniser and modality, by the content of the crop.
 
     Args:
         folder: of the cache, for all recognisers; made if need be.
-        key: of the recogniser.
+        key: of the recogniser, and the modality.
     """
 
     def __init__(self, folder: Path, key: str) -> None:
@@ -66,28 +67,26 @@ class FeatureCache:
 def extract(
     recognizer: Recognizer,
     crops: Iterable[UInt8[np.ndarray, "s s 3"]],
+    modality: Modality = "VIS",
     *,
-    cache: Path | FeatureCache | None = None,
+    cache: Path | None = None,
     batch: int = 32,
-    on_done: Callable[[int], None] = lambda count: None,
 ) -> Float32[np.ndarray, "n d"]:
     """Features of crops, in their order.
 
     Args:
         recognizer: what computes them.
         crops: cut as the recogniser wants them; may be a generator, few are held at a time.
-        cache: of this recogniser, or the folder of all caches; None keeps nothing.
+        modality: of all of them.
+        cache: folder of all caches; None keeps nothing.
         batch: crops computed at once.
-        on_done: called with how many more are done.
 
     Raises:
         UserError: there are no crops, or the recogniser refuses some.
     """
-    kept = FeatureCache(cache, recognizer.key) if isinstance(cache, Path) else cache
-    rows = []
-    for part in stretches(crops, PART):
-        rows.append(_part_features(recognizer, part, kept, batch))
-        on_done(len(part))
+    computed = partial(_computed, recognizer, modality=modality, batch=batch)
+    kept = FeatureCache(cache, f"{recognizer.key} {modality}") if cache else None
+    rows = [_part_features(part, computed, kept) for part in stretches(crops, PART)]
     if not rows:
         raise UserError("expected at least one face to recognise, got none; check the lists")
     return np.concatenate(rows)
@@ -127,18 +126,17 @@ def digest_of(crop: UInt8[np.ndarray, "s s 3"]) -> bytes:
 
 
 def _part_features(
-    recognizer: Recognizer,
     crops: Sequence[UInt8[np.ndarray, "s s 3"]],
+    computed: Callable[[Sequence[np.ndarray]], np.ndarray],
     cache: FeatureCache | None,
-    batch: int,
 ) -> Float32[np.ndarray, "k d"]:
     """Features of some crops, each different one computed once, or looked up."""
     if cache is None:
-        return _computed(recognizer, crops, batch)
+        return computed(crops)
     digests = [digest_of(crop) for crop in crops]
     new = {d: crop for d, crop in zip(digests, crops, strict=True) if d not in cache}
     if new:
-        cache.add(list(new), _computed(recognizer, list(new.values()), batch))
+        cache.add(list(new), computed(list(new.values())))
     return np.stack([cache[d] for d in digests])
 
 
@@ -150,9 +148,9 @@ def stretches(items: Iterable[Item], length: int) -> Iterator[list[Item]]:
 
 
 def _computed(
-    recognizer: Recognizer, crops: Sequence[UInt8[np.ndarray, "s s 3"]], batch: int
+    recognizer: Recognizer, crops: Sequence[UInt8[np.ndarray, "s s 3"]], *, modality: Modality, batch: int
 ) -> Float32[np.ndarray, "k d"]:
-    return np.concatenate([recognizer.features(np.stack(some)) for some in stretches(crops, batch)])
+    return np.concatenate([recognizer.features(np.stack(some), modality) for some in stretches(crops, batch)])
 
 
 def _read_part(path: Path) -> dict[bytes, Float32[np.ndarray, " d"]]:

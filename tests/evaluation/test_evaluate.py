@@ -4,32 +4,41 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from blocks import Blocks, hallucinator, random_matrix
+from blocks import Blocks, hallucinator, measured_fold, random_matrix
 
 from pcfh.databases.records import Protocol, Record
 from pcfh.databases.rendered import truth_crop
 from pcfh.errors import UserError
-from pcfh.evaluation.evaluate import FeatureTable, evaluate, method_matrices
-from pcfh.evaluation.evaluation_data import EvaluationJob, chosen_protocols, evaluated_protocols, source_size
-from pcfh.evaluation.folds import fold_figures, impostor_count, outcomes_of, worst_mistakes
+from pcfh.evaluation.evaluate import evaluate, evaluate_data
+from pcfh.evaluation.evaluation_data import (
+    EvaluationData,
+    EvaluationJob,
+    chosen_protocols,
+    evaluated_protocols,
+    source_size,
+)
+from pcfh.evaluation.folds import impostor_count, measure, probe_counts, worst_mistakes
 from pcfh.evaluation.generated import generated_crops
-from pcfh.evaluation.groups import Draws, group_rows, read_groups, read_parameters
+from pcfh.evaluation.groups import group_rows, read_groups, read_parameters
 from pcfh.evaluation.image_metrics import face_mask
 from pcfh.evaluation.intervals import (
+    Bootstrap,
     bootstrap_interval,
     mcnemar,
-    verification_rate_difference,
-    verification_rate_interval,
+    percentile_interval,
+    verification_rate_draws,
 )
+from pcfh.evaluation.outcomes import read_outcomes, write_outcomes
 from pcfh.evaluation.quality import Face, image_values, measure_faces, without_parts
+from pcfh.evaluation.score_methods import CosineScores, EmbeddingTable, FusedScores
 from pcfh.files import sha256_of
 from pcfh.images import read_image
 from pcfh.landmarks.base import Face as Found
 from pcfh.preparation.manifest import open_prepared, read_manifest, write_manifest
-from pcfh.rates import ScoreMatrix, equal_error_rate, pairs_of, ranks, roc, verification_rate
+from pcfh.rates import ScoreMatrix, equal_error_rate, pairs_of, ranks, roc, thresholds, verification_rate
 from pcfh.recognisers.alignment import LIGHTCNN, Alignment
 
-DRAWS = Draws(resamples=200, seed=0)
+DRAWS = Bootstrap(resamples=200, seed=0)
 
 
 def record(subject, path, modality="NIR"):
@@ -69,7 +78,7 @@ def edited(prepared, tmp_path, change):
 # Methods
 
 
-def test_the_methods_of_a_fold_by_hand():
+def test_scores_are_cosines_and_fused_ones_their_average():
     fold = Protocol(
         name="1",
         train=(),
@@ -78,26 +87,16 @@ def test_the_methods_of_a_fold_by_hand():
     )
 
     def table(**rows):
-        return FeatureTable(
-            place={name: i for i, name in enumerate(rows)}, features=np.array([*rows.values()], np.float32)
-        )
+        place = {name: i for i, name in enumerate(rows)}
+        return {"1": EmbeddingTable(place=place, features=np.array([*rows.values()], np.float32))}
 
-    tables = {
-        "gallery": table(gb=(0, 1), ga=(1, 0)),
-        "original": table(pb=(0.8, 0.6)),
-        "generated-m": table(pb=(0, 1)),
-        "truth": table(pb=(-0.6, 0.8)),
-    }
-    matrices = method_matrices(fold, tables, "generated-m")
-    found = {name: matrix.scores.tolist()[0] for name, matrix in matrices.items()}
-    expected = {"original": [0.8, 0.6], "generated": [0, 1], "fusion": [0.4, 0.8], "truth": [-0.6, 0.8]}
-    assert found == {name: pytest.approx(scores) for name, scores in expected.items()}
-    assert {name: ranks(matrix).item() for name, matrix in matrices.items()} == {
-        "original": 2,
-        "generated": 1,
-        "fusion": 1,
-        "truth": 1,
-    }
+    gallery = table(gb=(0, 1), ga=(1, 0))
+    original = CosineScores(name="original", probes=table(pb=(0.8, 0.6)), gallery=gallery)
+    generated = CosineScores(name="generated", probes=table(pb=(0, 1)), gallery=gallery)
+    fusion = FusedScores(original=original, generated=generated, weight=0.5)
+    assert original.scores(fold).scores.tolist()[0] == pytest.approx([0.8, 0.6])
+    assert fusion.scores(fold).scores.tolist()[0] == pytest.approx([0.4, 0.8])
+    assert [ranks(method.scores(fold)).item() for method in (original, generated, fusion)] == [2, 1, 1]
 
 
 def test_without_a_generator_there_is_the_original_alone(job):
@@ -149,14 +148,15 @@ def matrices():
 
 @pytest.fixture(scope="module")
 def fold(matrices):
-    return fold_figures("1", matrices, DRAWS)
+    return measured_fold("1", matrices, DRAWS)
 
 
 @pytest.mark.parametrize("place", [0, 1])
 def test_vr_and_its_interval_are_those_of_the_metrics(fold, matrices, place):
     found = fold.methods[1].verification[place]
     assert found.vr == verification_rate(pairs_of(matrices["fusion"]), found.far)
-    assert found.interval == verification_rate_interval(matrices["fusion"], found.far, resamples=200)
+    (draws,) = verification_rate_draws(matrices["fusion"], [found.far], DRAWS)
+    assert found.interval == percentile_interval(found.vr, draws)
 
 
 def test_rank_1_has_the_interval_over_people(fold, matrices):
@@ -167,8 +167,9 @@ def test_rank_1_has_the_interval_over_people(fold, matrices):
 
 def test_vr_is_compared_on_the_same_draws(fold, matrices):
     (comparison,) = fold.comparisons
-    expected = verification_rate_difference(*matrices.values(), 0.01, resamples=200)
-    assert comparison.verification[0].interval == expected
+    a, b = (verification_rate_draws(matrix, [0.01], DRAWS)[0] for matrix in matrices.values())
+    rates = [method.verification[0].vr for method in fold.methods]
+    assert comparison.verification[0].interval == percentile_interval(rates[1] - rates[0], b - a)
 
 
 def test_rank_1_is_compared_by_mcnemar_with_the_original_first(fold, matrices):
@@ -201,10 +202,76 @@ def test_mistakes_are_sorted_by_how_far_wrong_they_are():
     ]
 
 
+# Tuned recognisers
+
+
+class Negative(Blocks):
+    """Blocks that sees NIR as a negative: another recogniser for each modality."""
+
+    name, key = "negative", "negative-1"
+
+    def features(self, crops, modality="VIS"):
+        return super().features(crops) * (-1 if modality == "NIR" else 1)
+
+
+def test_a_recogniser_knows_the_modality_of_what_it_sees(job):
+    seen = []
+
+    class Watching(Blocks):
+        def features(self, crops, modality="VIS"):
+            seen.extend([modality] * len(crops))
+            return super().features(crops)
+
+    evaluate(job, Watching(), {"1": hallucinator()})
+    assert seen == ["VIS"] * 3 + ["NIR"] * 9 + ["VIS"] * 9
+
+
+def test_a_tuned_recogniser_is_a_method_that_is_compared_with_the_original(job):
+    results = evaluate(job, Blocks(), {"1": hallucinator()}, tuned={"negative": {"1": Negative()}})
+    assert results.methods == ("original", "generated", "fusion", "negative")
+    assert [c.method for c in results.folds[0].comparisons] == ["generated", "fusion", "negative"]
+    assert [(m.role, m.name) for m in results.models][1] == ("negative", "negative")
+    alone = evaluate(job, Negative())
+    assert results.folds[0].methods[3].cmc == alone.folds[0].methods[0].cmc
+
+
+@pytest.mark.parametrize("name", ["fusion", "a/b", "recogniser"])
+def test_a_tuned_recogniser_has_a_name_of_its_own(job, name):
+    with pytest.raises(UserError, match="cannot be the name of a tuned recogniser"):
+        evaluate(job, Blocks(), tuned={name: {"1": Blocks()}})
+
+
+def test_recognisers_of_two_alignments_are_refused_as_one_method(job):
+    other = Blocks()
+    other.alignment = LIGHTCNN
+    with pytest.raises(UserError, match="recognisers of one alignment"):
+        evaluate(job, {"1": Blocks(), "2": other})
+
+
+def test_outcomes_are_kept_without_loss(job, tmp_path):
+    data = EvaluationData(job, {"1": hallucinator()}, Blocks.alignment)
+    found = evaluate_data(data, Blocks())
+    write_outcomes(tmp_path / "outcomes.npz", found.outcomes)
+    kept = read_outcomes(tmp_path / "outcomes.npz")
+    assert kept.keys() == {"1"}
+    assert [*kept["1"]] == ["original", "generated", "fusion"]
+    for method, outcome in found.outcomes["1"].items():
+        for name in ("people", "hits", "rates", "draws"):
+            np.testing.assert_array_equal(getattr(kept["1"][method], name), getattr(outcome, name))
+    hits = {m.method: m.cmc[0] for m in found.results.folds[0].methods}
+    assert {method: outcome.hits.mean() for method, outcome in kept["1"].items()} == hits
+
+
+def test_a_file_that_holds_no_outcomes_is_refused(tmp_path):
+    (tmp_path / "outcomes.npz").write_bytes(b"nothing")
+    with pytest.raises(UserError, match="expected the outcomes of pcfh evaluate"):
+        read_outcomes(tmp_path / "outcomes.npz")
+
+
 # Groups
 
 
-def outcomes_by_hand(far):
+def counts_by_hand(far):
     """Four probes of four people; only the first impostor score is accepted at a FAR of 1/10."""
     gallery = np.array([*"abcd"])
     scores = np.array(
@@ -212,13 +279,16 @@ def outcomes_by_hand(far):
     )
     matrix = ScoreMatrix(scores=scores, probes=gallery, gallery=gallery)
     probes = [record(s, f"crop{s}") for s in "abcd"]
-    return outcomes_of(matrix, probes, [f"s1/NIR/{s}.BMP" for s in "abcd"], far)
+    one = replace(
+        measure("original", matrix, DRAWS), threshold=thresholds(pairs_of(matrix), [far] if far else [])
+    )
+    return probe_counts(one, probes, [f"s1/NIR/{s}.BMP" for s in "abcd"], far)
 
 
 def test_errors_by_group_by_hand(tmp_path):
     table = tmp_path / "groups.csv"
     table.write_text("path,hat\ns1\\NIR\\a.jpg,no\ns1\\NIR\\b.jpg,yes\ns1\\NIR\\c.jpg,yes\n")
-    rows = group_rows({"original": outcomes_by_hand(0.1)}, read_groups(table), DRAWS, thresholded=True)
+    rows = group_rows({"original": counts_by_hand(0.1)}, read_groups(table), DRAWS, thresholded=True)
     found = [(r.column, r.value, r.probes, r.people, r.rank1_error, r.frr, r.far) for r in rows]
     assert found == [
         ("hat", "no", 1, 1, 0.0, 0.0, 0.0),
@@ -230,7 +300,7 @@ def test_errors_by_group_by_hand(tmp_path):
 def test_without_a_threshold_groups_have_rank_1_alone(tmp_path):
     table = tmp_path / "groups.csv"
     table.write_text("path,hat\ns1/NIR/b.jpg,yes\n")
-    rows = group_rows({"original": outcomes_by_hand(None)}, read_groups(table), DRAWS, thresholded=False)
+    rows = group_rows({"original": counts_by_hand(None)}, read_groups(table), DRAWS, thresholded=False)
     assert [(r.rank1_error, r.frr, r.far) for r in rows] == [(0.0, None, None), (1.0, None, None)]
 
 
@@ -431,7 +501,7 @@ def test_nan_features_are_refused(job):
     class Broken(Blocks):
         key = "broken"
 
-        def features(self, crops):
+        def features(self, crops, modality="VIS"):
             return np.full((len(crops), 4), np.nan, np.float32)
 
     with pytest.raises(UserError, match="probe features of norm 1, got nan"):
@@ -442,7 +512,7 @@ def test_a_recogniser_that_does_not_take_its_own_crop_is_refused(job):
     class Picky(Blocks):
         key = "picky"
 
-        def features(self, crops):
+        def features(self, crops, modality="VIS"):
             raise UserError(f"picky: expected crops of 112 pixels, got {crops.shape[1]}")
 
     with pytest.raises(UserError, match="expected crops of 112 pixels, got 64"):
@@ -466,6 +536,12 @@ def test_a_generator_that_has_seen_the_people_of_the_test_is_refused(job, drawn_
         copy, replace(manifest, source=replace(manifest.source, protocols={"1": one, "2": add(one)}))
     )
     about = {"training_data": sha256_of(copy / "manifest.json"), "protocol": "2"}
+    tuned = Blocks()
+    tuned.about = {"data": {"manifest": about["training_data"], "protocol": "2"}}
+    with pytest.raises(UserError, match="the recogniser for protocol '1' was trained on protocol '2'"):
+        evaluate(replace(job, prepared=copy), tuned)
+    with pytest.raises(UserError, match=r"the mine for protocol '1' .* \(--tuned 'runs"):
+        evaluate(replace(job, prepared=copy), Blocks(), tuned={"mine": {"1": tuned}})
     for known in (about, {"before": [about]}, {**about, "protocol": "1", "before": [about]}):
         with pytest.raises(UserError, match="trained on protocol '2', which holds 3 of the people tested"):
             evaluate(replace(job, prepared=copy), Blocks(), {"1": hallucinator(**known)})

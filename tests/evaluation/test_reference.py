@@ -6,15 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from blocks import Blocks, hallucinator, made_results, random_matrix
+from blocks import Blocks, hallucinator, made_results, measured_fold, random_matrix
 
 from pcfh.databases.casia import read_casia
 from pcfh.databases.records import Protocol, Record
 from pcfh.errors import UserError
 from pcfh.evaluation.evaluate import drawn_faces, evaluate, lowest_faces
 from pcfh.evaluation.evaluation_data import EvaluationJob, chosen_protocols, further_captures
-from pcfh.evaluation.folds import fold_figures, shown_faces
-from pcfh.evaluation.groups import Draws
+from pcfh.evaluation.folds import shown_faces
 from pcfh.evaluation.results import OwnProbes, ShownFace, from_json, to_json
 from pcfh.evaluation.tables import markdown
 from pcfh.images import read_image
@@ -111,7 +110,7 @@ def test_the_table_says_that_its_probes_are_others(job):
 
 def test_a_single_fold_has_a_second_table_with_intervals():
     matrices = {"original": random_matrix(0, signal=0.2)}
-    fold = fold_figures("1", matrices, Draws(resamples=50, seed=0))
+    fold = measured_fold("1", matrices)
     text = markdown(made_results(folds=(fold,)))
     interval = fold.methods[0].rank1_interval
     assert f"[{100 * interval.low:.2f}, {100 * interval.high:.2f}]" in text

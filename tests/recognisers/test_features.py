@@ -21,7 +21,7 @@ class Means:
     def __init__(self, key="means-1"):
         self.key, self.batches = key, []
 
-    def features(self, crops):
+    def features(self, crops, modality="VIS"):
         self.batches.append(len(crops))
         return l2_normalize(crops.mean((1, 2)).astype(np.float32), "means")
 
@@ -106,11 +106,11 @@ def test_a_stopped_extraction_keeps_what_it_has(tmp_path, monkeypatch):
     assert sum(again.batches) == 3
 
 
-def test_progress_counts_every_crop(tmp_path, monkeypatch):
-    monkeypatch.setattr(features, "PART", 3)
-    done = []
-    extract(Means(), CROPS, cache=tmp_path, on_done=done.append)
-    assert done == [3, 3, 1]
+def test_each_modality_has_a_cache_of_its_own(tmp_path):
+    extract(Means(), CROPS, "VIS", cache=tmp_path)
+    nir = Means()
+    extract(nir, CROPS, "NIR", cache=tmp_path)
+    assert nir.batches == [7]
 
 
 def test_no_crops_are_refused():

@@ -1,0 +1,233 @@
+"""Methods: what turns the probes and the gallery of a protocol into scores.
+
+    original     cos(F(x), F(y))            x a NIR probe, y a gallery image, F the recogniser
+    generated    cos(F(G(x)), F(y))         G the generator
+    fusion       their average, or a weighted one
+    truth        cos(F(z), F(y))            z the true VIS image of the moment
+    reference    cos(F(v), F(y))            v further VIS captures of the people tested
+    any other    cos(F'(x), F'(y))          F' a tuned recogniser, by the name that the user gave it
+
+F, F' and G may be others for each protocol, and F and F' may treat NIR and VIS differently.
+
+Axis letters: d features, n and m crops, s side of a crop.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol as Interface
+from typing import TypeVar, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from pcfh.databases.records import Modality, Protocol, Record
+from pcfh.evaluation.evaluation_data import EvaluationData, different
+from pcfh.evaluation.results import FUSION, GENERATED, ORIGINAL, REFERENCE, TRUTH
+from pcfh.evaluation.scores import cosine_scores, fused_scores
+from pcfh.preparation.manifest import crops_folder
+from pcfh.rates import ScoreMatrix
+from pcfh.recognisers.base import Recognizer
+from pcfh.recognisers.features import extract, realigned, recognizer_crops
+
+Progress = Callable[[str, int, int], None]
+Recognizers = Mapping[str, Recognizer]  # by protocol
+Item = TypeVar("Item")
+
+_GALLERY = "gallery"
+
+
+@runtime_checkable
+class ScoreMethod(Interface):
+    """What turns probes and a gallery into scores."""
+
+    @property
+    def name(self) -> str:
+        """What results call it."""
+
+    def scores(self, fold: Protocol) -> ScoreMatrix:
+        """The score of each probe with each gallery image; higher is more alike."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingTable:
+    """Embeddings of crops by their paths; n crops, d features."""
+
+    place: Mapping[str, int]
+    features: Float32[np.ndarray, "n d"]
+
+    def of(self, records: Iterable[Record]) -> Float32[np.ndarray, "m d"]:
+        """Embeddings of some of them, in their order."""
+        return self.features[[self.place[record.path] for record in records]]
+
+
+Tables = Mapping[str, EmbeddingTable]  # by protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class CosineScores:
+    """The cosine similarity of embeddings.
+
+    Attributes:
+        name: of the method.
+        probes: embeddings of what stands for the probes.
+        gallery: embeddings of the gallery.
+        searched: by protocol, who is searched for where that is not its probes.
+    """
+
+    name: str
+    probes: Tables
+    gallery: Tables
+    searched: Mapping[str, Sequence[Record]] | None = None
+
+    def scores(self, fold: Protocol) -> ScoreMatrix:
+        """See ``ScoreMethod``.
+
+        Raises:
+            UserError: embeddings are not of norm one, e.g. NaN.
+        """
+        probes = fold.probe if self.searched is None else self.searched[fold.name]
+        people, enrolled = (np.array([record.subject for record in part]) for part in (probes, fold.gallery))
+        similarity = cosine_scores(
+            self.probes[fold.name].of(probes), self.gallery[fold.name].of(fold.gallery)
+        )
+        return ScoreMatrix(scores=similarity, probes=people, gallery=enrolled)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FusedScores:
+    """The weighted average of two methods' scores.
+
+    Attributes:
+        original: of the images as they are.
+        generated: of the images made of them.
+        weight: of the latter.
+    """
+
+    original: ScoreMethod
+    generated: ScoreMethod
+    weight: float
+    name: str = FUSION
+
+    def scores(self, fold: Protocol) -> ScoreMatrix:
+        """See ``ScoreMethod``."""
+        a, b = self.original.scores(fold), self.generated.scores(fold)
+        fused = fused_scores(a.scores, b.scores, self.weight)
+        return ScoreMatrix(scores=fused, probes=a.probes, gallery=a.gallery)
+
+
+def score_methods(
+    data: EvaluationData,
+    recognizers: Recognizers,
+    tuned: Mapping[str, Recognizers] | None = None,
+    on_progress: Progress = lambda stage, done, total: None,
+) -> list[ScoreMethod]:
+    """All methods that the data allow, with their embeddings computed; the original first.
+
+    Args:
+        data: what to evaluate on.
+        recognizers: F of each protocol.
+        tuned: F' of each protocol, by the name of the method.
+        on_progress: called with what is being done, how many of it are done and of how many.
+
+    Raises:
+        UserError: images cannot be read, or a recogniser refuses them.
+    """
+    tables = _tables(data, recognizers, on_progress, whole=True)
+    gallery = tables[_GALLERY]
+    named = {
+        name: CosineScores(
+            name=name,
+            probes=tables[name],
+            gallery=gallery,
+            searched=data.references if name == REFERENCE else None,
+        )
+        for name in (ORIGINAL, GENERATED, TRUTH, REFERENCE)
+        if name in tables
+    }
+    methods: dict[str, ScoreMethod] = {**named}
+    if GENERATED in named:
+        methods[FUSION] = FusedScores(
+            original=named[ORIGINAL], generated=named[GENERATED], weight=data.job.fusion_weight
+        )
+    for name, own in (tuned or {}).items():
+        found = _tables(data, own, on_progress, whole=False)
+        methods[name] = CosineScores(name=name, probes=found[ORIGINAL], gallery=found[_GALLERY])
+    order = [ORIGINAL, GENERATED, FUSION, TRUTH, *(tuned or {}), REFERENCE]
+    return [methods[name] for name in order if name in methods]
+
+
+def counted(items: Iterable[Item], stage: str, total: int, on_progress: Progress) -> Iterator[Item]:
+    """Yields the items and tells of each that it is done with."""
+    for number, item in enumerate(items):
+        on_progress(stage, number, total)
+        yield item
+    on_progress(stage, total, total)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stage:
+    """Crops of one kind for some protocols."""
+
+    kind: str
+    folds: Sequence[Protocol]
+    records: Sequence[Record]
+    crops: Iterator[UInt8[np.ndarray, "s s 3"]]
+    modality: Modality = "VIS"
+
+
+def _tables(
+    data: EvaluationData, recognizers: Recognizers, on_progress: Progress, *, whole: bool
+) -> dict[str, dict[str, EmbeddingTable]]:
+    """Embeddings by kind of crops and protocol; each recogniser sees the crops of its protocols once.
+
+    Args:
+        data: what to evaluate on.
+        recognizers: by protocol.
+        on_progress: see ``score_methods``.
+        whole: whether generated, true and further VIS images are wanted, too.
+    """
+    tables: dict[str, dict[str, EmbeddingTable]] = {}
+    different_ones = {recognizer.key: recognizer for recognizer in recognizers.values()}
+    for key, recognizer in different_ones.items():
+        folds = [fold for fold in data.folds if recognizers[fold.name].key == key]
+        stages = [*_captures(data, recognizer, folds)]
+        if whole:
+            stages += _images(data, recognizer, folds)
+        for stage in stages:
+            crops = counted(stage.crops, stage.kind, len(stage.records), on_progress)
+            cache, batch = data.job.cache / "features", data.job.batch
+            features = extract(recognizer, crops, stage.modality, cache=cache, batch=batch)
+            place = {record.path: i for i, record in enumerate(stage.records)}
+            table = EmbeddingTable(place=place, features=features)
+            tables.setdefault(stage.kind, {}).update({fold.name: table for fold in stage.folds})
+    return tables
+
+
+def _captures(data: EvaluationData, recognizer: Recognizer, folds: Sequence[Protocol]) -> Iterator[_Stage]:
+    """Gallery and probes as they are."""
+    size = data.size_for(recognizer.alignment)
+    root = crops_folder(data.job.prepared, size)
+    parts: tuple[tuple[str, Modality], ...] = ((_GALLERY, "VIS"), (ORIGINAL, "NIR"))
+    for kind, modality in parts:
+        wanted = different(fold.gallery if kind == _GALLERY else fold.probe for fold in folds)
+        records = data.at_size(wanted, size)
+        crops = recognizer_crops(root, records, recognizer.alignment)
+        yield _Stage(kind=kind, folds=folds, records=records, crops=crops, modality=modality)
+
+
+def _images(data: EvaluationData, recognizer: Recognizer, folds: Sequence[Protocol]) -> Iterator[_Stage]:
+    """What may stand in the place of the probes: generated, true and further VIS images."""
+    alignment = recognizer.alignment
+    for generator, of_generator in data.by_generator(folds):
+        own = different(fold.probe for fold in of_generator)
+        crops = realigned(data.generated(generator, own), data.at_size(own, data.generated_size), alignment)
+        yield _Stage(kind=GENERATED, folds=of_generator, records=own, crops=crops)
+    if data.truth is not None:
+        probes = different(fold.probe for fold in folds)
+        crops = realigned(data.true_crops(probes), data.at_size(probes, data.generated_size), alignment)
+        yield _Stage(kind=TRUTH, folds=folds, records=probes, crops=crops)
+    if data.has_reference:
+        size = data.size_for(alignment)
+        further = data.at_size(different(data.references[fold.name] for fold in folds), size)
+        crops = recognizer_crops(crops_folder(data.job.prepared, size), further, alignment)
+        yield _Stage(kind=REFERENCE, folds=folds, records=further, crops=crops)
