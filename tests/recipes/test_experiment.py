@@ -1,9 +1,9 @@
 """How each row is trained."""
 
 import pytest
-from pcfh.methods.find import preset
 
 from pcfh.errors import UserError
+from pcfh.methods.find import preset
 from pcfh.recipes.experiment import (
     TrainingBudget,
     chosen_rows,

@@ -5,10 +5,10 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from pcfh.methods.train import GENERATOR
 
 from pcfh.config import read_toml
 from pcfh.errors import UserError
+from pcfh.methods.train import GENERATOR
 from pcfh.recipes.comparison import Cost, read_table
 from pcfh.recipes.experiment import RecipeCallbacks, Run
 from pcfh.recipes.table_report import ABSENT, NOT_RUN, markdown, parts, write_table
