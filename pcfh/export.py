@@ -32,6 +32,7 @@ from torch import Tensor, nn
 
 from pcfh import __version__
 from pcfh.errors import UserError
+from pcfh.extras import extra
 from pcfh.files import sha256_of, write_atomically
 from pcfh.geometry.align import crop_of
 from pcfh.hallucinate import Hallucinator
@@ -258,10 +259,8 @@ def onnx_bytes(network: Network, opset: int, facts: Mapping[str, str]) -> bytes:
     Raises:
         UserError: a package is missing, or PyTorch cannot write this opset.
     """
-    try:
+    with extra("export", "export to ONNX"):
         import onnxscript  # noqa: F401, PLC0415 - an optional extra that torch.onnx needs
-    except ImportError as error:
-        raise _missing("onnxscript") from error
     with _quiet():
         program = torch.onnx.export(
             _traced(network),
@@ -302,10 +301,8 @@ def onnx_runner(data: bytes, names: tuple[str, ...]) -> Run:
     Raises:
         UserError: onnxruntime is not installed.
     """
-    try:
+    with extra("export", "export to ONNX"):
         import onnxruntime  # noqa: PLC0415 - an optional extra
-    except ImportError as error:
-        raise _missing("onnxruntime") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
@@ -347,10 +344,6 @@ def _pt2_runner(data: bytes) -> Run:
     with _quiet():
         module = torch.export.load(BytesIO(data)).module()
     return lambda inputs: module(*inputs)
-
-
-def _missing(package: str) -> UserError:
-    return UserError(f"export to ONNX needs {package}; install it with: pip install 'pcfh[export]'")
 
 
 @contextmanager

@@ -8,13 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int32
 
-from pcfh.errors import UserError
-
-try:
-    from embreex.mesh_construction import TriangleMesh
-    from embreex.rtcore_scene import EmbreeScene
-except ModuleNotFoundError:  # the extra is not installed; said where it is needed
-    EmbreeScene = None
+from pcfh.extras import extra
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +45,9 @@ class Scene:
     """
 
     def __init__(self, vertices: Float[np.ndarray, "v 3"], triangles: Int[np.ndarray, "t 3"]) -> None:
-        if EmbreeScene is None:
-            raise UserError("rendering needs the extra 'render'; pip install 'pcfh[render]'")
+        with extra("render", "rendering"):
+            from embreex.mesh_construction import TriangleMesh  # noqa: PLC0415 - an optional extra
+            from embreex.rtcore_scene import EmbreeScene  # noqa: PLC0415 - the same
         self._scene = EmbreeScene()
         self._mesh = TriangleMesh(
             self._scene, np.ascontiguousarray(vertices, np.float32), np.ascontiguousarray(triangles, np.int32)

@@ -1,12 +1,14 @@
 """The application, and what several commands share.
 
-Commands are registered by name and imported when they are called, so that help, the version and light
-commands do not wait for PyTorch.
+A file of this folder that holds a function of its own name is a command; ``models_fetch`` is ``pcfh models
+fetch``. Commands are imported when they are called, so that help, the version and light commands do not wait
+for PyTorch.
 """
 
 import ast
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -27,23 +29,7 @@ app = App(
 models = App(name="models", help="Files of networks: the landmark detector's, means of generators.")
 app.command(models)
 
-# Modules of this package, and the functions in them that are commands.
-COMMANDS = {
-    "demo": ("demo",),
-    "doctor": ("doctor",),
-    "evaluate": ("evaluate",),
-    "export": ("export",),
-    "inspect": ("inspect",),
-    "prepare": ("prepare",),
-    "render": ("render",),
-    "reproduce": ("reproduce",),
-    "serve": ("serve",),
-    "settings": ("settings",),
-    "train": ("train",),
-    "train_recognizer": ("train_recognizer",),
-    "translate": ("translate",),
-}
-MODEL_COMMANDS = {"models_fetch": ("fetch",), "models_average": ("average",)}
+_LOG_SECONDS = 30.0  # between two lines of progress where nobody looks at a terminal
 
 
 def _whole_numbers(_: object, tokens: Sequence[Token]) -> tuple[int, ...]:
@@ -66,8 +52,16 @@ Names = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")
 
 
 def progress_bar(unit: str, total: int, *, shown: bool = True) -> "tqdm[None]":
-    """A bar on the error stream that counts some unit of work, with the time left."""
-    return tqdm(total=total, unit=f" {unit}", dynamic_ncols=True, disable=not shown)
+    """A bar on the error stream that counts some unit of work, with the time left; in a log, few lines."""
+    seconds = 0.1 if sys.stderr.isatty() else _LOG_SECONDS
+    return tqdm(
+        total=total,
+        unit=f" {unit}",
+        dynamic_ncols=True,
+        disable=not shown,
+        mininterval=seconds,
+        maxinterval=max(seconds, 10.0),
+    )
 
 
 def show_stage(bar: "tqdm[None]", stage: str, done: int, total: int) -> None:
@@ -97,20 +91,22 @@ def stop_signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def docstrings(module: str) -> dict[str, str]:
-    """The docstrings of a module's functions, read from its source; importing it would take a second."""
-    source = (Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8")
-    functions = (node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef))
-    return {function.name: ast.get_docstring(function) or "" for function in functions}
+def help_of(command: Path) -> str | None:
+    """The docstring of a file's function of its own name, read from the source; None where there is none."""
+    for node in ast.parse(command.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and node.name == command.stem:
+            return ast.get_docstring(node) or ""
+    return None
 
 
-def register(parent: App, commands: Mapping[str, Sequence[str]]) -> None:
-    """Makes functions commands of an application without importing them."""
-    for module, names in commands.items():
-        texts = docstrings(module)
-        for name in names:
-            parent.command(f"pcfh.cli.{module}:{name}", help=texts[name])
+def register() -> None:
+    """Makes the commands of this folder known without importing them."""
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        text = help_of(path)
+        if text is not None:
+            word = path.stem.removeprefix("models_")
+            parent = app if word == path.stem else models
+            parent.command(f"pcfh.cli.{path.stem}:{path.stem}", name=word.replace("_", "-"), help=text)
 
 
-register(app, COMMANDS)
-register(models, MODEL_COMMANDS)
+register()

@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from tabulate import tabulate
 
 from pcfh import __version__
-from pcfh.doctor import Finding, core_works, examine
+from pcfh.doctor import Finding, checks, tried
 
 
 def doctor(
@@ -23,29 +23,22 @@ def doctor(
         face_model: folder FaceXModel of ICT-FaceKit, for the renderer.
         as_json: print JSON for programs.
     """
-    findings = examine(face_model)
-    works = core_works(findings)
+    findings = [tried(*check) for check in checks(face_model)]
+    works = all(finding.state != "FAILS" for finding in findings)
     if as_json:
-        report = {"version": __version__, "works": works, "findings": [asdict(f) for f in findings]}
+        report = {"version": __version__, "works": works, "findings": [f._asdict() for f in findings]}
         print(json.dumps(report, indent=2))
     else:
         print(report_text(findings))
+        print(f"\n{'Training, translating and evaluating work.' if works else 'The core does not work.'}")
     return 0 if works else 1
 
 
 def report_text(findings: Sequence[Finding]) -> str:
     """A table of what was found, and below it how to mend what does not work."""
-    wide = max(len(finding.name) for finding in findings)
-    lines, group = [], ""
-    for finding in findings:
-        if finding.group != group:
-            group = finding.group
-            lines += ["", group]
-        lines.append(f"  {finding.name:<{wide}}  {finding.state:<5}  {finding.detail}")
-    broken = [finding for finding in findings if finding.state == "FAILS"]
-    missing = [finding for finding in findings if finding.state == "no"]
-    for title, part in (("To mend", broken), ("To add, where wanted", missing)):
-        if part:
-            lines += ["", title, *(f"  {finding.name:<{wide}}  {finding.remedy}" for finding in part)]
-    verdict = "The core does not work." if broken else "Training, translating and evaluating work."
-    return "\n".join([*lines[1:], "", verdict])
+    text = tabulate([finding[:4] for finding in findings], tablefmt="plain")
+    for title, state in (("To mend", "FAILS"), ("To add, where wanted", "no")):
+        remedies = [("", finding.name, finding.remedy) for finding in findings if finding.state == state]
+        if remedies:
+            text += f"\n\n{title}\n{tabulate(remedies, tablefmt='plain')}"
+    return text

@@ -1,4 +1,4 @@
-"""Commands about weights of generators: models average."""
+"""The command that averages the weights of generators."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from pcfh.methods.average import mean_generator
 from pcfh.methods.files import save_generator
 
 
-def average(out: Path, *generators: Path) -> int:
+def models_average(out: Path, *generators: Path) -> int:
     """Write a generator with the mean of the weights of several whose trainings began with the same weights.
 
     The mean is often better than each of them. A file named twice counts twice.

@@ -1,11 +1,11 @@
-"""Commands about the files of the landmark detector: models fetch."""
+"""The command that fetches the files of the landmark detector."""
 
 from pathlib import Path
 
 from pcfh.landmarks.fetch import cache_folder, fetch_blaze
 
 
-def fetch(folder: Path | None = None) -> int:
+def models_fetch(folder: Path | None = None) -> int:
     """Fetch the landmark detector's two files from PyPI, checked by SHA-256.
 
     Args:

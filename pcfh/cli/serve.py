@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from pcfh.cli.app import Names
-from pcfh.errors import UserError
+from pcfh.extras import extra
 from pcfh.hallucinate import Hallucinator
 from pcfh.landmarks import open_backend
 from pcfh.recognisers.registry import open_recognizer
@@ -44,10 +44,8 @@ def serve(
         device: auto, cpu, cuda or cuda:1.
         limits: how much visitors may upload and keep.
     """
-    try:
-        from pcfh.web.serving import bound_socket, run_server  # noqa: PLC0415 (an optional extra)
-    except ImportError as error:
-        raise UserError("the web page needs an extra; run: pip install 'pcfh[web]'") from error
+    with extra("web", "the web page"):
+        from pcfh.web.serving import bound_socket, run_server  # noqa: PLC0415 - an optional extra
     finder = open_backend("blaze")
     hallucinator = Hallucinator.from_file(model or shipped("generator"), device=device, backend=finder)
     compares = open_recognizer(recognizer or shipped("recognizer"), device=device)

@@ -14,6 +14,9 @@ References:
 """
 
 import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +25,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
-from pcfh.errors import UserError
+from pcfh.extras import extra
 from pcfh.geometry.align import align_image, transform_points
 from pcfh.geometry.scheme import MIRRORED
 from pcfh.landmarks.base import Face
@@ -306,18 +309,28 @@ def _draw(image: UInt8[np.ndarray, "h w 3"], region: Region) -> UInt8[np.ndarray
     return align_image(image, region.matrix(MESH_SIZE), MESH_SIZE)
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps what the interpreter's C++ code tells off the error stream: that it takes a faster way."""
+    before = os.dup(2)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+
+
 class _Network:
     """One tflite file, opened."""
 
     def __init__(self, path: Path, threads: int) -> None:
-        try:
-            from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415 (an optional extra)
-        except ImportError as error:
-            raise UserError(
-                "landmarks by 'blaze' need an extra; run: pip install 'pcfh[landmarks]'"
-            ) from error
-        self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
-        self._interpreter.allocate_tensors()
+        with extra("landmarks", "the landmark detector 'blaze'"):
+            from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415 - an optional extra
+        with _quiet():
+            self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
+            self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._outputs = [detail["index"] for detail in self._interpreter.get_output_details()]
 

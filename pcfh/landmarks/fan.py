@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from pcfh.errors import UserError
+from pcfh.extras import extra
 from pcfh.landmarks.base import Face
 
 WEIGHTS = ("s3fd-619a316812.pth", "2DFAN4-11f355bf06.pth.tar")
@@ -62,10 +63,8 @@ def _face(box: Any, points: Any) -> Face:
 
 
 def _open(device: str) -> Any:
-    try:
-        import face_alignment  # noqa: PLC0415 (an optional extra)
-    except ImportError as error:
-        raise UserError("landmarks by 'fan' need an extra; run: pip install 'pcfh[fan]'") from error
+    with extra("fan", "the landmark detector 'fan'"):
+        import face_alignment  # noqa: PLC0415 - an optional extra
     try:
         return face_alignment.FaceAlignment(
             face_alignment.LandmarksType.TWO_D,

@@ -26,6 +26,7 @@ from jaxtyping import Float32, UInt8
 
 from pcfh.databases.records import Modality
 from pcfh.errors import UserError
+from pcfh.extras import extra
 from pcfh.files import sha256_of
 from pcfh.images import grey
 from pcfh.recognisers.alignment import Alignment
@@ -203,12 +204,8 @@ def network_input(
 
 def _session(path: Path) -> Any:
     """Opens a model with onnxruntime."""
-    try:
+    with extra("onnx", f"the ONNX model {path}"):
         import onnxruntime  # noqa: PLC0415 - an optional extra
-    except ImportError as error:
-        raise UserError(
-            f"{path}: ONNX models need onnxruntime; install it with: pip install 'pcfh[onnx]'"
-        ) from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what fails is raised; its log lines would come on top
     try:

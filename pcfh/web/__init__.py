@@ -4,8 +4,8 @@
     app.py       routes: requests in, JSON and pictures out
     guard.py     who may ask: Host and Origin checks, security headers
     uploads.py   bodies and names from outside, bounded
-    photos.py    uploaded bytes to pixels
-    answers.py   what is kept and shown of a photograph
+    decode.py    uploaded bytes to pixels
+    responses.py what is kept and shown of a photograph
     engine.py    landmarks, generator and recogniser together
     worker.py    one thread computes, a bounded number of requests wait
     sessions.py  what a visitor left, in memory, until it expires
@@ -13,5 +13,5 @@
     limits.py    how much of everything
     serving.py   the process
 
-Everything but ``app``, ``guard``, ``uploads`` and ``serving`` does without the extra ``web``.
+Of these ``decode``, ``engine`` and ``limits`` do without the extra ``web``.
 """

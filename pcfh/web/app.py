@@ -38,13 +38,12 @@ from starlette.types import ASGIApp
 from pcfh import __version__
 from pcfh.errors import UserError
 from pcfh.pages import data_url
-from pcfh.web.answers import enrolled, entry_of, generated, translated
 from pcfh.web.archive import free_name, zip_bytes
+from pcfh.web.decode import decode
 from pcfh.web.engine import Engine, compare
 from pcfh.web.guard import Guard
 from pcfh.web.limits import Limits
-from pcfh.web.photos import decode
-from pcfh.web.refused import RefusedError
+from pcfh.web.responses import enrolled, entry_of, generated, translated
 from pcfh.web.sessions import Session, Sessions, new_id
 from pcfh.web.uploads import file_name, person_name, read_body
 from pcfh.web.worker import Worker
@@ -80,7 +79,6 @@ def create_app(engine: Engine, limits: Limits, hosts: Collection[str]) -> ASGIAp
         Route("/api/batch.zip", api.batch_zip),
     ]
     handlers: dict[Any, Any] = {
-        RefusedError: _refused,
         UserError: _user_error,
         HTTPException: _http_error,
         Exception: _fault,
@@ -130,7 +128,7 @@ class Api:
 
     async def begin(self, request: Request) -> Response:
         """Opens a visitor's session; the first uploads would else each open one, if they come together."""
-        return _answer(request, self._sessions.open(request.cookies.get(COOKIE)), {})
+        return _with_session(request, self._sessions.open(request.cookies.get(COOKIE)), {})
 
     async def forget(self, request: Request) -> Response:
         """Forgets everything of a visitor."""
@@ -145,14 +143,14 @@ class Api:
         probe, shown = await self._computed(request, partial(translated, self._engine))
         self._sessions.require_room(probe.original.nbytes + probe.generated.nbytes)
         session = self._sessions.open(request.cookies.get(COOKIE))
-        return _answer(request, session, {"face": session.add_probe(probe), "file": name, **shown})
+        return _with_session(request, session, {"face": session.add_probe(probe), "file": name, **shown})
 
     async def matches(self, request: Request) -> Response:
         """Compares a translated face with the gallery."""
         session = self._known(request)
         probe = session.probes.get(request.path_params["face"])
         if probe is None:
-            raise RefusedError(404, "this face is no longer held; translate its photograph again")
+            raise HTTPException(404, "this face is no longer held; translate its photograph again")
         if not session.gallery:
             return JSONResponse({"matches": []})
         scores = compare(probe, np.stack([face.feature for face in session.gallery.values()]))
@@ -172,13 +170,13 @@ class Api:
         self._require_gallery_room(session)  # others of this visitor may have come in between
         key = new_id()
         session.gallery[key] = entry
-        return _answer(request, session, entry_of(key, entry))
+        return _with_session(request, session, entry_of(key, entry))
 
     async def enrolled(self, request: Request) -> Response:
         """The picture of an entry of the gallery."""
         face = self._known(request).gallery.get(request.path_params["entry"])
         if face is None:
-            raise RefusedError(404, "there is no such entry in your gallery")
+            raise HTTPException(404, "there is no such entry in your gallery")
         return Response(face.picture, media_type="image/png")
 
     async def remove(self, request: Request) -> Response:
@@ -195,12 +193,12 @@ class Api:
         except UserError as error:
             session = self._open_batch(request)
             session.batch.failed.append((name, str(error)))
-            return _answer(request, session, {"error": str(error)}, status=422)
+            return _with_session(request, session, {"error": str(error)}, status=422)
         self._sessions.require_room(len(picture))
         session = self._open_batch(request)
         made = free_name(name, {taken.lower() for taken in session.batch.made})
         session.batch.made[made] = picture
-        return _answer(request, session, {"made": made, "image": data_url(picture, "png")})
+        return _with_session(request, session, {"made": made, "image": data_url(picture, "png")})
 
     async def new_batch(self, request: Request) -> Response:
         """Forgets the batch of a visitor, if there is one."""
@@ -214,7 +212,7 @@ class Api:
         """The generated faces of a batch."""
         batch = self._known(request).batch
         if not batch.made:
-            raise RefusedError(404, "the batch holds no generated face yet")
+            raise HTTPException(404, "the batch holds no generated face yet")
         attachment = 'attachment; filename="pcfh-synthetic-faces.zip"'
         return Response(
             zip_bytes(batch), media_type="application/zip", headers={"Content-Disposition": attachment}
@@ -224,7 +222,7 @@ class Api:
         """The session of a visitor who must have one."""
         session = self._sessions.find(request.cookies.get(COOKIE))
         if session is None:
-            raise RefusedError(404, "nothing of yours is held here, or it has expired; begin again")
+            raise HTTPException(404, "nothing of yours is held here, or it has expired; begin again")
         return session
 
     def _open_batch(self, request: Request) -> Session:
@@ -247,12 +245,12 @@ class Api:
     def _require_gallery_room(self, session: Session | None) -> None:
         most = self._limits.max_gallery
         if session is not None and len(session.gallery) >= most:
-            raise RefusedError(409, f"the gallery is full ({most} faces); remove some first")
+            raise HTTPException(409, f"the gallery is full ({most} faces); remove some first")
 
     def _require_batch_room(self, session: Session | None) -> None:
         most = self._limits.max_batch
         if session is not None and len(session.batch) >= most:
-            raise RefusedError(409, f"a batch holds {most} photographs; download it, then begin a new one")
+            raise HTTPException(409, f"a batch holds {most} photographs; download it, then begin a new one")
 
     async def _sweep(self) -> None:
         while True:
@@ -262,11 +260,6 @@ class Api:
 
 async def _index(_: Request) -> Response:
     return FileResponse(PAGE / "index.html")
-
-
-async def _refused(_: Request, error: RefusedError) -> Response:
-    headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
-    return JSONResponse({"error": error.text}, status_code=error.status, headers=headers)
 
 
 async def _user_error(_: Request, error: UserError) -> Response:
@@ -281,8 +274,8 @@ async def _fault(_: Request, __: Exception) -> Response:
     return JSONResponse({"error": "the program failed; its log says more"}, status_code=500)
 
 
-def _answer(request: Request, session: Session, content: dict[str, Any], status: int = 200) -> Response:
-    """An answer that hands the visitor the session's key."""
+def _with_session(request: Request, session: Session, content: dict[str, Any], status: int = 200) -> Response:
+    """A response that hands the visitor the session's key."""
     response = JSONResponse(content, status_code=status)
     secure = request.url.scheme == "https"
     response.set_cookie(COOKIE, session.key, path="/", httponly=True, samesite="strict", secure=secure)

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float32
+from starlette.exceptions import HTTPException
 
 from pcfh.web.engine import Probe
 from pcfh.web.limits import Limits
-from pcfh.web.refused import RefusedError
 
 PROBES = 8  # faces of one visitor that can be searched for; the oldest gives way
-_RETRY_SECONDS = 60
+_RETRY = {"Retry-After": "60"}  # seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,7 @@ class Sessions:
         """The session of a key, or a new one under a key of its own.
 
         Raises:
-            RefusedError: there are as many as there may be.
+            HTTPException: there are as many as there may be.
         """
         self.require_place(key)
         session = self.find(key)
@@ -117,27 +117,27 @@ class Sessions:
         """Refuses somebody without a session where there are as many as there may be.
 
         Raises:
-            RefusedError: there are.
+            HTTPException: there are.
         """
         if self.find(key) is None and len(self) >= self._limits.max_sessions:
-            raise RefusedError(
+            raise HTTPException(
                 503,
                 "the server has as many visitors as it takes; try again later",
-                retry_after=_RETRY_SECONDS,
+                headers=_RETRY,
             )
 
     def require_room(self, size: int) -> None:
         """Refuses what would not fit into the memory for all visitors.
 
         Raises:
-            RefusedError: it would not.
+            HTTPException: it would not.
         """
         held = sum(session.size for session in self._sessions.values())
         if held + size > self._limits.memory_bytes:
-            raise RefusedError(
+            raise HTTPException(
                 503,
                 "the server's memory for faces is full; remove some of yours or try again later",
-                retry_after=_RETRY_SECONDS,
+                headers=_RETRY,
             )
 
     def drop(self, key: str | None) -> None:

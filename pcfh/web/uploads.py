@@ -9,10 +9,10 @@ import unicodedata
 from pathlib import PurePath, PureWindowsPath
 from urllib.parse import unquote
 
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from pcfh.web.limits import MIB
-from pcfh.web.refused import RefusedError
 
 FILE_NAME, PERSON = "x-file-name", "x-person"
 _LONGEST_NAME = 80  # characters
@@ -28,20 +28,20 @@ async def read_body(request: Request, most: int, *, seconds: float = _SECONDS) -
         seconds: that it may take.
 
     Raises:
-        RefusedError: it is too large, too slow, broken off, or announces nonsense.
+        HTTPException: it is too large, too slow, broken off, or announces nonsense.
     """
     announced = request.headers.get("content-length", "0")
     if not (announced.isascii() and announced.isdigit()):
-        raise RefusedError(400, "the length of the upload is no number; send the file again")
+        raise HTTPException(400, "the length of the upload is no number; send the file again")
     if int(announced) > most:
         raise _too_large(most)
     try:
         async with asyncio.timeout(seconds):
             return await _collect(request, most)
     except ClientDisconnect as error:
-        raise RefusedError(400, "the upload was broken off; send it again") from error
+        raise HTTPException(400, "the upload was broken off; send it again") from error
     except TimeoutError as error:
-        raise RefusedError(
+        raise HTTPException(
             408, f"the upload took longer than {seconds:g} seconds; send a smaller file"
         ) from error
 
@@ -56,11 +56,11 @@ def person_name(request: Request) -> str:
     """The name under which a face is enrolled.
 
     Raises:
-        RefusedError: there is none.
+        HTTPException: there is none.
     """
     name = _header(request, PERSON)
     if not name:
-        raise RefusedError(400, "give the person a name, then enrol")
+        raise HTTPException(400, "give the person a name, then enrol")
     return name
 
 
@@ -82,5 +82,5 @@ async def _collect(request: Request, most: int) -> bytes:
     return bytes(body)
 
 
-def _too_large(most: int) -> RefusedError:
-    return RefusedError(413, f"the file is larger than {most / MIB:g} MiB; send a smaller one")
+def _too_large(most: int) -> HTTPException:
+    return HTTPException(413, f"the file is larger than {most / MIB:g} MiB; send a smaller one")

@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
-from pcfh.web.refused import RefusedError
+from starlette.exceptions import HTTPException
 
 Result = TypeVar("Result")
-_RETRY_SECONDS = 2
+_RETRY = {"Retry-After": "2"}  # seconds
 
 
 class Worker:
@@ -32,12 +32,10 @@ class Worker:
         """Holds a place in the queue.
 
         Raises:
-            RefusedError: all are taken.
+            HTTPException: all are taken.
         """
         if not self._free:
-            raise RefusedError(
-                503, "the server is busy with other photographs; try again", retry_after=_RETRY_SECONDS
-            )
+            raise HTTPException(503, "the server is busy with other photographs; try again", headers=_RETRY)
         self._free -= 1
         try:
             yield

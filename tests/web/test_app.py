@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from pcfh.images import grey
-from pcfh.web.photos import decode
+from pcfh.web.decode import decode
 
 
 def opened(data_url):

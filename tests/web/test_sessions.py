@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from starlette.exceptions import HTTPException
 
 from pcfh.web.engine import Probe
 from pcfh.web.limits import Limits
-from pcfh.web.refused import RefusedError
 from pcfh.web.sessions import Enrolled, Sessions
 
 
@@ -75,7 +75,7 @@ def test_expired_sessions_make_room(clock):
 def test_there_are_no_more_sessions_than_the_limit(clock):
     sessions = opened(clock, max_sessions=1)
     sessions.open(None)
-    with pytest.raises(RefusedError, match="as many visitors as it takes"):
+    with pytest.raises(HTTPException, match="as many visitors as it takes"):
         sessions.open(None)
 
 
@@ -85,7 +85,7 @@ def test_the_memory_of_all_sessions_counts(clock):
     for _ in range(2):
         face = Enrolled(name="A", picture=bytes(500_000), feature=feature)
         sessions.open(None).gallery["a"] = face
-    with pytest.raises(RefusedError, match="memory for faces is full"):
+    with pytest.raises(HTTPException, match="memory for faces is full"):
         sessions.require_room(60_000)
 
 

@@ -12,8 +12,8 @@ from jaxtyping import Float, UInt8
 from pcfh.evaluation.sheets import to_jpeg
 from pcfh.images import png_bytes
 from pcfh.pages import data_url
+from pcfh.web.decode import preview
 from pcfh.web.engine import Engine, Probe
-from pcfh.web.photos import preview
 from pcfh.web.sessions import Enrolled
 
 _QUALITY = 88  # of the photograph that is shown

@@ -12,7 +12,7 @@ from PIL import Image
 from pcfh.errors import UserError
 from pcfh.evaluation.sheets import to_jpeg
 from pcfh.images import png_bytes
-from pcfh.web.photos import decode, preview
+from pcfh.web.decode import decode, preview
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (30, 50, 3), np.uint8)
 
@@ -29,7 +29,7 @@ def test_other_formats_are_decoded(kind):
 
 
 def test_an_upload_never_has_a_name_in_a_file_system(monkeypatch, tmp_path):
-    monkeypatch.setattr("pcfh.web.photos._IN_MEMORY", tmp_path)
+    monkeypatch.setattr("pcfh.web.decode._IN_MEMORY", tmp_path)
     seen, close = [], os.close
     monkeypatch.setattr(os, "close", lambda number: (seen.append(list(tmp_path.iterdir())), close(number)))
     decode(png_bytes(PIXELS, {}), megapixels=1)
@@ -37,7 +37,7 @@ def test_an_upload_never_has_a_name_in_a_file_system(monkeypatch, tmp_path):
 
 
 def test_uploads_are_decoded_where_there_is_no_file_system_in_memory(monkeypatch):
-    monkeypatch.setattr("pcfh.web.photos._IN_MEMORY", Path("/nowhere"))
+    monkeypatch.setattr("pcfh.web.decode._IN_MEMORY", Path("/nowhere"))
     monkeypatch.setattr(tempfile, "tempdir", None)
     np.testing.assert_array_equal(decode(png_bytes(PIXELS, {}), megapixels=1), PIXELS)
 
