@@ -19,7 +19,7 @@ def parts(*messages):
     waiting = list(messages)
 
     async def receive():
-        return waiting.pop(0) if waiting else await asyncio.sleep(60)
+        return waiting.pop(0) if waiting else await asyncio.sleep(1000)
 
     return receive
 

@@ -55,7 +55,7 @@ from pcfh.recognisers.training.augment import OUTPUT, POOL
 from pcfh.recognisers.training.faces import Faces, TrainingFaces, gallery_and_probes, open_faces
 from pcfh.runtime import Runtime
 from pcfh.training.checkpoint import State
-from pcfh.training.loop import Callbacks, Pace, Task, run_task
+from pcfh.training.loop import Callbacks, Task, run_task
 
 RECOGNIZER = "recognizer.safetensors"
 _MOST_NORM = 5.0  # of the gradient of one step
@@ -155,9 +155,7 @@ def train_recognizer(job: RecognizerJob, device: torch.device, callbacks: Callba
         "data": data,
         "start": sha256_of(job.start) if job.start else None,
     }
-    task.settings = to_toml(
-        RecognizerConfig(recipe=r), f"pcfh {__version__}, protocol {job.protocol} of {job.prepared}"
-    )
+    task.settings = to_toml(RecognizerConfig(recipe=r), f"pcfh {__version__}, protocol {job.protocol}")
     runtime = Runtime(rank=0, processes=1, device=device)
     return run_task(task, job.run, runtime, callbacks, extend=job.extend)
 
@@ -193,14 +191,7 @@ class RecognizerTask(Task):
     ) -> None:
         self._recipe, self._faces, self._trial, self._device = recipe, faces, trial, device
         self.networks = self.result = new_network(recipe, faces, device, start)
-        self.pace = Pace(
-            steps=recipe.steps,
-            ema=recipe.ema,
-            log_every=recipe.log_every,
-            validate_every=recipe.validate_every,
-            image_every=recipe.steps,
-            checkpoint_every=recipe.checkpoint_every,
-        )
+        self.pace = recipe
 
     def optimizer(self) -> torch.optim.Optimizer:
         """AdamW; biases do not decay."""
@@ -241,10 +232,6 @@ class RecognizerTask(Task):
         """Figures on the people kept out."""
         assert isinstance(average, LightCNN) and self._trial is not None
         return validate(average, self._trial, self._recipe.precision)
-
-    def score(self, figures: Mapping[str, float]) -> tuple[float, ...]:
-        """Rank-1 of VIS faces; among equals, the cosine."""
-        return (figures["validation/rank1"], figures["validation/cosine"])
 
     def save(self, path: Path, average: nn.Module, step: int) -> None:
         """Writes the weights, with what they have learnt from."""
