@@ -90,13 +90,6 @@ def test_a_reader_that_has_seen_enough_is_no_fault():
     assert (result.returncode, result.stderr) == (141, b"")
 
 
-@pytest.mark.parametrize("command", ["prepare", "train", "translate", "settings", "demo"])
-def test_every_command_explains_itself(run, command):
-    code, out, err = run(command, "--help")
-    assert (code, err) == (0, "")
-    assert f"Usage: pcfh {command}" in out
-
-
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
