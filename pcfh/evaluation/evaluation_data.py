@@ -273,7 +273,7 @@ def require_fair(data: EvaluationData, recognizers: Mapping[str, Mapping[str, Re
             history = [(training["training_data"], training["protocol"]) for training in trainings]
             _require_unseen(data, fold, "generator", history)
         for name, by_protocol in recognizers.items():
-            _require_unseen(data, fold, name, trained_on(getattr(by_protocol[fold.name], "about", {})))
+            _require_unseen(data, fold, name, trained_on(by_protocol[fold.name]))
 
 
 def _require_unseen(data: EvaluationData, fold: Protocol, name: str, history: History) -> None:

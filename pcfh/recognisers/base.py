@@ -75,16 +75,15 @@ class RecognizerKind(Protocol):
         """
 
 
-def trained_on(about: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What a recogniser has learnt from: SHA-256 of each prepared database's manifest, and the protocol.
+def trained_on(recognizer: Recognizer) -> list[tuple[str, str]]:
+    """What a recogniser has learnt from: SHA-256 of the prepared database's manifest, and the protocol."""
+    return training_history(getattr(recognizer, "about", {}))
 
-    Args:
-        about: what its file says: ``data`` of its own training, ``before`` of the weights it began with.
-    """
-    trainings = [*about.get("before", ()), about.get("data", {})]
-    return [
-        (str(t["manifest"]), str(t["protocol"])) for t in trainings if {"manifest", "protocol"} <= t.keys()
-    ]
+
+def training_history(about: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The same by what a file says: its own training, and those of the weights that it began with."""
+    trainings = (*about.get("before", ()), about.get("data", {}))
+    return [(str(t["manifest"]), str(t["protocol"])) for t in trainings if t.get("manifest")]
 
 
 def l2_normalize(features: Float32[np.ndarray, "b d"], name: str) -> Float32[np.ndarray, "b d"]:

@@ -17,7 +17,7 @@ Axis letters: b batch, d features, k people.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -47,7 +47,7 @@ from pcfh.errors import UserError
 from pcfh.files import sha256_of
 from pcfh.images import grey
 from pcfh.preparation.manifest import MANIFEST
-from pcfh.recognisers.base import trained_on
+from pcfh.recognisers.base import training_history
 from pcfh.recognisers.identification import identification
 from pcfh.recognisers.lightcnn.network import LightCNN, MFMConv, MFMLinear, build_lightcnn
 from pcfh.recognisers.lightcnn.recogniser import network_features
@@ -151,8 +151,6 @@ def train_recognizer(job: RecognizerJob, device: torch.device, callbacks: Callba
     )
     task = RecognizerTask(r, faces, trial, device, start=job.start)
     data = {"manifest": sha256_of(job.prepared / MANIFEST), "protocol": job.protocol}
-    about = read_about(job.start) if job.start else {}
-    task.before = [{"manifest": manifest, "protocol": name} for manifest, name in trained_on(about)]
     task.identity = {
         "recipe": identity_of(r),
         "data": data,
@@ -179,7 +177,6 @@ class RecognizerTask(Task):
 
     weights_file = RECOGNIZER
     identity: Mapping[str, Any] = {}
-    before: Sequence[Mapping[str, str]] = ()  # what the weights that it starts from have learnt from
     settings = ""
     networks: LightCNN
     result: LightCNN
@@ -195,6 +192,7 @@ class RecognizerTask(Task):
     ) -> None:
         self._recipe, self._faces, self._trial, self._device = recipe, faces, trial, device
         self.networks = self.result = new_network(recipe, faces, device, start)
+        self._before = training_history(read_about(start)) if start else []
         self.pace = recipe
 
     def optimizer(self) -> torch.optim.Optimizer:
@@ -240,7 +238,9 @@ class RecognizerTask(Task):
     def save(self, path: Path, average: nn.Module, step: int) -> None:
         """Writes the weights, with what they have learnt from."""
         people, images = self._faces.classes, len(self._faces.labels)
-        about = {**self.identity, "before": self.before, "step": step, "people": people, "images": images}
+        about = {**self.identity, "step": step, "people": people, "images": images}
+        if self._before:
+            about["before"] = [{"manifest": manifest, "protocol": name} for manifest, name in self._before]
         assert isinstance(average, LightCNN)
         save_recognizer(path, average, about)
 
