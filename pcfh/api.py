@@ -26,7 +26,7 @@ from pcfh.hallucinate import AlignedFace, Hallucinator
 from pcfh.images import read_image
 from pcfh.landmarks import Face, LandmarkBackend, open_backend
 from pcfh.landmarks.given import landmark_key
-from pcfh.preparation.align_database import PrepareOptions
+from pcfh.preparation.align_capture import PrepareOptions
 from pcfh.preparation.align_database import prepare as run_preparation
 from pcfh.preparation.preparation_report import PrepareReport
 from pcfh.recognisers.alignment import realign
