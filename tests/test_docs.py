@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench import __main__ as bench
+from bench.step import PARTS
 from pcfh import __version__
 from pcfh.cli import app
 
@@ -120,6 +121,10 @@ def test_no_page_gives_translate_a_model_in_the_place_of_pictures(page):
 @pytest.mark.parametrize("page", PAGES)
 def test_programs_of_bench_that_a_page_names_exist(page):
     assert set(re.findall(r"python -m bench[ .](\w+)", text_of(page))) <= bench.PROGRAMS.keys()
+
+
+def test_the_parts_that_bench_times_are_functions_of_the_step():
+    assert [name for module, name in PARTS if not callable(getattr(module, name, None))] == []
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -235,10 +235,10 @@ def test_the_identity_loss_needs_a_recogniser(drawn_prepared, tmp_path):
         train(job(drawn_prepared, tmp_path, "objective.lambda_id=0.002"), CPU)
 
 
-@pytest.fixture
-def published(tmp_path):
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
     """A file of weights in the form of the published Light CNNs."""
-    file = tmp_path / "lightcnn.pth"
+    file = tmp_path_factory.mktemp("published") / "lightcnn.pth"
     torch.save({"state_dict": build_lightcnn("lightcnn9").state_dict()}, file)
     return file
 

@@ -47,10 +47,11 @@ from pcfh.errors import UserError
 from pcfh.files import sha256_of
 from pcfh.images import grey
 from pcfh.preparation.manifest import MANIFEST
+from pcfh.recognisers.base import training_history
 from pcfh.recognisers.identification import identification
 from pcfh.recognisers.lightcnn.network import LightCNN, MFMConv, MFMLinear, build_lightcnn
 from pcfh.recognisers.lightcnn.recogniser import network_features
-from pcfh.recognisers.lightcnn.weights import load_recognizer, save_recognizer
+from pcfh.recognisers.lightcnn.weights import load_recognizer, read_about, save_recognizer
 from pcfh.recognisers.training.augment import OUTPUT, POOL
 from pcfh.recognisers.training.faces import Faces, TrainingFaces, gallery_and_probes, open_faces
 from pcfh.runtime import Runtime
@@ -191,6 +192,7 @@ class RecognizerTask(Task):
     ) -> None:
         self._recipe, self._faces, self._trial, self._device = recipe, faces, trial, device
         self.networks = self.result = new_network(recipe, faces, device, start)
+        self._before = training_history(read_about(start)) if start else []
         self.pace = recipe
 
     def optimizer(self) -> torch.optim.Optimizer:
@@ -237,6 +239,8 @@ class RecognizerTask(Task):
         """Writes the weights, with what they have learnt from."""
         people, images = self._faces.classes, len(self._faces.labels)
         about = {**self.identity, "step": step, "people": people, "images": images}
+        if self._before:
+            about["before"] = [{"manifest": manifest, "protocol": name} for manifest, name in self._before]
         assert isinstance(average, LightCNN)
         save_recognizer(path, average, about)
 
