@@ -17,7 +17,7 @@ from pcfh.evaluation.evaluation_data import EvaluationJob
 from pcfh.evaluation.results import Results
 from pcfh.hallucinate import Hallucinator
 from pcfh.landmarks.given import landmark_key
-from pcfh.preparation.align_database import PrepareOptions
+from pcfh.preparation.align_capture import PrepareOptions
 from pcfh.preparation.align_database import prepare as run_preparation
 from pcfh.preparation.preparation_report import PrepareReport
 from pcfh.recognisers.base import Recognizer
