@@ -43,12 +43,6 @@ def test_a_limit_of_nothing_is_a_mistake_of_the_user(run):
     assert code == 2 and "--max-queue 0: expected at least 1" in error
 
 
-def test_a_missing_extra_is_said_with_its_remedy(run, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pcfh.web.serving", None)
-    code, _, error = run("serve")
-    assert code == 2 and "pip install 'pcfh[web]'" in error
-
-
 def test_a_missing_model_is_a_mistake_of_the_user(run, tmp_path, blaze):
     code, _, error = run("serve", "--model", tmp_path / "none.safetensors")
     assert code == 2 and "none.safetensors: no such file" in error
