@@ -10,18 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pcfh.api import (
-        align,
-        evaluate,
-        features,
-        find_faces,
-        landmarks_of,
-        load_database,
-        load_hallucinator,
-        load_image,
-        load_recognizer,
-        prepare,
-    )
+    from pcfh.api_databases import evaluate, landmarks_of, load_database, prepare
+    from pcfh.api_faces import align, features, find_faces, load_hallucinator, load_image, load_recognizer
     from pcfh.errors import UserError
     from pcfh.evaluation.image_metrics import psnr, ssim
     from pcfh.evaluation.scores import figures
@@ -54,6 +44,7 @@ __all__ = [
 ]
 
 _ELSEWHERE = {
+    **dict.fromkeys(("evaluate", "landmarks_of", "load_database", "prepare"), "pcfh.api_databases"),
     "Hallucinator": "pcfh.hallucinate",
     "Recognizer": "pcfh.recognisers.base",
     "ScoreMatrix": "pcfh.rates",
@@ -69,7 +60,7 @@ def __getattr__(name: str) -> object:
     """Imports a name of ``__all__`` from where it is defined."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_ELSEWHERE.get(name, "pcfh.api")), name)
+    value = getattr(import_module(_ELSEWHERE.get(name, "pcfh.api_faces")), name)
     globals()[name] = value
     return value
 

@@ -49,11 +49,12 @@ def identity_of(config: Any) -> dict[str, Any]:
 
 def flat(tables: Mapping[str, Any]) -> dict[str, Any]:
     """Values by group.field, from values by group and field."""
-    return {
-        f"{group}.{name}": value
-        for group, fields in tables.items()
-        for name, value in (fields.items() if isinstance(fields, Mapping) else [("", fields)])
-    }
+    values: dict[str, Any] = {}
+    for group, fields in tables.items():
+        values |= (
+            {f"{group}.{n}": v for n, v in fields.items()} if isinstance(fields, Mapping) else {group: fields}
+        )
+    return values
 
 
 def known_settings(config: Any) -> list[str]:

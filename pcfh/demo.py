@@ -16,7 +16,7 @@ from pathlib import Path
 from pcfh import __version__
 from pcfh.databases.casia import read_casia
 from pcfh.databases.records import LANDMARKS_FILE, Database
-from pcfh.databases.rendered import HOME, TRUTH
+from pcfh.databases.rendered import SAMPLE, TRUTH
 from pcfh.errors import UserError
 from pcfh.evaluation.evaluate import evaluate_data
 from pcfh.evaluation.evaluation_data import EvaluationData, EvaluationJob
@@ -25,13 +25,13 @@ from pcfh.evaluation.results import Results
 from pcfh.evaluation.sheets import face_sheets
 from pcfh.files import sha256_of, write_atomically
 from pcfh.hallucinate import Hallucinator
-from pcfh.preparation.align_database import PrepareOptions, prepare
+from pcfh.preparation.align_capture import PrepareOptions
+from pcfh.preparation.align_database import prepare
 from pcfh.recognisers.registry import open_recognizer
 from pcfh.translate import Item, TranslateOptions, translate_items
 
 MARK = "demo.json"
 PREPARED, FACES, REPORT = "prepared", "faces", "report"
-SAMPLE = Path(__file__).parents[1] / "samples" / HOME  # of a clone of the repository
 _PROTOCOL = "1"
 _FORMAT = {"format": "pcfh-demo"}  # how the mark begins
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from packaging.requirements import Requirement
 
-from pcfh.demo import SAMPLE
+from pcfh.databases.rendered import SAMPLE
 from pcfh.devices import mixes, usable_device
 from pcfh.errors import UserError
 from pcfh.hallucinate import Hallucinator

@@ -27,7 +27,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from pcfh import __version__
@@ -40,6 +39,7 @@ from pcfh.methods.files import load_generator
 from pcfh.recognisers.alignment import LIGHTCNN
 from pcfh.recognisers.lightcnn.weights import load_recognizer
 from pcfh.recognisers.onnx import OnnxSettings
+from pcfh.weight_files import CHECKPOINT, GENERATOR, RECOGNIZER, format_of, refuse_other
 
 OPSET = 18
 OPSETS = range(18, 24)
@@ -91,11 +91,7 @@ class Exported:
 
 
 class GreyInput(nn.Module):
-    """A generator that takes one channel of NIR in place of three equal ones.
-
-    Args:
-        generator: takes NIR images and landmarks.
-    """
+    """A generator that takes one channel of NIR in place of three equal ones."""
 
     def __init__(self, generator: nn.Module) -> None:
         super().__init__()
@@ -110,11 +106,7 @@ class GreyInput(nn.Module):
 
 
 class UnitFeatures(nn.Module):
-    """A recogniser whose features have norm 1.
-
-    Args:
-        network: gives features of any norm.
-    """
+    """A recogniser whose features have norm 1."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -157,19 +149,7 @@ def export(model: Path, out: Path, *, opset: int = OPSET) -> Exported:
 
 
 def converted(network: Network, suffix: str, opset: int = OPSET) -> tuple[bytes, Mapping[str, str], float]:
-    """Converts a network and runs the result.
-
-    Args:
-        network: see there.
-        suffix: ".onnx" or ".pt2".
-        opset: version of ONNX's operators.
-
-    Returns:
-        The file's content, what it says about itself, and the largest difference from PyTorch's output.
-
-    Raises:
-        UserError: a package is missing, or PyTorch cannot write this opset.
-    """
+    """The file's content, what it says about itself, and the largest difference from PyTorch's output."""
     if suffix == ".onnx":
         facts = {**network.facts, "pcfh.opset": str(opset)}
         data = onnx_bytes(network, opset, facts)
@@ -189,7 +169,11 @@ def open_network(model: Path) -> Network:
     """
     if not model.is_file():
         raise UserError(f"{model}: no such file; give generator.safetensors or recognizer.safetensors")
-    return recognizer_network(model) if _is_recognizer(model) else generator_network(model)
+    found = format_of(model)
+    if found == CHECKPOINT:
+        refuse_other(model, RECOGNIZER if model.with_name("recognizer.safetensors").is_file() else GENERATOR)
+    is_recognizer = found == RECOGNIZER or model.suffix != ".safetensors"  # published ones are no safetensors
+    return recognizer_network(model) if is_recognizer else generator_network(model)
 
 
 def generator_network(model: Path) -> Network:
@@ -254,11 +238,7 @@ def generator_batches(size: int) -> tuple[Inputs, ...]:
 
 
 def onnx_bytes(network: Network, opset: int, facts: Mapping[str, str]) -> bytes:
-    """The network as an ONNX file that says what it takes and gives.
-
-    Raises:
-        UserError: a package is missing, or PyTorch cannot write this opset.
-    """
+    """The network as an ONNX file that says what it takes and gives."""
     with extra("export", "export to ONNX"):
         import onnxscript  # noqa: F401, PLC0415 - an optional extra that torch.onnx needs
     with _quiet():
@@ -296,11 +276,7 @@ def pt2_bytes(network: Network, facts: Mapping[str, str]) -> bytes:
 
 
 def onnx_runner(data: bytes, names: tuple[str, ...]) -> Run:
-    """What runs an ONNX file on the processor, with as many threads as PyTorch.
-
-    Raises:
-        UserError: onnxruntime is not installed.
-    """
+    """What runs an ONNX file on the processor, with as many threads as PyTorch."""
     with extra("export", "export to ONNX"):
         import onnxruntime  # noqa: PLC0415 - an optional extra
     options = onnxruntime.SessionOptions()
@@ -319,18 +295,6 @@ def largest_difference(network: Network, run: Run) -> float:
     """The largest absolute difference from PyTorch's output, over all batches; NaN stays NaN."""
     differences = [(run(batch) - network.module(*batch)).abs().max() for batch in network.batches]
     return float(torch.stack(differences).max())
-
-
-def _is_recognizer(model: Path) -> bool:
-    """Whether a file holds a Light CNN: by its mark, or because only those come in other formats."""
-    if model.suffix != ".safetensors":
-        return True
-    try:
-        with safe_open(model, framework="pt") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError):
-        return False
-    return str(metadata.get("format")).startswith("pcfh-recognizer")
 
 
 def _traced(network: Network) -> torch.export.ExportedProgram:

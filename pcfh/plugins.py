@@ -4,6 +4,8 @@ import importlib
 import pkgutil
 import re
 from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from pcfh.errors import UserError
@@ -21,10 +23,18 @@ def siblings(package: str, attribute: str) -> dict[str, Any]:
     """
     place = importlib.import_module(package).__path__
     names = sorted(module.name for module in pkgutil.iter_modules(place))
-    modules = {name: importlib.import_module(f"{package}.{name}") for name in names}
+    said = [name for name in names if _mentions(f"{package}.{name}", attribute)]
+    modules = {name: importlib.import_module(f"{package}.{name}") for name in said}
     return {
         name: getattr(module, attribute) for name, module in modules.items() if hasattr(module, attribute)
     }
+
+
+def _mentions(module: str, attribute: str) -> bool:
+    """Whether a module's text mentions a name; others, which may be slow to import, are not imported."""
+    spec = find_spec(module)
+    assert spec is not None and spec.origin is not None
+    return re.search(rf"\b{attribute}\b", Path(spec.origin).read_text(encoding="utf-8")) is not None
 
 
 def is_outside(text: str) -> bool:

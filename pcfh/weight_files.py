@@ -68,7 +68,7 @@ def refuse_other(path: Path, wanted: str) -> None:
     Raises:
         UserError: it is something else of this program.
     """
-    found = _format_of(path)
+    found = format_of(path)
     if found not in _WORDS or found == wanted:
         return
     name = _USUAL_NAME[wanted]
@@ -77,7 +77,7 @@ def refuse_other(path: Path, wanted: str) -> None:
     raise UserError(f"{path}: is {_WORDS[found]}; expected {_WORDS[wanted]}: give {remedy}")
 
 
-def _format_of(path: Path) -> Any:
+def format_of(path: Path) -> Any:
     """The mark of a file's format, or None where it has none that can be read."""
     try:
         with safe_open(path, framework="pt") as file:

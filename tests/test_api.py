@@ -32,41 +32,23 @@ def blocks(document):
     return re.findall(r"^```python\n(.*?)^```", (ROOT / document).read_text(), re.MULTILINE | re.DOTALL)
 
 
-def test_import_takes_no_time_and_no_torch():
+def test_import_lists_all_names_without_torch_or_numpy():
     code = (
-        "import sys, time; start = time.process_time(); import pcfh\n"
-        "print(time.process_time() - start, 'torch' in sys.modules, 'numpy' in sys.modules)"
+        "import sys, pcfh\n"
+        "print(set(pcfh.__all__) <= set(dir(pcfh)), 'torch' in sys.modules, 'numpy' in sys.modules)"
     )
-    seconds, *loaded = python(code).split()
-    assert loaded == ["False", "False"]
-    assert float(seconds) < 0.2
-
-
-@pytest.mark.slow
-def test_the_first_use_of_a_name_takes_less_than_a_second_beyond_torch():
-    code = (
-        "import time, torch, pcfh\n"
-        "for name in pcfh.__all__:\n"
-        "    start = time.process_time(); getattr(pcfh, name); print(name, time.process_time() - start)"
-    )
-    seconds = {name: float(value) for name, value in map(str.split, python(code).splitlines())}
-    assert set(seconds) == set(pcfh.__all__)
-    assert max(seconds.values()) < 1
+    assert python(code).split() == ["True", "False", "False"]
 
 
 def test_every_name_is_there():
     assert all(getattr(pcfh, name) is not None for name in pcfh.__all__)
 
 
-def test_names_are_listed_before_they_are_imported():
-    assert python("import pcfh; print(set(pcfh.__all__) <= set(dir(pcfh)))").strip() == "True"
-
-
 def test_type_checkers_see_the_same_names_from_the_same_modules():
     tree = ast.parse((ROOT / "pcfh" / "__init__.py").read_text())
     block = next(node for node in tree.body if isinstance(node, ast.If))
     seen = {alias.name: node.module for node in block.body for alias in node.names}
-    assert seen == {name: pcfh._ELSEWHERE.get(name, "pcfh.api") for name in pcfh.__all__}
+    assert seen == {name: pcfh._ELSEWHERE.get(name, "pcfh.api_faces") for name in pcfh.__all__}
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -73,14 +73,7 @@ def points(tmp_path, drawn_database):
 
 def process(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pcfh", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, **options)
-
-
-def test_as_a_module_it_explains_itself():
-    result = process("--help")
-    assert result.returncode == 0
-    assert all(name in result.stdout for name in ("prepare", "train", "translate", "settings", "demo"))
-    assert result.stderr == ""
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
 def test_as_a_module_it_tells_its_version():
@@ -92,16 +85,9 @@ def test_a_reader_that_has_seen_enough_is_no_fault():
     command = [sys.executable, "-m", "pcfh", "settings"]
     reader, writer = os.pipe()
     os.close(reader)
-    result = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, timeout=100, check=False)
+    result = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
     os.close(writer)
     assert (result.returncode, result.stderr) == (141, b"")
-
-
-@pytest.mark.parametrize("command", ["prepare", "train", "translate", "settings", "demo"])
-def test_every_command_explains_itself(run, command):
-    code, out, err = run(command, "--help")
-    assert (code, err) == (0, "")
-    assert f"Usage: pcfh {command}" in out
 
 
 @pytest.mark.parametrize(
@@ -132,11 +118,11 @@ def test_settings_lists_every_field_as_set_takes_them(run, job):
     assert job[0].config == job[1].config
 
 
-@pytest.mark.parametrize("arguments", [("settings", "papr"), ("train", "a", "b", "--preset", "papr")])
+@pytest.mark.parametrize("arguments", [("settings", "xyz"), ("train", "a", "b", "--preset", "xyz")])
 def test_an_unknown_preset_lists_the_known_ones(run, arguments):
     code, out, err = run(*arguments)
     assert (code, out) == (2, "")
-    assert err == "pcfh: no preset 'papr'; known: " + ", ".join(presets()) + "\n"
+    assert err == "pcfh: no preset 'xyz'; known: " + ", ".join(presets()) + "\n"
 
 
 @pytest.mark.parametrize(
@@ -412,7 +398,8 @@ def test_a_folder_that_is_not_prepared_is_named(run, tmp_path):
 
 
 @pytest.mark.slow
-def test_ctrl_c_saves_and_the_same_command_goes_on(drawn_prepared, tmp_path):
+@pytest.mark.timeout(1200)
+def test_ctrl_c_saves_and_the_same_command_goes_on(run, drawn_prepared, tmp_path):
     arguments = [
         *(sys.executable, "-m", "pcfh", "train", str(drawn_prepared), str(tmp_path), "--preset", "tiny"),
         *("--device", "cpu", "--set", "training.steps=24", "training.checkpoint_every=2"),
@@ -421,21 +408,18 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(drawn_prepared, tmp_path):
     first = subprocess.Popen(
         arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 100
     while not (tmp_path / "checkpoint.pt").exists():
-        assert first.poll() is None and time.monotonic() < deadline
+        assert first.poll() is None
         time.sleep(0.02)
     first.send_signal(signal.SIGINT)
-    out, err = first.communicate(timeout=60)
+    out, err = first.communicate()
     step = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"]
     assert (first.returncode, out) == (130, "")
     assert 0 < step < 24
     assert err.endswith(f"Stopped at step {step}; the same command goes on.\n") and "Traceback" not in err
-    second = subprocess.run(
-        arguments, env=environment, capture_output=True, text=True, timeout=100, check=False
-    )
-    assert (second.returncode, second.stdout) == (0, f"Done: {tmp_path / 'generator.safetensors'}\n")
-    assert "24/24" in second.stderr
+    code, out, err = run(*arguments[3:])
+    assert (code, out) == (0, f"Done: {tmp_path / 'generator.safetensors'}\n")
+    assert "24/24" in err
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 24
 
 
@@ -506,25 +490,26 @@ def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch):
         main(["settings"])
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--help"],
-        ["--version"],
-        ["models", "--help"],
-        ["settings", "cpu"],
-        ["inspect", "--help"],
-        ["train", "--help"],
-    ],
+LIGHT = (
+    *(("--help",), ("--version",), ("models", "--help")),
+    *(("settings", "cpu"), ("inspect", "--help"), ("train", "--help")),
 )
-def test_torch_matplotlib_and_scipy_are_not_imported_by(arguments):
-    program = (
-        "import sys; from pcfh.cli import main\n"
-        f"try: main({arguments})\n"
-        "finally: print(sorted({'torch', 'matplotlib', 'scipy'} & set(sys.modules)), file=sys.stderr)"
-    )
+
+
+def test_help_and_settings_import_no_torch_matplotlib_or_scipy():
+    program = f"""
+import sys
+from pcfh.cli import main
+for arguments in {LIGHT}:
+    try:
+        main(list(arguments))
+    except SystemExit as ended:
+        assert not ended.code
+    print(arguments, sorted({{"torch", "matplotlib", "scipy"}} & set(sys.modules)), file=sys.stderr)
+"""
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "[]\n")
+    assert done.returncode == 0
+    assert done.stderr == "".join(f"{arguments} []\n" for arguments in LIGHT)
     assert done.stdout
 
 
@@ -554,6 +539,7 @@ def test_a_command_is_registered_with_the_help_of_its_function(words):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_without_extras_every_command_explains_itself():
     packages = [
         "ai_edge_litert",

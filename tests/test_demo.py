@@ -9,7 +9,8 @@ from small_database import write_small_database
 
 from pcfh.databases.casia import read_casia
 from pcfh.databases.records import subjects
-from pcfh.demo import SAMPLE, run_demo
+from pcfh.databases.rendered import SAMPLE
+from pcfh.demo import run_demo
 from pcfh.errors import UserError
 from pcfh.evaluation.results import read_results
 from pcfh.methods.files import save_generator

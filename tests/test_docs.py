@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench import __main__ as bench
+from bench.step import PARTS
 from pcfh import __version__
 from pcfh.cli import app
 
@@ -43,7 +44,8 @@ def shell_lines(text):
 
 def pcfh_commands(text):
     """Arguments of each ``pcfh`` that is called; dots that stand for more are left out."""
-    pieces = (piece for line in shell_lines(text) for piece in re.split(r";|&&?|\|", line))
+    lines = (re.sub(r"\s>\s*\S+", "", line) for line in shell_lines(text))
+    pieces = (piece for line in lines for piece in re.split(r";|&&?|\|", line))
     calls = (re.match(rf"{BEFORE}pcfh\s+(.+)", piece) for piece in pieces)
     tokens = (shlex.split(re.sub(r"\$\w+", "0", call[1]), comments=True) for call in calls if call)
     return [[token for token in found if token != "..."] for found in tokens]
@@ -121,6 +123,10 @@ def test_programs_of_bench_that_a_page_names_exist(page):
     assert set(re.findall(r"python -m bench[ .](\w+)", text_of(page))) <= bench.PROGRAMS.keys()
 
 
+def test_the_parts_that_bench_times_are_functions_of_the_step():
+    assert [name for module, name in PARTS if not callable(getattr(module, name, None))] == []
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_targets_of_make_that_a_page_names_exist(page):
     made = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -163,6 +169,8 @@ def test_a_result_file_names_how_its_numbers_were_made(path):
     assert set(file["source"]) >= {"status", "data", "commands", "commit", "seeds", "machine"}
     assert all(file["source"].values())
     assert len(file["records"]) > 0
+    for tokens in pcfh_commands("\n" + "".join(f"    {command}\n" for command in file["source"]["commands"])):
+        app.parse_args(tokens, exit_on_error=False, print_error=False)
 
 
 def literals():

@@ -22,6 +22,7 @@ from pcfh.methods.files import save_generator  # noqa: E402
 from pcfh.methods.find import built_in  # noqa: E402
 from pcfh.recognisers.registry import open_recognizer  # noqa: E402
 from pcfh.shipped import shipped  # noqa: E402
+from pcfh.weight_files import CHECKPOINT  # noqa: E402
 
 SIZE = 64
 SMALL = {
@@ -193,5 +194,12 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
     if package == "onnxruntime":
         monkeypatch.setattr(export_module, "onnx_bytes", lambda *arguments: b"")
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(UserError, match=rf"needs {package}.*pip install 'pcfh\[export\]'"):
+    with pytest.raises(UserError, match=rf"needs an extra \(.*{package}.*pip install 'pcfh\[export\]'"):
         export(generator, tmp_path / "generator.onnx")
+
+
+def test_the_checkpoint_of_a_training_is_recognised_and_the_right_file_named(generator, tmp_path):
+    torch.save({"format": CHECKPOINT}, tmp_path / "checkpoint.pt")
+    (tmp_path / "generator.safetensors").write_bytes(generator.read_bytes())
+    with pytest.raises(UserError, match=r"checkpoint of a training.*give .*/generator\.safetensors"):
+        export(tmp_path / "checkpoint.pt", tmp_path / "generator.onnx")

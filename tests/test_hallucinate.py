@@ -1,6 +1,5 @@
 """The class behind the product, with a network of random weights: what it shows depends on every pixel."""
 
-import itertools
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -75,10 +74,6 @@ def test_crops_are_the_networks_own_output_in_grey_levels(hallucinator, network,
     assert grey_distance(image, reference(network, face.crop, face.landmarks)) <= 0.501
 
 
-def test_the_output_is_no_flat_picture(hallucinator, photographs):
-    assert hallucinator(*photographs[0]).std() > 3
-
-
 def test_a_photograph_is_aligned_as_in_preparation(hallucinator, photographs):
     image, points = photographs[0]
     matrix = similarity(points, crop_of(SIZE))
@@ -93,13 +88,6 @@ def test_a_photograph_and_its_aligned_crop_give_the_same_result(hallucinator, ph
     again = hallucinator.as_aligned(face.crop, face.landmarks)
     from_crop = hallucinator.translate_batch(again.crop[None], again.landmarks[None])[0]
     np.testing.assert_array_equal(hallucinator(image, points), from_crop)
-
-
-def test_aligning_a_crop_once_more_leaves_it_as_it_is(hallucinator, photographs):
-    face = hallucinator.align(*photographs[1])
-    again = hallucinator.align(face.crop, face.landmarks)
-    assert grey_distance(again.crop, face.crop) <= 1
-    np.testing.assert_allclose(again.landmarks, face.landmarks, atol=1e-9)
 
 
 def test_colour_is_reduced_to_its_luma(hallucinator, photographs, drawn_database):
@@ -125,11 +113,6 @@ def test_a_batch_of_three_equals_three_single_ones(hallucinator, photographs):
     assert batch.shape == (3, SIZE, SIZE, 3)
     for image, photograph in zip(batch, photographs, strict=True):
         assert grey_distance(image, hallucinator(*photograph)) <= 1
-
-
-def test_different_people_give_different_faces(hallucinator, photographs):
-    images = [hallucinator(*photograph) for photograph in photographs]
-    assert all(grey_distance(a, b) > 10 for a, b in itertools.combinations(images, 2))
 
 
 def test_single_precision_landmarks_serve_as_well(hallucinator, photographs):

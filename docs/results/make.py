@@ -88,9 +88,9 @@ def cell(value: Any, form: str) -> str:
 def source_of(name: str, source: Mapping[str, Any]) -> str:
     """The commands behind a file, and its commit, seeds and machine."""
     seeds = ", ".join(map(str, source["seeds"]))
-    facts = f"commit {source['commit']}; seeds {seeds}; {source['machine']}"
-    block = "\n".join(f"    {command}" for command in source["commands"])
-    return f"{block}\n\n[{name}.json](results/{name}.json), {source['status']}: {source['data']}; {facts}."
+    facts = f"{source['data']}; commit {source['commit']}; seeds {seeds}; {source['machine']}"
+    commands = ", ".join(f"`{command}`" for command in source["commands"])
+    return f"[{name}.json](results/{name}.json), {source['status']}: {facts}. Made by {commands}."
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from pcfh.demo import SAMPLE, run_demo
+from pcfh.databases.rendered import SAMPLE
+from pcfh.demo import run_demo
 from pcfh.runtime import keep_freed_memory
 from pcfh.shipped import shipped
 

@@ -10,11 +10,9 @@ from cyclopts import Parameter
 
 from pcfh.cli.app import Names, Several, progress_bar, show_stage, stop_signals
 from pcfh.errors import UserError
-from pcfh.recipes.order import Order, Until, Watch
-from pcfh.recipes.report import write_table
-from pcfh.recipes.rows import Scale
-from pcfh.recipes.run import reproduce as run_reproduction
-from pcfh.recipes.texts import hours, markdown
+from pcfh.recipes.experiment import ExperimentConfig, RecipeCallbacks, TrainingBudget, Until, require_sound
+from pcfh.recipes.runner import reproduce as run_reproduction
+from pcfh.recipes.table_report import hours, markdown, write_table
 from pcfh.runtime import keep_freed_memory, start_runtime
 from pcfh.shipped import shipped
 
@@ -65,7 +63,7 @@ def reproduce(  # noqa: PLR0913 - one argument per option of the command
             objective.lambda_id=0.001, to the rows of PCFH only; the identity loss uses --recognizer.
         seeds: of training, joined by commas or blanks; 0 1 2 if not given, 0 for table2.
         rows: what to train and evaluate, joined by commas or blanks: light-cnn, pix2pix, cyclegan,
-            pcfh-no-awm, pcfh-no-mic, pcfh.
+            pcfh-no-awm, pcfh-no-mic, pcfh; or another method, my_module:MyMethod among them.
         recognizer: Light CNN checkpoint, recognizer.safetensors or ONNX model; the shipped one if not
             given.
         landmarks: what finds faces and landmarks to prepare; given takes those that lie with the database.
@@ -80,13 +78,13 @@ def reproduce(  # noqa: PLR0913 - one argument per option of the command
         resamples: draws of people of each interval.
     """
     databases = {"casia": casia, "oulu": oulu, "buaa": buaa}
-    order = Order(
+    config = ExperimentConfig(
         table=table,
         out=out,
         work=work or out,
         databases={name: root for name, root in databases.items() if root is not None},
         protocols=protocol or (("all",) if table == "table2" else ("1",)),
-        scale=Scale(preset=preset, steps=steps, settings=settings),
+        budget=TrainingBudget(preset=preset, steps=steps, settings=settings),
         recognizer=recognizer or shipped("recognizer"),
         rows=rows,
         seeds=seeds,
@@ -99,14 +97,15 @@ def reproduce(  # noqa: PLR0913 - one argument per option of the command
         resamples=resamples,
         until=until,
     )
-    return _carry_out(order)
+    return _carry_out(config)
 
 
-def _carry_out(order: Order) -> int:
-    """Runs an order with a progress bar and says what came of it."""
+def _carry_out(config: ExperimentConfig) -> int:
+    """Makes a table with a progress bar and says what came of it."""
+    require_sound(config)  # before there is a progress bar
     keep_freed_memory()
-    with start_runtime(order.device) as runtime, stop_signals() as stopped:
-        if runtime.processes > 1 and order.until != "trained":
+    with start_runtime(config.device) as runtime, stop_signals() as stopped:
+        if runtime.processes > 1 and config.until != "trained":
             raise UserError(
                 "several processes can only train: first the plain command with --until prepared, then "
                 "torchrun with --until trained, then the plain command for the table"
@@ -117,16 +116,18 @@ def _carry_out(order: Order) -> int:
                 if runtime.is_first:
                     bar.write(line, file=sys.stderr)
 
-            watch = Watch(say=say, on_progress=partial(show_stage, bar), should_stop=lambda: bool(stopped))
-            table = run_reproduction(order, runtime, watch)
+            callbacks = RecipeCallbacks(
+                say=say, on_progress=partial(show_stage, bar), should_stop=lambda: bool(stopped)
+            )
+            table = run_reproduction(config, runtime, callbacks)
     if table is not None:
-        written = write_table(order, table)
+        written = write_table(config, table)
         print(markdown(table))
-        print(f"Training took {hours(table.processor_seconds)} of processor time in all.")
-        print(f"Written to {order.out}; look at {written}")
+        print(f"Training took {hours(table.cost.processor_seconds)} of processor time in all.")
+        print(f"Written to {config.out}; look at {written}")
     elif stopped:
         print("Stopped; the same command goes on.", file=sys.stderr)
         return 128 + stopped[0]
     elif runtime.is_first:
-        print(f"Done until {order.until}: {order.work}")
+        print(f"Done until {config.until}: {config.work}")
     return 0

@@ -17,6 +17,7 @@ from pcfh.images import read_image
 HOME = "NIR-VIS-2.0"
 TRUTH = "truth"
 PARAMETERS = "parameters.csv"
+SAMPLE = Path(__file__).parents[2] / "samples" / HOME  # of a clone of the repository
 
 
 def truth_crop(home: Path, capture: Record, size: int) -> UInt8[np.ndarray, "{size} {size} 3"]:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from pcfh.config import Count, FreeCount, FreeWhole, Positive, Precision, Share, Whole
-from pcfh.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,13 +146,3 @@ class Method:
 def resolved(named: Any) -> Any:
     """A class of a method that was given as itself or as "module:Class"."""
     return pkgutil.resolve_name(named) if isinstance(named, str) else named
-
-
-def check_batch(training: Training, processes: int) -> None:
-    """Refuses a batch that the processes cannot share.
-
-    Raises:
-        UserError: says what to set instead.
-    """
-    if training.batch % processes:
-        raise UserError(f"training.batch={training.batch}: expected a multiple of the processes, {processes}")

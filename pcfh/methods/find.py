@@ -5,21 +5,16 @@ user has named the method, by ``training.method=my_module:MyMethod``, by ``find_
 environment, ``PCFH_METHODS=my_module:MyMethod`` (several are joined by commas).
 """
 
-import importlib
 import os
-import pkgutil
-import re
-import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import pcfh.methods
 from pcfh.config import assigned, changed, checked, nearest, read_toml
 from pcfh.errors import UserError
-from pcfh.methods.base import Config, Method, Training, check_batch, resolved
+from pcfh.methods.base import Config, Method, Training, resolved
+from pcfh.plugins import is_outside, outside, siblings
 
 VARIABLE = "PCFH_METHODS"
 DEFAULT_PRESET = "paper-256"
@@ -29,16 +24,8 @@ _outside: dict[str, type[Method]] = {}  # that the user has named
 @cache
 def built_in() -> Mapping[str, type[Method]]:
     """The methods of this folder by name, the default one first."""
-    names = [module.name for module in pkgutil.iter_modules(pcfh.methods.__path__, "pcfh.methods.")]
-    methods = [importlib.import_module(name).METHOD for name in names if _says_method(name)]
+    methods: Iterable[type[Method]] = siblings("pcfh.methods", "METHOD").values()
     return {m.name: m for m in sorted(methods, key=lambda m: (m.name != Training().method, m.name))}
-
-
-def _says_method(module: str) -> bool:
-    """Whether a module's text says METHOD = ...; the others are not imported to look."""
-    spec = find_spec(module)
-    assert spec is not None and spec.origin is not None
-    return re.search(r"^METHOD\b", Path(spec.origin).read_text(encoding="utf-8"), re.MULTILINE) is not None
 
 
 def known_methods() -> Mapping[str, type[Method]]:
@@ -55,7 +42,7 @@ def find_method(name: str) -> type[Method]:
         UserError: there is none.
     """
     known = {**built_in(), **_outside}
-    if name not in known and ":" in name:
+    if name not in known and is_outside(name):
         _outside[name] = known[name] = _imported(name)
     if name.lower() in known:
         name = name.lower()
@@ -67,21 +54,11 @@ def find_method(name: str) -> type[Method]:
 
 
 def _imported(place: str) -> type[Method]:
-    """A class of the user's, from the working folder or an installed package."""
-    module, _, name = place.partition(":")
-    if "" not in sys.path:
-        sys.path.insert(0, "")
-    try:
-        method = getattr(importlib.import_module(module), name)
-    except ModuleNotFoundError as error:
-        if error.name != module:
-            raise
-        raise UserError(f"{place}: there is no module {module} in this folder or installed") from error
-    except AttributeError as error:
-        raise UserError(f"{place}: {error}") from error
+    """A class of a user's own module, which is named by its place."""
+    method = outside(place)
     if not (isinstance(method, type) and issubclass(method, Method)):
         raise UserError(f"{place}: expected a subclass of pcfh.methods.base.Method, got {method!r}")
-    return type(name, (method,), {"name": place, "__doc__": method.__doc__})
+    return type(method.__name__, (method,), {"name": place, "__doc__": method.__doc__})
 
 
 def kind_of(network: Any) -> str:
@@ -142,5 +119,7 @@ def validate(config: Config, processes: int = 1) -> None:
         UserError: says which and what to set instead.
     """
     checked(config)
-    check_batch(config.training, processes)
-    find_method(config.training.method).check(config, processes)
+    t = config.training
+    if t.batch % processes:
+        raise UserError(f"training.batch={t.batch}: expected a multiple of the processes, {processes}")
+    find_method(t.method).check(config, processes)

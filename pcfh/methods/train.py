@@ -35,7 +35,7 @@ from pcfh.recognisers.lightcnn.network import to_lightcnn_input
 from pcfh.recognisers.lightcnn.weights import load_recognizer
 from pcfh.runtime import Runtime
 from pcfh.training.checkpoint import State
-from pcfh.training.loop import Callbacks, Pace, Task, linear_decay, run_task, seed_step
+from pcfh.training.loop import Callbacks, Task, linear_decay, run_task, seed_step
 
 GENERATOR = "generator.safetensors"
 _PREVIEW = 6  # pairs in a picture grid
@@ -74,14 +74,7 @@ class MethodTask(Task):
         torch.manual_seed(t.seed)
         self.trainer: Trainer = resolved(find_method(t.method).trainer)(config, runtime, recognizer)
         self.networks, self.result = self.trainer.networks, self.trainer.generator
-        self.pace = Pace(
-            steps=t.steps,
-            ema=t.ema,
-            log_every=t.log_every,
-            validate_every=t.validate_every,
-            image_every=t.image_every,
-            checkpoint_every=t.checkpoint_every,
-        )
+        self.pace, self.image_every = t, t.image_every
 
     def optimizer(self) -> torch.optim.Optimizer:
         """Adam, with a rate for the critics and one for all other networks."""
@@ -123,7 +116,7 @@ class GeneratorTask(MethodTask):
         super().__init__(job.config, runtime, self._teacher)
         self._before = [] if job.start is None else start_from(self.trainer.generator, job.start)
         self.identity = _identity(job)
-        self.settings = to_toml(job.config, f"pcfh {__version__}, protocol {job.protocol} of {job.prepared}")
+        self.settings = to_toml(job.config, f"pcfh {__version__}, protocol {job.protocol}")
 
     def prepare(self) -> None:
         """Computes the features of all VIS captures."""
@@ -146,10 +139,6 @@ class GeneratorTask(MethodTask):
             return {}
         assert self._recognizer is not None
         return HeldOut(self._held_out, self._recognizer, self._runtime.device).figures(average)
-
-    def score(self, figures: Mapping[str, float]) -> tuple[float, ...]:
-        """Rank-1; among equals, the cosine."""
-        return (figures["validation/rank1"], figures["validation/cosine"])
 
     @torch.no_grad()
     def pictures(self, average: nn.Module) -> tuple[UInt8[Tensor, "3 h w"], Sequence[str]]:

@@ -77,8 +77,13 @@ class RecognizerKind(Protocol):
 
 def trained_on(recognizer: Recognizer) -> list[tuple[str, str]]:
     """What a recogniser has learnt from: SHA-256 of the prepared database's manifest, and the protocol."""
-    data = getattr(recognizer, "about", {}).get("data", {})
-    return [(str(data["manifest"]), str(data["protocol"]))] if {"manifest", "protocol"} <= data.keys() else []
+    return training_history(getattr(recognizer, "about", {}))
+
+
+def training_history(about: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The same by what a file says: its own training, and those of the weights that it began with."""
+    trainings = (*about.get("before", ()), about.get("data", {}))
+    return [(str(t["manifest"]), str(t["protocol"])) for t in trainings if t.get("manifest")]
 
 
 def l2_normalize(features: Float32[np.ndarray, "b d"], name: str) -> Float32[np.ndarray, "b d"]:

@@ -40,43 +40,24 @@ class TrainingStoppedError(UserError):
     """The objective left the real numbers; the weights of the last checkpoint are good."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pace:
-    """How long a run is, and how often what is done.
-
-    Attributes:
-        steps: planned end.
-        ema: decay of the moving average; 0 keeps the last weights.
-        log_every: steps between numbers.
-        validate_every: steps between two scorings on the people held out.
-        image_every: steps between picture grids.
-        checkpoint_every: steps between checkpoints.
-    """
-
-    steps: int
-    ema: float
-    log_every: int
-    validate_every: int
-    image_every: int
-    checkpoint_every: int
-
-
 class Task:
     """What is trained, and on what; subclass it.
 
     Attributes:
-        pace: see there.
+        pace: settings with ``steps``, ``ema``, ``log_every``, ``validate_every`` and ``checkpoint_every``.
         networks: all that learn.
         result: the one of them whose moving average the run is for.
         weights_file: name of the file that the average is written to.
+        image_every: steps between picture grids; 0 where there is nothing to see.
         settings: what stands in the run's configuration file.
         identity: what must be the same when the run is resumed, as plain data.
     """
 
-    pace: Pace
+    pace: Any
     networks: nn.Module
     result: nn.Module
     weights_file: str
+    image_every: int = 0
     settings: str
     identity: Mapping[str, Any]
 
@@ -100,16 +81,15 @@ class Task:
         raise NotImplementedError
 
     def validate(self, average: nn.Module) -> Mapping[str, float]:
-        """Figures on the people held out, by name; none where nobody is."""
+        """Figures on the people held out, by name; none where nobody is.
+
+        The weights where they are largest, the first figure first, are kept as the best.
+        """
         return {}
 
-    def score(self, figures: Mapping[str, float]) -> tuple[float, ...]:
-        """What is largest where the figures are best."""
-        return ()
-
-    def pictures(self, average: nn.Module) -> tuple[UInt8[Tensor, "3 h w"], Sequence[str]] | None:
-        """A picture grid and the titles of its rows; None where there is nothing to see."""
-        return None
+    def pictures(self, average: nn.Module) -> tuple[UInt8[Tensor, "3 h w"], Sequence[str]]:
+        """A picture grid and the titles of its rows."""
+        raise NotImplementedError
 
     def save(self, path: Path, average: nn.Module, step: int) -> None:
         """Writes the weights that the run is for."""
@@ -228,7 +208,7 @@ def linear_decay(step: int, steps: int, constant: float) -> float:
     return min(1.0, (steps - step) / (steps * (1 - constant)))
 
 
-def _due(step: int, every: int, pace: Pace) -> bool:
+def _due(step: int, every: int, pace: Any) -> bool:
     return step % every == 0 or step == pace.steps
 
 
@@ -259,9 +239,8 @@ def _validated(state: State, task: Task, run: Path) -> Mapping[str, float]:
     if not _due(state.step, task.pace.validate_every, task.pace):
         return {}
     figures = task.validate(state.average)
-    score = task.score(figures) if figures else ()
-    if score > state.best:
-        state.best = score
+    if tuple(figures.values()) > state.best:
+        state.best = tuple(figures.values())
         task.save(run / BEST, state.average, state.step)
     return figures
 
@@ -273,10 +252,8 @@ def _show(
     if figures or _due(state.step, pace.log_every, pace):
         rate = state.optimizer.param_groups[0]["lr"]
         monitor.scalars(state.step, {**values, **figures, "learning_rate": rate})
-    if _due(state.step, pace.image_every, pace):
-        grid = task.pictures(state.average)
-        if grid is not None:
-            monitor.grid(state.step, *grid)
+    if task.image_every and _due(state.step, task.image_every, pace):
+        monitor.grid(state.step, *task.pictures(state.average))
 
 
 @contextmanager

@@ -540,6 +540,11 @@ def test_a_generator_that_has_seen_the_people_of_the_test_is_refused(job, drawn_
     tuned.about = {"data": {"manifest": about["training_data"], "protocol": "2"}}
     with pytest.raises(UserError, match="the recogniser for protocol '1' was trained on protocol '2'"):
         evaluate(replace(job, prepared=copy), tuned)
+    history = [{"manifest": about["training_data"], "protocol": "all"}]
+    began = Blocks()
+    began.about = {"data": {"manifest": "0" * 64, "protocol": "1"}, "before": history}
+    with pytest.raises(UserError, match="trained on protocol 'all', which holds 3 of the people tested"):
+        evaluate(replace(job, prepared=copy), began)
     with pytest.raises(UserError, match=r"the mine for protocol '1' .* \(--tuned 'runs"):
         evaluate(replace(job, prepared=copy), Blocks(), tuned={"mine": {"1": tuned}})
     for known in (about, {"before": [about]}, {**about, "protocol": "1", "before": [about]}):

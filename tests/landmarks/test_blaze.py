@@ -1,7 +1,6 @@
 import csv
 import math
 import pickle
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,6 @@ from pcfh.landmarks.blaze import (
     Region,
     anchors,
     decode,
-    frames,
     merge,
     mirror_points,
     overlap,
@@ -97,12 +95,6 @@ class TestRows:
     def test_overlap_of_half_shifted_equal_boxes_is_one_half(self):
         assert overlap(a_row(0, 0, 10), a_row(5, 0, 10)[None])[0] == pytest.approx(0.5)
 
-    def test_a_box_inside_another_overlaps_it_fully(self):
-        assert overlap(a_row(0, 0, 100), a_row(10, 10, 20)[None])[0] == pytest.approx(1)
-
-    def test_boxes_side_by_side_do_not_overlap(self):
-        assert overlap(a_row(0, 0, 10), a_row(10, 0, 10)[None])[0] == 0
-
     def test_rows_of_one_face_merge_to_their_mean_weighted_by_score(self):
         merged = merge(np.stack([a_row(0, 0, 40), a_row(4, 0, 40)]), np.array([0.6, 0.9]))
         assert [(row[0], score) for row, score in merged] == [(pytest.approx(4 * 0.9 / 1.5), 0.9)]
@@ -147,12 +139,6 @@ class TestSearch:
 
     def test_the_number_of_tiles_is_bounded_for_a_long_strip(self):
         assert len(tiles(40, 40_000, 4)) == 7
-
-    def test_a_square_image_has_forty_nine_quarter_tiles(self):
-        assert len(tiles(1000, 1000, 4)) == 49
-
-    def test_the_first_frame_is_the_image_itself(self):
-        np.testing.assert_allclose(frames(128, 128)[0].matrix(128), [[1, 0, 0], [0, 1, 0]], atol=1e-9)
 
     def test_shrinking_averages_blocks(self):
         image = np.zeros((4, 6, 3), np.uint8)
@@ -243,9 +229,6 @@ class TestPhotograph:
 
     def test_one_face_is_found(self, blaze, astronaut):
         assert len(blaze.detect(astronaut)) == 1
-
-    def test_the_score_is_high(self, blaze, astronaut):
-        assert 0.85 < blaze.detect(astronaut)[0].score <= 1
 
     def test_the_box_holds_the_inner_face(self, blaze, astronaut):
         face = blaze.detect(astronaut)[0]
@@ -374,11 +357,6 @@ class TestOpening:
     def test_absent_models_name_the_command(self, tmp_path):
         with pytest.raises(UserError, match="pcfh models fetch"):
             open_backend("blaze", folder=tmp_path)
-
-    def test_a_missing_extra_names_the_pip_command(self, blaze, monkeypatch):
-        monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
-        with pytest.raises(UserError, match=r"pip install 'pcfh\[landmarks\]'"):
-            Blaze()
 
     def test_the_model_files_of_a_folder_are_used(self, blaze, tmp_path, astronaut, astronaut_points):
         for file in (DETECTOR, MESH):

@@ -78,9 +78,3 @@ def test_without_network_the_files_to_place_are_named(monkeypatch, weights):
     install(monkeypatch, Offline)
     with pytest.raises(UserError, match=weights):
         open_backend("fan")
-
-
-def test_a_missing_extra_names_the_pip_command(monkeypatch):
-    monkeypatch.setitem(sys.modules, "face_alignment", None)
-    with pytest.raises(UserError, match=r"pip install 'pcfh\[fan\]'"):
-        open_backend("fan")

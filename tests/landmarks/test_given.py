@@ -28,10 +28,6 @@ def test_extension_case_and_kind_of_slash_do_not_count(name):
     assert landmark_key(name) == "s1/nir/00001/001"
 
 
-def test_only_the_last_extension_is_dropped():
-    assert landmark_key("a/1.nir.png") == "a/1.nir"
-
-
 def test_points_are_read_as_x_and_y(file):
     assert read_landmarks(table(file, ["a.jpg", "1", "vis", *CELLS]))["a"][1].tolist() == [2.25, 3.25]
 
@@ -62,11 +58,6 @@ def test_writing_rounds_to_a_thousandth_of_a_pixel(file):
     write_landmarks(file, {"a": POINTS / 3})
     error = np.abs(read_landmarks(file)["a"] - POINTS / 3)
     assert 0 < error.max() <= 0.0005 + 1e-12
-
-
-def test_writing_leaves_one_file(file):
-    write_landmarks(file, {"a": POINTS})
-    assert list(file.parent.iterdir()) == [file]
 
 
 @pytest.mark.parametrize(

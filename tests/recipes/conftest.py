@@ -1,4 +1,4 @@
-"""Miniature databases of rendered sample faces in three layouts, prepared once; orders of two steps."""
+"""Miniature databases of rendered sample faces in three layouts, prepared once; experiments of two steps."""
 
 import json
 import shutil
@@ -11,9 +11,8 @@ from PIL import Image
 
 from pcfh.evaluation.outcomes import MethodOutcome
 from pcfh.landmarks.given import read_landmarks, write_landmarks
-from pcfh.recipes.order import Order, Watch
-from pcfh.recipes.rows import Scale
-from pcfh.recipes.run import reproduce
+from pcfh.recipes.experiment import ExperimentConfig, RecipeCallbacks, TrainingBudget
+from pcfh.recipes.runner import reproduce
 from pcfh.runtime import start_runtime
 
 SAMPLE = Path(__file__).parents[2] / "samples" / "NIR-VIS-2.0"
@@ -140,17 +139,17 @@ def recognizer(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def order(databases, recognizer):
-    """Makes an order of two steps that needs no detector; ``changes`` are fields."""
+def experiment(databases, recognizer):
+    """Makes an experiment of two steps that needs no detector; ``changes`` are fields."""
 
     def make(out, table="table1", **changes):
-        usual = Order(
+        usual = ExperimentConfig(
             table=table,
             out=Path(out),
             work=Path(out),
             databases=databases,
             protocols=("1",),
-            scale=Scale(preset="tiny", steps=2, settings=("training.checkpoint_every=1",)),
+            budget=TrainingBudget(preset="tiny", steps=2, settings=("training.checkpoint_every=1",)),
             recognizer=recognizer,
             seeds=(0,),
             landmarks="given",
@@ -165,22 +164,22 @@ def order(databases, recognizer):
 
 @pytest.fixture(scope="session")
 def carry_out():
-    """Runs an order in this process."""
+    """Runs an experiment in this process."""
 
-    def call(order, watch=None):
+    def call(experiment, callbacks=None):
         with start_runtime("cpu") as runtime:
-            return reproduce(order, runtime, watch or Watch())
+            return reproduce(experiment, runtime, callbacks or RecipeCallbacks())
 
     return call
 
 
 @pytest.fixture(scope="session")
-def ready(order, carry_out, tmp_path_factory):
+def ready(experiment, carry_out, tmp_path_factory):
     """A folder with all three databases prepared, and Light CNN evaluated on the first; read only."""
     work = tmp_path_factory.mktemp("ready") / "work"
     for table in ("table3", "table4"):
-        carry_out(order(work, table, until="prepared"))
-    carry_out(order(work, rows=("light-cnn",)))
+        carry_out(experiment(work, table, until="prepared"))
+    carry_out(experiment(work, rows=("light-cnn",)))
     return work
 
 
@@ -191,11 +190,11 @@ def begun(ready, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def finished(ready, order, carry_out, tmp_path_factory):
+def finished(ready, experiment, carry_out, tmp_path_factory):
     """All six rows of Table 1, PCFH with two seeds: the folder and the table; read only."""
     work = shutil.copytree(ready, tmp_path_factory.mktemp("finished") / "work")
-    carry_out(order(work))
-    return work, carry_out(order(work, rows=("pcfh",), seeds=(1,)))
+    carry_out(experiment(work))
+    return work, carry_out(experiment(work, rows=("pcfh",), seeds=(1,)))
 
 
 @pytest.fixture

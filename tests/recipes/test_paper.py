@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pcfh.errors import UserError
-from pcfh.recipes.paper import TABLES, chosen_rows
-from pcfh.recipes.summary import paper_cut
+from pcfh.recipes.comparison import paper_cut
+from pcfh.recipes.paper_numbers import TABLES
 
 PAPER = Path(__file__).parents[3] / "shared" / "paper" / "pcfh.md"
 
@@ -60,19 +59,3 @@ def test_the_rows_of_table_1_are_in_the_order_that_the_paper_claims():
 def test_the_papers_cuts_of_table_1_by_hand():
     assert paper_cut(98.50, 96.84) == pytest.approx(1 - 1.50 / 3.16)
     assert paper_cut(97.32, 94.68) == pytest.approx(1 - 2.68 / 5.32)
-
-
-def test_rows_are_named_with_commas_or_one_by_one():
-    table = TABLES["table1"]
-    assert chosen_rows(table, ("pcfh,light-cnn", "cyclegan")) == ("cyclegan", "light-cnn", "pcfh")
-
-
-def test_without_names_the_usual_rows_are_taken():
-    assert chosen_rows(TABLES["table4"], ()) == ("light-cnn", "pcfh")
-
-
-def test_a_rival_without_code_cannot_be_measured():
-    with pytest.raises(
-        UserError, match=r"no row 'adfl' to measure in Table 2; expected some of light-cnn, pcfh"
-    ):
-        chosen_rows(TABLES["table2"], ("adfl",))

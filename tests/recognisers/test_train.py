@@ -9,6 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from pcfh.errors import UserError
+from pcfh.recognisers.base import trained_on
 from pcfh.recognisers.lightcnn.network import ARCHITECTURES, MFMConv, MFMLinear, build_lightcnn
 from pcfh.recognisers.lightcnn.weights import load_recognizer, save_recognizer
 from pcfh.recognisers.registry import open_recognizer
@@ -109,6 +110,17 @@ def test_a_start_gives_all_layers_but_the_last_their_weights(tmp_path):
     for key, value in expected.items():
         torch.testing.assert_close(network.state_dict()[key], value, rtol=0, atol=0)
     assert set(network.state_dict()) - set(expected) == {"fc2.weight", "fc2.bias"}
+
+
+def test_a_recogniser_remembers_what_the_weights_it_began_with_had_learnt_from(tmp_path):
+    data = {"manifest": "a", "protocol": "1"}
+    start, out = tmp_path / "start.safetensors", tmp_path / "out.safetensors"
+    save_recognizer(start, build_lightcnn("lightcnn9"), {"data": data})
+    faces = TrainingFaces(images=patterns(6), labels=np.arange(6), seed=0)
+    task = RecognizerTask(RecognizerRecipe(), faces, None, CPU, start=start)
+    task.identity = {"data": {"manifest": "b", "protocol": "all"}}
+    task.save(out, task.result, 1)
+    assert trained_on(open_recognizer(out, device="cpu")) == [("a", "1"), ("b", "all")]
 
 
 def test_a_start_of_another_architecture_is_refused(tmp_path):

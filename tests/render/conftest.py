@@ -1,4 +1,5 @@
 import os
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ def face_model() -> FaceModel:
 
 @pytest.fixture(scope="session")
 def renderer(face_model) -> Renderer:
-    return Renderer(face_model, size=96)
+    renderer = Renderer(face_model, size=96)
+    renderer._sitter = cache(renderer._sitter)  # a person's head, skin and hair take seconds
+    return renderer
 
 
 @pytest.fixture(scope="module", params=["mannequin", "ict-facekit"])

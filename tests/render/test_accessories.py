@@ -21,7 +21,7 @@ AROUND = 72
 
 @pytest.fixture(scope="module")
 def heads(model):
-    return [model.shape(np.array(draw_person(0, number).shape)).astype(np.float32) for number in range(20)]
+    return [model.shape(np.array(draw_person(0, number).shape)).astype(np.float32) for number in range(6)]
 
 
 def pair(kind="rectangular", **changes):
@@ -39,7 +39,7 @@ def height_over(head, triangles, places):
 
 
 @pytest.mark.parametrize("kind", get_args(GlassesKind))
-def test_lenses_lie_before_both_eyes_of_20_heads(model, heads, kind):
+def test_lenses_lie_before_both_eyes_of_six_heads(model, heads, kind):
     for head in heads:
         _, lenses = glasses(pair(kind), model, head)
         eyes = head[PARTS["teeth"] + 1 : PARTS["right_iris"] + 1]
@@ -52,7 +52,7 @@ def test_lenses_lie_before_both_eyes_of_20_heads(model, heads, kind):
 
 
 @pytest.mark.parametrize("kind", get_args(GlassesKind))
-def test_frame_and_lenses_do_not_enter_the_face_of_20_heads(model, heads, kind):
+def test_frame_and_lenses_do_not_enter_the_face_of_six_heads(model, heads, kind):
     for head in heads:
         frame, lenses = glasses(pair(kind), model, head)
         places = np.concatenate([frame.vertices, lenses.vertices])
@@ -81,7 +81,7 @@ def test_half_rims_leave_the_lower_edge_free(face_model):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_clothes_close_around_the_neck_of_20_heads(model, heads, kind):
+def test_clothes_close_around_the_neck_of_six_heads(model, heads, kind):
     for head in heads:
         hem = clothes(wear(kind), model, head).vertices[: 2 * AROUND]
         over = height_over(head, model.triangles, hem)

@@ -84,26 +84,6 @@ def test_there_are_boxes_of_four_parts(page, picture):
     assert [part["name"] for part in parts] == ["left_eye", "right_eye", "nose", "mouth"]
 
 
-def test_a_photograph_turned_by_exif_is_shown_upright(page, picture):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    photo = translate(page, picture(size=(120, 80), kind="JPEG", exif=exif)).json()["photo"]
-    assert (photo["width"], photo["height"]) == (80, 120)
-
-
-def test_a_turned_photograph_of_twelve_megapixels_is_translated(page):
-    exif = Image.Exif()
-    exif[0x0112] = 8
-    large = BytesIO()
-    Image.linear_gradient("L").resize((4000, 3000)).save(large, "JPEG", exif=exif)
-    photo = translate(page, large.getvalue()).json()["photo"]
-    assert (photo["width"], photo["height"]) == (540, 720)
-
-
-def test_transparency_is_dropped(page, picture):
-    assert translate(page, picture(mode="RGBA")).status_code == 200
-
-
 @pytest.mark.parametrize("route", ["/api/faces", "/api/gallery", "/api/batch"])
 @pytest.mark.parametrize(
     ("content", "reason"),
@@ -119,26 +99,11 @@ def test_what_is_no_picture_gets_a_clear_line(page, route, content, reason):
     assert answer.status_code == 422 and answer.json()["error"].startswith(reason)
 
 
-def test_a_truncated_picture_gets_a_clear_line(page, picture):
-    answer = translate(page, picture(kind="JPEG")[:-800])
-    assert (
-        answer.status_code == 422 and "not a whole image (image file is truncated" in answer.json()["error"]
-    )
-
-
 def test_a_picture_without_a_face_gets_a_clear_line(page):
     buffer = BytesIO()
     Image.new("RGB", (80, 80), "grey").save(buffer, "PNG")
     answer = translate(page, buffer.getvalue())
     assert answer.status_code == 422 and answer.json()["error"].startswith("no face was found; choose")
-
-
-def test_an_animation_gets_a_clear_line(page):
-    frames = [Image.new("L", (40, 40), shade) for shade in (0, 90, 180)]
-    buffer = BytesIO()
-    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
-    answer = translate(page, buffer.getvalue())
-    assert answer.status_code == 422 and "holds several frames" in answer.json()["error"]
 
 
 def test_errors_never_name_a_file_of_the_server(page):
@@ -215,14 +180,6 @@ def test_the_zip_holds_each_face_once_by_its_own_name(page, picture):
         batch(page, picture(), name)
     faces = [name for name in archive(page).namelist() if name.startswith("faces/")]
     assert faces == [f"faces/{name}-synthetic.png" for name in ("a", "b", "a-2", "A-3")]
-
-
-def test_every_face_in_the_zip_carries_the_marks(page, picture, engine):
-    batch(page, picture(), "a.png")
-    batch(page, picture(1), "b.png")
-    zipped = archive(page)
-    faces = [zipped.read(name) for name in zipped.namelist() if name.startswith("faces/")]
-    assert [Image.open(BytesIO(face)).text for face in faces] == 2 * [engine.hallucinator.provenance()]
 
 
 def test_a_bad_file_of_a_batch_is_listed_and_the_rest_goes_on(page, picture):

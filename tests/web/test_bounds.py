@@ -33,7 +33,7 @@ def engine_gate(engine, monkeypatch):
 
     def held(image):
         begun.set()
-        assert gate.wait(20)
+        assert gate.wait(600)
         return work(image)
 
     monkeypatch.setattr(engine, "translate", held)
@@ -149,7 +149,7 @@ def test_one_request_more_than_the_queue_holds_is_sent_away(open_page, picture, 
     page, (begun, gate) = open_page(max_queue=1), engine_gate
     first = threading.Thread(target=post, args=(page, "/api/faces", picture()))
     first.start()
-    assert begun.wait(20)
+    assert begun.wait(600)
     answer = post(page, "/api/faces", picture(1))
     gate.set()
     first.join()
@@ -165,7 +165,7 @@ def test_requests_that_wait_in_the_queue_are_all_served(open_page, picture, engi
     ]
     for thread in threads:
         thread.start()
-    assert begun.wait(20)
+    assert begun.wait(600)
     gate.set()
     for thread in threads:
         thread.join()

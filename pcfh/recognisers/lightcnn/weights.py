@@ -89,11 +89,6 @@ def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise UserError(f"{path}: no such file; give the path of a Light CNN's weights")
     content: Any = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
-    if isinstance(content, dict) and {"format", "identity"} <= content.keys():
-        raise UserError(
-            f"{path}: expected a recogniser, got the checkpoint that a training goes on from; give the "
-            "recognizer.safetensors beside it"
-        )
     if isinstance(content, dict):
         content = content.get("state_dict", content)
     if not _is_state_dict(content):

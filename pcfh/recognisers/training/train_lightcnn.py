@@ -47,15 +47,16 @@ from pcfh.errors import UserError
 from pcfh.files import sha256_of
 from pcfh.images import grey
 from pcfh.preparation.manifest import MANIFEST
+from pcfh.recognisers.base import training_history
 from pcfh.recognisers.identification import identification
 from pcfh.recognisers.lightcnn.network import LightCNN, MFMConv, MFMLinear, build_lightcnn
 from pcfh.recognisers.lightcnn.recogniser import network_features
-from pcfh.recognisers.lightcnn.weights import load_recognizer, save_recognizer
+from pcfh.recognisers.lightcnn.weights import load_recognizer, read_about, save_recognizer
 from pcfh.recognisers.training.augment import OUTPUT, POOL
 from pcfh.recognisers.training.faces import Faces, TrainingFaces, gallery_and_probes, open_faces
 from pcfh.runtime import Runtime
 from pcfh.training.checkpoint import State
-from pcfh.training.loop import Callbacks, Pace, Task, run_task
+from pcfh.training.loop import Callbacks, Task, run_task
 
 RECOGNIZER = "recognizer.safetensors"
 _MOST_NORM = 5.0  # of the gradient of one step
@@ -155,9 +156,7 @@ def train_recognizer(job: RecognizerJob, device: torch.device, callbacks: Callba
         "data": data,
         "start": sha256_of(job.start) if job.start else None,
     }
-    task.settings = to_toml(
-        RecognizerConfig(recipe=r), f"pcfh {__version__}, protocol {job.protocol} of {job.prepared}"
-    )
+    task.settings = to_toml(RecognizerConfig(recipe=r), f"pcfh {__version__}, protocol {job.protocol}")
     runtime = Runtime(rank=0, processes=1, device=device)
     return run_task(task, job.run, runtime, callbacks, extend=job.extend)
 
@@ -193,14 +192,8 @@ class RecognizerTask(Task):
     ) -> None:
         self._recipe, self._faces, self._trial, self._device = recipe, faces, trial, device
         self.networks = self.result = new_network(recipe, faces, device, start)
-        self.pace = Pace(
-            steps=recipe.steps,
-            ema=recipe.ema,
-            log_every=recipe.log_every,
-            validate_every=recipe.validate_every,
-            image_every=recipe.steps,
-            checkpoint_every=recipe.checkpoint_every,
-        )
+        self._before = training_history(read_about(start)) if start else []
+        self.pace = recipe
 
     def optimizer(self) -> torch.optim.Optimizer:
         """AdamW; biases do not decay."""
@@ -242,14 +235,12 @@ class RecognizerTask(Task):
         assert isinstance(average, LightCNN) and self._trial is not None
         return validate(average, self._trial, self._recipe.precision)
 
-    def score(self, figures: Mapping[str, float]) -> tuple[float, ...]:
-        """Rank-1 of VIS faces; among equals, the cosine."""
-        return (figures["validation/rank1"], figures["validation/cosine"])
-
     def save(self, path: Path, average: nn.Module, step: int) -> None:
         """Writes the weights, with what they have learnt from."""
         people, images = self._faces.classes, len(self._faces.labels)
         about = {**self.identity, "step": step, "people": people, "images": images}
+        if self._before:
+            about["before"] = [{"manifest": manifest, "protocol": name} for manifest, name in self._before]
         assert isinstance(average, LightCNN)
         save_recognizer(path, average, about)
 

@@ -9,8 +9,6 @@ Reference: Yu, Cao, Li, Jia, He, "Pose-preserving Cross-spectral Face Hallucinat
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pcfh.errors import UserError
-
 COLUMNS = ("Rank-1", "VR@FAR=1%", "VR@FAR=0.1%")
 LIGHT_CNN, PCFH = "light-cnn", "pcfh"
 NO_AWM, NO_MIC = "pcfh-no-awm", "pcfh-no-mic"
@@ -135,23 +133,3 @@ TABLES: Mapping[str, PaperTable] = {
         seeds=(0, 1, 2),
     ),
 }
-
-
-def chosen_rows(table: PaperTable, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The keys of the rows that were named, in the table's order; the usual ones where none was.
-
-    Args:
-        table: see there.
-        names: keys, several may be joined by commas.
-
-    Raises:
-        UserError: the table has no such row that can be measured.
-    """
-    wanted = [key for name in names for key in name.split(",") if key] or [*table.usual]
-    for key in wanted:
-        if key not in table.keys:
-            raise UserError(
-                f"no row {key!r} to measure in Table {table.number}; expected some of "
-                f"{', '.join(table.keys)} (of the other methods there is the paper's number only)"
-            )
-    return tuple(key for key in table.keys if key in wanted)

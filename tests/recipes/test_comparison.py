@@ -8,18 +8,21 @@ from blocks import made_results
 
 from pcfh.evaluation.intervals import Interval, bootstrap_interval, mcnemar
 from pcfh.evaluation.results import QualityRow, Spread
-from pcfh.recipes.order import Run
-from pcfh.recipes.scoring import Evaluated
-from pcfh.recipes.summary import (
+from pcfh.recipes.comparison import (
     RATIO,
+    Cost,
+    Evaluated,
     Figures,
     compared,
     cuts_of,
     figures_of,
     measured_row,
     over_runs,
-    versus,
+    paired_test,
 )
+from pcfh.recipes.experiment import Run, row_of
+
+PCFH, ALONE = row_of("pcfh"), row_of("light-cnn")
 
 
 def run(seed, fold="1", row="pcfh"):
@@ -41,14 +44,20 @@ def test_over_folds_the_seeds_are_averaged_first():
     assert (found.mean, found.deviation) == (pytest.approx(0.7), pytest.approx(0.2 / 2**0.5))
 
 
+def fused(outcomes):
+    """Figures of PCFH's runs by their outcomes of the fusion."""
+    runs = {r: Evaluated(results=made_results(), outcomes={"fusion": o}) for r, o in outcomes.items()}
+    return figures_of(PCFH, runs)
+
+
 def test_figures_of_two_seeds_by_hand(outcome):
-    found = figures_of({run(0): outcome([1, 1, 0], (0.8, 0.4)), run(1): outcome([1, 0, 0], (0.6, 0.2))})
+    found = fused({run(0): outcome([1, 1, 0], (0.8, 0.4)), run(1): outcome([1, 0, 0], (0.6, 0.2))})
     assert [c.mean for c in found.columns] == pytest.approx([0.5, 0.7, 0.3])
     assert found.rank1.deviation == pytest.approx((1 / 3) / 2**0.5)
 
 
 def test_a_rate_that_one_run_lacks_is_no_number(outcome):
-    found = figures_of({run(0): outcome([1, 1, 0], (0.8, np.nan)), run(1): outcome([1, 0, 0], (0.6, 0.2))})
+    found = fused({run(0): outcome([1, 1, 0], (0.8, np.nan)), run(1): outcome([1, 0, 0], (0.6, 0.2))})
     assert (found.vr1.mean, found.vr01) == (pytest.approx(0.7), None)
 
 
@@ -68,7 +77,7 @@ def test_nothing_can_be_cut_where_there_is_no_error_or_no_rate():
 def test_rank_1_is_compared_by_each_probes_mean_over_seeds(outcome):
     a = {run(0): outcome([1, 1, 1]), run(1): outcome([1, 0, 1])}
     b = {run(None, row="light-cnn"): outcome([0, 1, 0])}
-    found = versus(("pcfh", a), ("light-cnn", b)).rank1
+    found = paired_test(("pcfh", a), ("light-cnn", b)).rank1
     difference = np.array([1.0, -0.5, 1.0])
     assert found == bootstrap_interval(difference, np.array(["a", "a", "b"]), resamples=4)
 
@@ -79,7 +88,7 @@ def test_rates_are_compared_in_the_same_draws(outcome):
         run(1): outcome([1, 1, 1], (0.7, 0.5), [[0.7] * 4, [0.5, 0.6, 0.7, 0.8]]),
     }
     b = {run(None, row="light-cnn"): outcome([1, 1, 1], (0.6, 0.4), [[0.6] * 4, [0.4, 0.5, 0.6, 0.7]])}
-    found = versus(("pcfh", a), ("light-cnn", b))
+    found = paired_test(("pcfh", a), ("light-cnn", b))
     assert (found.vr1.estimate, found.vr1.low, found.vr1.high) == pytest.approx((0.2, 0.2, 0.2))
     assert (found.vr01.estimate, found.vr01.low, found.vr01.high) == pytest.approx((0.1, 0.1, 0.1))
 
@@ -90,7 +99,7 @@ def test_mcnemar_is_given_at_its_worst(outcome):
     a = {run(0): outcome(good, people=people), run(1): outcome(middling, people=people)}
     b = {run(None, row="light-cnn"): outcome(bad, people=people)}
     worst = mcnemar(np.array(middling, bool), np.array(bad, bool)).p_value
-    assert versus(("pcfh", a), ("light-cnn", b)).mcnemar_p == worst
+    assert paired_test(("pcfh", a), ("light-cnn", b)).mcnemar_p == worst
 
 
 def test_trained_rows_are_paired_by_their_seed(outcome):
@@ -101,7 +110,7 @@ def test_trained_rows_are_paired_by_their_seed(outcome):
         run(0, row="cyclegan"): outcome(good, people=people),
         run(1, row="cyclegan"): outcome(bad, people=people),
     }
-    assert versus(("pcfh", a), ("cyclegan", b)).mcnemar_p == 1.0
+    assert paired_test(("pcfh", a), ("cyclegan", b)).mcnemar_p == 1.0
 
 
 def test_over_folds_rates_have_no_interval_but_the_folds_won(outcome):
@@ -110,7 +119,7 @@ def test_over_folds_rates_have_no_interval_but_the_folds_won(outcome):
         run(None, "1", "light-cnn"): outcome([1, 1, 0], (0.9, 0.4)),
         run(None, "2", "light-cnn"): outcome([1, 1, 0], (0.9, 0.4)),
     }
-    found = versus(("pcfh", a), ("light-cnn", b))
+    found = paired_test(("pcfh", a), ("light-cnn", b))
     assert (found.vr1, found.vr01, found.folds_won) == (None, None, 1)
     assert found.rank1.estimate == pytest.approx(1 / 3)
 
@@ -118,7 +127,7 @@ def test_over_folds_rates_have_no_interval_but_the_folds_won(outcome):
 def test_each_row_meets_light_cnn_and_pcfh_each_other_row(outcome):
     of_row = {"original": outcome([1, 0, 1]), "fusion": outcome([1, 1, 1])}
     rows = {
-        key: {run(0, row=key): Evaluated(results=made_results(), outcomes=of_row)}
+        row_of(key): {run(0, row=key): Evaluated(results=made_results(), outcomes=of_row)}
         for key in ("cyclegan", "light-cnn", "pcfh")
     }
     pairs = [(found.row, found.other) for found in compared(rows)]
@@ -145,7 +154,7 @@ def test_landmark_distances_are_set_against_the_detectors_noise(outcome):
         run(0): with_quality(outcome, (DISTANCE, "NIR, generated", 0.03), (DISTANCE, "NIR, truth", 0.02)),
         run(1): with_quality(outcome, (DISTANCE, "NIR, generated", 0.02), (DISTANCE, "NIR, truth", 0.02)),
     }
-    found = {item.name: item.figure.mean for item in measured_row("pcfh", runs, None, (0.0, 0.0)).images}
+    found = {item.name: item.figure.mean for item in measured_row(PCFH, runs, None, Cost()).images}
     assert found == {
         "landmark distance, NIR to generated": pytest.approx(0.025),
         RATIO: pytest.approx(1.25),
@@ -161,16 +170,16 @@ def test_light_cnns_row_tells_of_the_nir_images_and_the_noise(outcome):
             (DISTANCE, "NIR, truth", 0.02),
         )
     }
-    found = {i.name: i.figure.mean for i in measured_row("light-cnn", alone, None, (0.0, 0.0)).images}
+    found = {i.name: i.figure.mean for i in measured_row(ALONE, alone, None, Cost()).images}
     assert found == {"SSIM": 0.7, "landmark distance, NIR to generated": 0.02}
 
 
 def test_what_one_run_did_not_measure_is_left_out(outcome):
     runs = {run(0): with_quality(outcome, ("SSIM", "generated, truth", 0.9)), run(1): with_quality(outcome)}
-    assert measured_row("pcfh", runs, None, (0.0, 0.0)).images == ()
+    assert measured_row(PCFH, runs, None, Cost()).images == ()
 
 
 def test_a_row_has_the_score_of_the_paper_and_the_generated_one(outcome):
-    row = measured_row("pcfh", {run(0): with_quality(outcome)}, None, (3.0, 2.0))
+    row = measured_row(PCFH, {run(0): with_quality(outcome)}, None, Cost(processor_seconds=3.0))
     assert (row.figures.rank1.mean, row.generated.rank1.mean) == (1.0, pytest.approx(1 / 3))
-    assert (row.seeds, row.cuts, row.processor_seconds) == ((0,), None, 3.0)
+    assert (row.seeds, row.cuts, row.cost.processor_seconds) == ((0,), None, 3.0)

@@ -1,30 +1,32 @@
-"""From the outcomes of all runs to the figures of a table.
+"""Results in, table out: from the evaluations of all runs to the figures of a table and their paired tests.
 
-A row's score is the paper's: the recogniser alone for Light CNN, the average of the original and the
-generated pair's scores for the others. Over seeds there is the mean and the sample deviation; with several
-folds, the seeds are averaged within each fold first, and mean and deviation are over folds.
+Over seeds there is the mean and the sample deviation; with several folds, the seeds are averaged within each
+fold first, and mean and deviation are over folds.
 
 Two rows are compared by the mean of each probe's outcome over the seeds: what a training gives on average.
 The people of the test are drawn with replacement, the same for both rows, and the difference of the two means
-has its percentile interval. That is the doubt about people; the doubt about seeds is the deviation of each
+has its confidence interval. That is the doubt about people; the doubt about seeds is the deviation of each
 row. McNemar's test, which a single pair of runs allows, is given at its worst: the largest p value of any
 pair of runs of one seed. Folds share people, so over several folds VR has no interval but its deviation.
 
-Shares are in [0, 1]. Axis letters: n probes, f FARs, r draws of people.
+Shares are in [0, 1]. Axis letters: n probes.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import fsum
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 
-from pcfh.evaluation.intervals import Interval, bootstrap_interval, mcnemar, percentile_interval
+from pcfh.evaluation.folds import rate_difference
+from pcfh.evaluation.intervals import Bootstrap, Interval, mcnemar, mean_interval
 from pcfh.evaluation.outcomes import MethodOutcome
-from pcfh.evaluation.results import Results, Spread, spread
-from pcfh.recipes.order import Run
-from pcfh.recipes.paper import LIGHT_CNN, PCFH
-from pcfh.recipes.scoring import Evaluated
+from pcfh.evaluation.results import GENERATED, TRUTH, Results, Spread, spread
+from pcfh.recipes.experiment import Row, Run
+from pcfh.recipes.paper_numbers import LIGHT_CNN, PCFH, TABLES, PaperTable
+from pcfh.typed_json import to_json_text
 
 RATIO = "landmark distance over the detector's noise"
 # What is reported of images: what it is called in the report of an evaluation, and between which images.
@@ -74,21 +76,28 @@ class ImageFigure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class Cost:
+    """What all trainings of a row took."""
+
+    processor_seconds: float = 0.0
+    wall_seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredRow:
     """What was measured of a row.
 
     Attributes:
         key: of the row.
         seeds: of the trainings; none where nothing is trained.
-        figures: with the paper's score.
+        figures: with the row's score.
         generated: with the generated pair's score alone; None where nothing is generated.
         truth: with the true VIS image in the place of a generated one, alone, where it is known: what a
             perfect generator would give. Of Light CNN's row only.
         cuts: against Light CNN; None without it, and in its own row.
         images: quality of the generated images; of Light CNN's row, of the NIR images as they are, and the
             detector's noise.
-        processor_seconds: of all trainings.
-        wall_seconds: likewise.
+        cost: of its trainings.
     """
 
     key: str
@@ -98,12 +107,11 @@ class Measured:
     truth: Figures | None
     cuts: Cuts | None
     images: tuple[ImageFigure, ...]
-    processor_seconds: float
-    wall_seconds: float
+    cost: Cost
 
 
 @dataclass(frozen=True, kw_only=True)
-class Versus:
+class PairedTest:
     """One row less another.
 
     Attributes:
@@ -125,15 +133,102 @@ class Versus:
     folds_won: int | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class ReproducedTable:
+    """One of the paper's tables, measured.
+
+    Attributes:
+        version: of the program.
+        table: table1 to table4.
+        folds: of CASIA, that models are trained on.
+        recognizer: its name.
+        recognizer_key: what stands for its weights and settings.
+        preset: of PCFH.
+        settings: overrides of the preset.
+        images: NIR images that each training saw, repetitions counted.
+        size: side of the generated images.
+        rendered: whether the faces tested are rendered.
+        probes: NIR captures tested, of the first fold.
+        gallery: VIS captures enrolled, likewise.
+        resamples: draws of people of each confidence interval.
+        rows: those that are done, in the paper's order, others after them.
+        comparisons: between them.
+        notes: what the reader must know.
+    """
+
+    version: str
+    table: str
+    folds: tuple[str, ...]
+    recognizer: str
+    recognizer_key: str
+    preset: str
+    settings: tuple[str, ...]
+    images: int
+    size: int
+    rendered: bool
+    probes: int
+    gallery: int
+    resamples: int
+    rows: tuple[MeasuredRow, ...]
+    comparisons: tuple[PairedTest, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def paper(self) -> PaperTable:
+        """The table as the paper has it."""
+        return TABLES[self.table]
+
+    @property
+    def cost(self) -> Cost:
+        """Of all trainings."""
+        return Cost(
+            processor_seconds=fsum(row.cost.processor_seconds for row in self.rows),
+            wall_seconds=fsum(row.cost.wall_seconds for row in self.rows),
+        )
+
+    def row(self, key: str | None) -> MeasuredRow | None:
+        """What was measured of a row, if anything."""
+        return next((row for row in self.rows if row.key == key), None)
+
+    def label(self, key: str) -> str:
+        """What the table calls a row."""
+        return next((row.label for row in self.paper.rows if row.key == key), key)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated:
+    """What the evaluation of a run left: the report's figures, and the outcome of each method."""
+
+    results: Results
+    outcomes: Mapping[str, MethodOutcome]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _File:
+    """The content of a table's results.json, for other programs."""
+
+    format: Literal["pcfh-table-2"]
+    paper: PaperTable
+    results: ReproducedTable
+
+
 Runs = Mapping[Run, Evaluated]
 
 
-def figures_of(outcomes: Mapping[Run, MethodOutcome]) -> Figures:
+def to_json(table: ReproducedTable) -> str:
+    """The whole table as JSON; it holds the paper's figures, too."""
+    return to_json_text(_File(format="pcfh-table-2", paper=table.paper, results=table))
+
+
+def figures_of(row: Row, runs: Runs, score: str | None = None) -> Figures:
     """Mean and deviation of the three columns over seeds or folds.
 
     Args:
-        outcomes: of all runs of one row by one method.
+        row: whose runs they are.
+        runs: all of them.
+        score: by which; the row's own if not given.
     """
+    outcomes = _outcomes(row, runs, score)
     rank1 = over_runs({run: float(outcome.hits.mean()) for run, outcome in outcomes.items()})
     rates = [{run: float(outcome.rates[i]) for run, outcome in outcomes.items()} for i in range(2)]
     vr1, vr01 = (None if np.isnan([*column.values()]).any() else over_runs(column) for column in rates)
@@ -150,6 +245,29 @@ def over_runs(values: Mapping[Run, float]) -> Spread:
     return spread([float(np.mean(of_fold)) for of_fold in by_fold.values()])
 
 
+def measured_row(row: Row, runs: Runs, alone: Figures | None, cost: Cost) -> MeasuredRow:
+    """Everything of one row.
+
+    Args:
+        row: see there.
+        runs: all of its runs.
+        alone: figures of Light CNN; None where they are not there.
+        cost: of its trainings.
+    """
+    figures, methods = figures_of(row, runs), next(iter(runs.values())).outcomes
+    untrained = row.key == LIGHT_CNN
+    return MeasuredRow(
+        key=row.key,
+        seeds=tuple(dict.fromkeys(run.seed for run in runs if run.seed is not None)),
+        figures=figures,
+        generated=figures_of(row, runs, GENERATED) if GENERATED in methods else None,
+        truth=figures_of(row, runs, TRUTH) if untrained and TRUTH in methods else None,
+        cuts=None if untrained or alone is None else cuts_of(figures, alone),
+        images=_images(runs, untrained),
+        cost=cost,
+    )
+
+
 def cuts_of(row: Figures, alone: Figures) -> Cuts:
     """What a row takes away of the errors of the recogniser alone: 1 - (1 - row) / (1 - alone)."""
     return Cuts(rank1=_cut(row.rank1, alone.rank1), vr01=_cut(row.vr01, alone.vr01))
@@ -160,66 +278,27 @@ def paper_cut(row: float, alone: float) -> float:
     return 1 - (100 - row) / (100 - alone)
 
 
-def measured_row(key: str, runs: Runs, alone: Figures | None, costs: tuple[float, float]) -> Measured:
-    """Everything of one row.
-
-    Args:
-        key: of the row.
-        runs: all of its runs.
-        alone: figures of Light CNN; None where they are not there.
-        costs: seconds of processors and by the clock.
-    """
-    figures = figures_of(outcomes_of(runs, method_of(key)))
-    methods = next(iter(runs.values())).outcomes
-    untrained = key == LIGHT_CNN
-    return Measured(
-        key=key,
-        seeds=tuple(dict.fromkeys(run.seed for run in runs if run.seed is not None)),
-        figures=figures,
-        generated=None if untrained else figures_of(outcomes_of(runs, "generated")),
-        truth=figures_of(outcomes_of(runs, "truth")) if untrained and "truth" in methods else None,
-        cuts=None if untrained or alone is None else cuts_of(figures, alone),
-        images=_images(runs, untrained),
-        processor_seconds=costs[0],
-        wall_seconds=costs[1],
-    )
-
-
-def outcomes_of(runs: Runs, method: str) -> dict[Run, MethodOutcome]:
-    """The outcomes of one method."""
-    return {run: evaluated.outcomes[method] for run, evaluated in runs.items()}
-
-
-def method_of(key: str) -> str:
-    """What a row's score is, as ``pcfh evaluate`` calls it."""
-    return "original" if key == LIGHT_CNN else "fusion"
-
-
-def compared(rows: Mapping[str, Runs]) -> tuple[Versus, ...]:
+def compared(rows: Mapping[Row, Runs]) -> tuple[PairedTest, ...]:
     """Each row against Light CNN, and PCFH against each other row."""
-    pairs = [(key, LIGHT_CNN) for key in rows if key != LIGHT_CNN]
-    pairs += [(PCFH, key) for key in rows if key not in (LIGHT_CNN, PCFH)]
+    outcomes = {row.key: _outcomes(row, runs) for row, runs in rows.items()}
+    pairs = [(key, LIGHT_CNN) for key in outcomes if key != LIGHT_CNN]
+    pairs += [(PCFH, key) for key in outcomes if key not in (LIGHT_CNN, PCFH)]
     return tuple(
-        versus(
-            (row, outcomes_of(rows[row], method_of(row))), (other, outcomes_of(rows[other], method_of(other)))
-        )
+        paired_test((row, outcomes[row]), (other, outcomes[other]))
         for row, other in pairs
-        if row in rows and other in rows
+        if row in outcomes and other in outcomes
     )
 
 
-def versus(
+def paired_test(
     row: tuple[str, Mapping[Run, MethodOutcome]], other: tuple[str, Mapping[Run, MethodOutcome]]
-) -> Versus:
-    """Compares two rows, each given by its key and outcomes.
-
-    Both are of the same folds.
-    """
+) -> PairedTest:
+    """Compares two rows of the same folds, each given by its key and outcomes."""
     (name, a), (other_name, b) = row, other
     folds = list(dict.fromkeys(run.fold for run in a))
     of_fold = [(_of(a, fold), _of(b, fold)) for fold in folds]
     rates = (None, None) if len(folds) > 1 else tuple(_rate_difference(*of_fold[0], i) for i in range(2))
-    return Versus(
+    return PairedTest(
         row=name,
         other=other_name,
         rank1=_rank1_difference(of_fold),
@@ -228,6 +307,10 @@ def versus(
         mcnemar_p=_largest_p(a, b),
         folds_won=sum(_mean_rate(x, 1) > _mean_rate(y, 1) for x, y in of_fold) if len(folds) > 1 else None,
     )
+
+
+def _outcomes(row: Row, runs: Runs, score: str | None = None) -> dict[Run, MethodOutcome]:
+    return {run: evaluated.outcomes[score or row.score] for run, evaluated in runs.items()}
 
 
 def _of(outcomes: Mapping[Run, MethodOutcome], fold: str) -> list[MethodOutcome]:
@@ -244,9 +327,7 @@ def _rank1_difference(folds: Sequence[tuple[list[MethodOutcome], list[MethodOutc
     """Over people, each of whom is drawn with all probes in all folds; None where there is one person."""
     difference = np.concatenate([_mean_hits(a) - _mean_hits(b) for a, b in folds])
     people = np.concatenate([a[0].people for a, _ in folds])
-    if len(np.unique(people)) < 2:
-        return None
-    return bootstrap_interval(difference, people, resamples=folds[0][0][0].draws.shape[1])
+    return mean_interval(difference, people, Bootstrap(resamples=folds[0][0][0].draws.shape[1]))
 
 
 def _mean_hits(outcomes: Sequence[MethodOutcome]) -> Float[np.ndarray, " n"]:
@@ -254,16 +335,14 @@ def _mean_hits(outcomes: Sequence[MethodOutcome]) -> Float[np.ndarray, " n"]:
     return np.asarray(np.mean([outcome.hits for outcome in outcomes], axis=0, dtype=np.float64))
 
 
-def _rate_difference(a: Sequence[MethodOutcome], b: Sequence[MethodOutcome], column: int) -> Interval | None:
+def _rate_difference(a: Sequence[MethodOutcome], b: Sequence[MethodOutcome], far: int) -> Interval | None:
     """Of the VRs' means over seeds, in the same draws of people."""
-    draws = np.mean([o.draws[column] for o in a], axis=0) - np.mean([o.draws[column] for o in b], axis=0)
-    if np.isnan(draws).any():
-        return None
-    return percentile_interval(_mean_rate(a, column) - _mean_rate(b, column), draws)
+    draws = np.mean([o.draws[far] for o in a], axis=0) - np.mean([o.draws[far] for o in b], axis=0)
+    return rate_difference(_mean_rate(a, far) - _mean_rate(b, far), draws)
 
 
-def _mean_rate(outcomes: Sequence[MethodOutcome], column: int) -> float:
-    return float(np.mean([outcome.rates[column] for outcome in outcomes]))
+def _mean_rate(outcomes: Sequence[MethodOutcome], far: int) -> float:
+    return float(np.mean([outcome.rates[far] for outcome in outcomes]))
 
 
 def _largest_p(a: Mapping[Run, MethodOutcome], b: Mapping[Run, MethodOutcome]) -> float:
@@ -288,11 +367,9 @@ def _images(runs: Runs, untrained: bool) -> tuple[ImageFigure, ...]:
         for name, key in wanted.items()
         if all(key in table for table in tables.values())
     }
-    noise = (_DISTANCE, "NIR, truth")
-    if not untrained and all(
-        {noise, (_DISTANCE, pairs["input"])} <= table.keys() for table in tables.values()
-    ):
-        found[RATIO] = over_runs({r: t[_DISTANCE, pairs["input"]] / t[noise] for r, t in tables.items()})
+    moved, noise = (_DISTANCE, pairs["input"]), (_DISTANCE, "NIR, truth")
+    if not untrained and all({noise, moved} <= table.keys() for table in tables.values()):
+        found[RATIO] = over_runs({run: table[moved] / table[noise] for run, table in tables.items()})
     return tuple(ImageFigure(name=name, figure=figure) for name, figure in found.items())
 
 

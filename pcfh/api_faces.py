@@ -1,0 +1,109 @@
+"""Faces, as a notebook uses the package: paths may be text, what is not given is what comes with the program.
+
+``import pcfh`` offers these names and those of ``pcfh.api_databases``. Images are 8-bit RGB arrays (row,
+column, channel); landmarks are the 68 points (x, y) in pixels, whole numbers at pixel centres.
+
+Axis letters: d features, h and w pixels of an image, n faces.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Float32, UInt8
+
+from pcfh.errors import UserError
+from pcfh.geometry.align import align_face
+from pcfh.hallucinate import AlignedFace, Hallucinator
+from pcfh.images import read_image
+from pcfh.landmarks import Face, LandmarkBackend, open_backend
+from pcfh.recognisers.alignment import realign
+from pcfh.recognisers.base import Recognizer
+from pcfh.recognisers.registry import open_recognizer
+from pcfh.shipped import shipped
+
+
+def load_image(path: str | Path) -> UInt8[np.ndarray, "h w 3"]:
+    """Reads a picture upright, grey ones as three equal channels.
+
+    Raises:
+        UserError: it is absent, damaged, or of a kind that would have to be guessed at.
+    """
+    return read_image(Path(path))
+
+
+def load_hallucinator(path: str | Path | None = None, *, device: str = "auto") -> Hallucinator:
+    """Opens a generator with all that it needs to translate a photograph.
+
+    Args:
+        path: generator.safetensors of a training run; the shipped one if not given.
+        device: auto, cpu, cuda or cuda:1.
+
+    Raises:
+        UserError: the file is absent, damaged or something else, or the device is not usable.
+    """
+    return Hallucinator.from_file(shipped("generator") if path is None else path, device=device)
+
+
+def load_recognizer(path: str | Path | None = None, *, device: str = "auto") -> Recognizer:
+    """Opens a recogniser.
+
+    Args:
+        path: Light CNN checkpoint, recognizer.safetensors, ONNX model, or a class of yours as
+            my_module:MyRecogniser; the shipped one if not given.
+        device: where it computes, if it leaves the choice.
+
+    Raises:
+        UserError: the file is absent, damaged or something else, or the device is not usable.
+    """
+    return open_recognizer(shipped("recognizer") if path is None else path, device=device)
+
+
+def find_faces(image: UInt8[np.ndarray, "h w 3"]) -> list[Face]:
+    """Finds faces and their landmarks with the default detector, best first.
+
+    Raises:
+        UserError: the detector or its files are not installed.
+    """
+    return _detector().detect(image)
+
+
+def align(
+    image: UInt8[np.ndarray, "h w 3"], landmarks: Float[np.ndarray, "68 2"], size: int = 128
+) -> AlignedFace:
+    """Cuts a face out so that eyes and mouth lie where generators and recognisers expect them.
+
+    Args:
+        image: of any size, colours are kept.
+        landmarks: in pixels of ``image``.
+        size: side of the crop: 64, 128, 144 or 256.
+
+    Raises:
+        UserError: there is no such crop, or the landmarks are not a face's, or not of this picture.
+    """
+    crop, points = align_face(image, landmarks, size)
+    return AlignedFace(crop=crop, landmarks=points)
+
+
+def features(recognizer: Recognizer, faces: Sequence[AlignedFace]) -> Float32[np.ndarray, "n d"]:
+    """Unit features of aligned faces of one size; the product of two is their similarity, 1 at most.
+
+    Args:
+        recognizer: see ``load_recognizer``.
+        faces: crops of 64, 128, 144 or 256 pixels.
+
+    Raises:
+        UserError: there are no faces, or their crops are of several sizes or of another one.
+    """
+    sizes = {face.crop.shape[0] for face in faces}
+    if len(sizes) != 1:
+        found = ", ".join(map(str, sorted(sizes))) or "no faces"
+        raise UserError(f"expected faces of one size, got {found}; give all the size of one crop")
+    crops, points = np.stack([face.crop for face in faces]), np.stack([face.landmarks for face in faces])
+    return recognizer.features(realign(crops, points, recognizer.alignment))
+
+
+@cache
+def _detector() -> LandmarkBackend:
+    return open_backend("blaze")

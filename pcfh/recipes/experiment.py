@@ -1,0 +1,351 @@
+"""What is to be reproduced: a table, the rows to measure, the databases, and how much training there is.
+
+A row is a trained file and a way to score with it. All rows of a table see the same number of images: that of
+PCFH's preset, steps x batch. The other methods keep their own settings otherwise, and the size of PCFH's
+images.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from pcfh.config import known_settings, nearest
+from pcfh.errors import UserError
+from pcfh.evaluation.results import FUSION, ORIGINAL
+from pcfh.methods.base import Config
+from pcfh.methods.find import find_method, known_methods, overridden, preset, presets, validate
+from pcfh.recipes.paper_numbers import LIGHT_CNN, NO_AWM, NO_MIC, PCFH, TABLES, PaperTable
+
+Until = Literal["prepared", "trained", "table"]
+# Settings that all rows share; a method's own groups are its own, the rest of training.* is PCFH's.
+SHARED = (
+    *("training.size", "training.precision", "training.flip", "training.vary_nir", "training.warp_cache_mb"),
+    *("training.log_every", "training.image_every", "training.checkpoint_every"),
+    *("training.validation", "training.validate_every"),
+)
+_ABLATIONS = {NO_AWM: ("objective.awm=false",), NO_MIC: ("objective.mic=false",)}
+_TAKEN = {
+    "training.steps": "give --steps",
+    "training.seed": "give --seeds",
+    "training.method": "the rows say it",
+    "objective.awm": "the rows say it",
+    "objective.mic": "the rows say it",
+}
+_RENDERED = (
+    "a rendered database in the same layout works too: pcfh render makes one with the lists of CASIA "
+    "NIR-VIS 2.0, samples/NIR-VIS-2.0 is a small one"
+)
+_LICENSED: Mapping[str, str] = {
+    "casia": "CASIA NIR-VIS 2.0, on which all models are trained; it is licensed: ask the Center for "
+    "Biometrics and Security Research, Institute of Automation, Chinese Academy of Sciences",
+    "oulu": "Oulu-CASIA NIR-VIS; it is licensed: ask the University of Oulu, whose machine vision group "
+    "recorded it with the Chinese Academy of Sciences",
+    "buaa": "BUAA-VisNir; it is licensed: ask Beihang University (BUAA), IRIP laboratory",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingBudget:
+    """How much training there is.
+
+    Attributes:
+        preset: of PCFH.
+        steps: of PCFH; None takes the preset's.
+        settings: overrides such as objective.lambda_id=0.001; see ``SHARED`` for the rows they apply to.
+    """
+
+    preset: str
+    steps: int | None = None
+    settings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A row of a table that can be measured.
+
+    Attributes:
+        key: what ``--rows`` calls it.
+        method: that is trained; None for the recogniser alone.
+        settings: that make it what it is.
+        score: how ``pcfh evaluate`` calls the row's score.
+    """
+
+    key: str
+    method: str | None
+    settings: tuple[str, ...] = ()
+    score: str = FUSION
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One training, or the recogniser alone.
+
+    Attributes:
+        row: key of the row.
+        seed: of the training; None for the recogniser alone.
+        fold: of CASIA that it is trained on.
+    """
+
+    row: str
+    seed: int | None
+    fold: str
+
+    def folder(self, work: Path) -> Path:
+        """Where it lies."""
+        seed = () if self.seed is None else (f"seed-{self.seed}",)
+        return work.joinpath("rows", self.row.replace(":", "."), *seed, f"fold-{self.fold}")
+
+    def __str__(self) -> str:
+        seed = "" if self.seed is None else f", seed {self.seed}"
+        return f"{self.row}{seed}, fold {self.fold}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentConfig:
+    """What the user wants.
+
+    Attributes:
+        table: table1 to table4.
+        out: folder of the finished table.
+        work: folder of prepared databases and trained rows; several tables can share it.
+        databases: root of each database by name: casia, oulu, buaa.
+        protocols: folds of CASIA to train on.
+        budget: how much training there is.
+        recognizer: file of F, for the scores and for the identity loss.
+        rows: keys of the rows, several may be joined by commas; none stands for the table's usual ones.
+        seeds: of training; none stands for the table's usual ones.
+        landmarks: backend that prepares: blaze, fan or given.
+        pose: whether landmarks are found in generated faces, too.
+        draw_seed: of the protocol of Oulu-CASIA or BUAA, which is drawn.
+        workers: processes that prepare.
+        device: for networks.
+        batch: faces computed at once.
+        resamples: draws of people of each confidence interval.
+        until: where to stop.
+    """
+
+    table: str
+    out: Path
+    work: Path
+    databases: Mapping[str, Path]
+    protocols: tuple[str, ...]
+    budget: TrainingBudget
+    recognizer: Path
+    rows: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+    landmarks: str = "blaze"
+    pose: bool = True
+    draw_seed: int = 0
+    workers: int = 1
+    device: str = "auto"
+    batch: int = 32
+    resamples: int = 1000
+    until: Until = "table"
+
+    @property
+    def paper(self) -> PaperTable:
+        """The table as the paper has it."""
+        return TABLES[self.table]
+
+    @property
+    def chosen_rows(self) -> tuple[Row, ...]:
+        """The rows to measure now."""
+        return chosen_rows(self.paper, self.rows)
+
+    @property
+    def chosen_seeds(self) -> tuple[int, ...]:
+        """The seeds to train with now."""
+        return tuple(dict.fromkeys(self.seeds)) or self.paper.seeds
+
+    @property
+    def tested(self) -> str:
+        """Name of the database that is tested on."""
+        return self.paper.database
+
+    @property
+    def size(self) -> int:
+        """Side of the generated images."""
+        return pcfh_config(self.budget).training.size
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeCallbacks:
+    """What the caller does while work goes on.
+
+    Attributes:
+        say: gets each line of what goes on.
+        on_progress: called with what is being done, how much of it is done and of how much.
+        should_stop: asked all the time; true saves and ends the work.
+    """
+
+    say: Callable[[str], None] = lambda line: None
+    on_progress: Callable[[str, int, int], None] = lambda stage, done, total: None
+    should_stop: Callable[[], bool] = lambda: False
+
+    def progress(self, prefix: str) -> Callable[[str, int, int], None]:
+        """What a stage calls that can be broken off at any point; it raises KeyboardInterrupt to stop it."""
+
+        def tell(stage: str, done: int, total: int) -> None:
+            self.on_progress(f"{prefix}{stage}", done, total)
+            if self.should_stop():
+                raise KeyboardInterrupt
+
+        return tell
+
+
+def chosen_rows(table: PaperTable, names: Sequence[str]) -> tuple[Row, ...]:
+    """The rows that were named: the table's in its order, then others; the usual ones where none was.
+
+    Args:
+        table: see there.
+        names: keys of the table's rows, or methods that the table lacks, "my_module:MyMethod" among them.
+
+    Raises:
+        UserError: there is no such row or method.
+    """
+    wanted = [key for name in names for key in name.split(",") if key] or [*table.usual]
+    for key in wanted:
+        if key not in (*table.keys, LIGHT_CNN, *_ABLATIONS, *known_methods()) and ":" not in key:
+            raise UserError(
+                f"no row {key!r} to measure in Table {table.number}; expected some of "
+                f"{', '.join(table.keys)}, or another method: {', '.join(known_methods())} or "
+                "my_module:MyMethod (of methods without code there is the paper's number only)"
+            )
+    keys = [key for key in table.keys if key in wanted]
+    return tuple(row_of(key) for key in dict.fromkeys((*keys, *wanted)))
+
+
+def row_of(key: str) -> Row:
+    """A row by its key."""
+    if key == LIGHT_CNN:
+        return Row(key=key, method=None, score=ORIGINAL)
+    if key in _ABLATIONS:
+        return Row(key=key, method=PCFH, settings=_ABLATIONS[key])
+    return Row(key=key, method=find_method(key).name)
+
+
+def runs_of(row: Row, seeds: Sequence[int], folds: Sequence[str]) -> list[Run]:
+    """All runs of a row: each fold with each seed, or each fold once where nothing is trained."""
+    own: Sequence[int | None] = (None,) if row.method is None else seeds
+    return [Run(row=row.key, seed=seed, fold=fold) for seed in own for fold in folds]
+
+
+def pcfh_config(budget: TrainingBudget, ablation: Sequence[str] = ()) -> Config:
+    """PCFH's configuration, without a row's seed; ``row_config`` says what it raises."""
+    for assignment in budget.settings:
+        if _key(assignment) in _TAKEN:
+            raise UserError(f"--set {assignment}: {_TAKEN[_key(assignment)]}")
+    _require_known(budget.settings)
+    whole = preset(budget.preset)
+    if whole.training.method != PCFH:
+        raise UserError(
+            f"--preset {budget.preset}: expected one of PCFH; the rows say which methods there are"
+        )
+    own = [text for text in budget.settings if _key(text) in known_settings(whole)]
+    config = overridden(whole, (*own, *ablation))
+    needs = find_method(PCFH).needs(config)
+    if needs.truth:
+        raise UserError(
+            f"{needs.truth}: the rows of a table learn without true images; take another preset, e.g. best, "
+            "or set it to 0"
+        )
+    steps = config.training.steps if budget.steps is None else budget.steps
+    return replace(config, training=replace(config.training, steps=steps))
+
+
+def row_config(row: Row, budget: TrainingBudget, seed: int) -> Config:
+    """The configuration that a row is trained with.
+
+    Args:
+        row: one that is trained.
+        budget: how much training there is.
+        seed: of the training.
+
+    Raises:
+        UserError: an unknown preset or setting, or one that the rows or other options decide.
+    """
+    assert row.method is not None
+    whole = pcfh_config(budget, row.settings if row.method == PCFH else ())
+    config = whole if row.method == PCFH else _other_config(row, whole, budget.settings)
+    config = replace(config, training=replace(config.training, seed=seed))
+    validate(config)
+    return config
+
+
+def images_seen(config: Config) -> int:
+    """How many NIR images a training sees, repetitions counted."""
+    return config.training.steps * config.training.batch
+
+
+def needs_recognizer(config: Config) -> bool:
+    """Whether a training looks at the recogniser."""
+    needs = find_method(config.training.method).needs(config)
+    return needs.recognizer is not None or bool(config.training.validation)
+
+
+def require_sound(config: ExperimentConfig) -> None:
+    """Refuses what cannot be carried out.
+
+    Raises:
+        UserError: a database was not named, the recogniser is absent, or rows, seeds, preset or settings do
+            not fit.
+    """
+    for name in dict.fromkeys(("casia", config.tested)):
+        if name not in config.databases:
+            raise UserError(
+                f"Table {config.paper.number} needs --{name} DIR: the folder of {_LICENSED[name]}; "
+                f"{_RENDERED}"
+            )
+    for row in config.chosen_rows:
+        if row.method is not None:
+            row_config(row, config.budget, 0)
+    if not config.recognizer.is_file():
+        raise UserError(f"{config.recognizer}: no such file; give a Light CNN's weights or an ONNX model")
+    for option, value, least in (
+        ("--seeds", min(config.seeds, default=0), 0),
+        ("--batch", config.batch, 1),
+        ("--resamples", config.resamples, 1),
+    ):
+        if value < least:
+            expected = f"at least {least}" if least else "no negative number"
+            raise UserError(f"{option}: expected {expected}, got {value}")
+
+
+def _other_config(row: Row, pcfh: Config, settings: Sequence[str]) -> Config:
+    """The configuration of another method, of as many images and of the same size."""
+    assert row.method is not None
+    own, size = _own_preset(row.method, pcfh.training.size), pcfh.training.size
+    known = known_settings(own)
+    shared = [t for t in settings if _key(t) in known and (_key(t) in SHARED or not _of_training(t))]
+    config = overridden(own, (*shared, *row.settings))
+    steps = math.ceil(images_seen(pcfh) / config.training.batch)
+    return replace(config, training=replace(config.training, steps=steps, size=size))
+
+
+def _own_preset(method: str, size: int) -> Config:
+    """A method's preset for the smallest images that are not smaller; its defaults where it has no preset."""
+    kind = find_method(method)
+    by_size = sorted(kind.presets().values(), key=lambda config: config.training.size)
+    fitting = [config for config in by_size if config.training.size >= size] or by_size[-1:]
+    config = fitting[0] if fitting else kind.Settings()
+    return replace(config, training=replace(config.training, method=method))
+
+
+def _require_known(settings: Sequence[str]) -> None:
+    """Refuses settings that no method has."""
+    every = (*presets().values(), *(method.Settings() for method in known_methods().values()))
+    known = {key: None for config in every for key in known_settings(config)}
+    for key in map(_key, settings):
+        if key not in known:
+            raise UserError(f"unknown setting {key!r}{nearest(key, known)}")
+
+
+def _key(assignment: str) -> str:
+    """The name of the setting that a text assigns."""
+    return assignment.partition("=")[0].strip()
+
+
+def _of_training(assignment: str) -> bool:
+    return _key(assignment).startswith("training.")

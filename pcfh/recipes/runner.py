@@ -1,0 +1,444 @@
+"""A table from beginning to end: prepare, train, evaluate, compare. Each part resumes itself.
+
+<work>/prepared/<casia|buaa|oulu>                    prepared databases, see ``pcfh.preparation.manifest``
+<work>/rows/light-cnn/fold-<k>/                      a row that is not trained
+<work>/rows/<row>/seed-<s>/fold-<k>/                 one training and what became of it:
+run/                                             see ``pcfh.training.loop``
+<casia|buaa|oulu>/                               results.json and outcomes.npz of its evaluation
+<work>/cache                                         features and generated faces
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import fsum
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from pcfh import __version__
+from pcfh.config import identity_of
+from pcfh.databases.layouts import in_protocols, open_database
+from pcfh.databases.records import Database
+from pcfh.databases.rendered import TRUTH
+from pcfh.errors import UserError
+from pcfh.evaluation.evaluate import evaluate_data
+from pcfh.evaluation.evaluation_data import EvaluationData, EvaluationJob, evaluated_protocols
+from pcfh.evaluation.outcomes import OUTCOMES, read_outcomes, write_outcomes
+from pcfh.evaluation.report import RESULTS
+from pcfh.evaluation.results import Results, read_results, to_json
+from pcfh.files import sha256_of, write_atomically
+from pcfh.hallucinate import Hallucinator
+from pcfh.landmarks import open_backend
+from pcfh.landmarks.base import Face, LandmarkBackend
+from pcfh.methods.find import configured
+from pcfh.methods.job import TrainingJob
+from pcfh.methods.train import GENERATOR, train
+from pcfh.preparation.align_capture import PrepareOptions
+from pcfh.preparation.align_database import prepare
+from pcfh.preparation.manifest import MANIFEST, read_manifest
+from pcfh.recipes.comparison import Cost, Evaluated, ReproducedTable, compared, figures_of, measured_row
+from pcfh.recipes.experiment import (
+    ExperimentConfig,
+    RecipeCallbacks,
+    Row,
+    Run,
+    images_seen,
+    needs_recognizer,
+    pcfh_config,
+    require_sound,
+    row_config,
+    row_of,
+    runs_of,
+)
+from pcfh.recipes.paper_numbers import LIGHT_CNN
+from pcfh.recognisers.alignment import Alignment
+from pcfh.recognisers.base import Recognizer
+from pcfh.recognisers.features import digest_of
+from pcfh.recognisers.registry import open_recognizer
+from pcfh.runtime import Runtime
+from pcfh.training.loop import SETTINGS, Callbacks
+from pcfh.training.monitor import read_metrics
+
+_DRAWN = "1"  # the protocol of Oulu-CASIA and BUAA
+_RECOGNISED = 144  # pixels; what a recogniser is served best by, where generated faces are larger or smaller
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Bench:
+    """What all runs share.
+
+    Attributes:
+        config: what the user wants.
+        casia: prepared folder that is trained on.
+        tested: prepared folder that is tested on.
+        recognizer: one for all.
+    """
+
+    config: ExperimentConfig
+    casia: Path
+    tested: Path
+    recognizer: Recognizer
+
+    def row_of(self, run: Run) -> Row:
+        """The row of a run."""
+        return row_of(run.row)
+
+    def weights(self, run: Run) -> Path | None:
+        """What the training of a run leaves; None where nothing is trained."""
+        return None if run.seed is None else run.folder(self.config.work) / "run" / GENERATOR
+
+    def evaluation(self, run: Run) -> Path:
+        """Folder of the evaluation of a run."""
+        return run.folder(self.config.work) / self.config.tested
+
+
+def reproduce(
+    config: ExperimentConfig, runtime: Runtime, callbacks: RecipeCallbacks
+) -> ReproducedTable | None:
+    """Makes a table, as far as the configuration says.
+
+    Args:
+        config: what the user wants.
+        runtime: processes and device; several processes train only.
+        callbacks: whom to tell, and whether to stop.
+
+    Returns:
+        The table of all rows and seeds that are done with these settings, those of earlier calls included.
+        None where the work ends before, or was stopped.
+
+    Raises:
+        UserError: databases, settings or folders do not fit.
+    """
+    require_sound(config)
+    recognizer = open_recognizer(config.recognizer, device=str(runtime.device))
+    # Opened first, so that nobody learns after a day of training that its files are not there.
+    backend = RememberingBackend(open_backend("blaze")) if config.pose and config.until == "table" else None
+    prepared = _prepared(config, recognizer, runtime, callbacks)
+    if config.until == "prepared":
+        return None
+    bench = _Bench(
+        config=config, casia=prepared["casia"], tested=prepared[config.tested], recognizer=recognizer
+    )
+    folds = folds_of(config, bench.casia)
+    runs = [run for row in config.chosen_rows for run in runs_of(row, config.chosen_seeds, folds)]
+    for run in runs:
+        if run.seed is not None and not train_run(bench, run, runtime, callbacks):
+            return None
+    if config.until == "trained":
+        return None
+    for run in runs:
+        evaluate_run(bench, run, backend, callbacks)
+    return collect(bench, folds)
+
+
+# Preparation
+
+
+def crop_sizes(size: int, alignment: Alignment) -> tuple[int, ...]:
+    """Sides of the crops: the generator's, and 144 pixels where the recogniser has a use for them."""
+    needed = size > _RECOGNISED or (alignment.convention != "lightcnn" and size < _RECOGNISED)
+    return (_RECOGNISED, size) if needed else (size,)
+
+
+def prepare_database(
+    config: ExperimentConfig, name: str, sizes: tuple[int, ...], callbacks: RecipeCallbacks
+) -> Path:
+    """Prepares a database, unless its captures are prepared in this way already.
+
+    Args:
+        config: what the user wants.
+        name: casia, oulu or buaa.
+        sizes: sides of the crops.
+        callbacks: whom to tell.
+
+    Returns:
+        The prepared folder.
+
+    Raises:
+        UserError: the database cannot be read or prepared, or the folder holds another one.
+    """
+    out = prepared_folder(config.work, name)
+    database = in_protocols(_opened(config, name))
+    if _is_prepared(out, database, sizes, config.landmarks):
+        return out  # without a look at the pictures: others may be training on the folder
+    callbacks.say(f"Preparing {database.root}")
+    options = PrepareOptions(
+        sizes=sizes,
+        backend=config.landmarks,
+        workers=config.workers,
+        layout=name,
+        device="cpu" if config.device == "auto" else config.device,
+    )
+    tell = callbacks.progress("prepare ")
+    report = prepare(database, out, options, on_progress=lambda done, total: tell(name, done, total))
+    if report.dropped:
+        callbacks.say(f"{len(report.dropped)} captures could not be prepared, see {out / 'report.txt'}")
+    return out
+
+
+def prepared_folder(work: Path, name: str) -> Path:
+    """Where a prepared database lies."""
+    return work / "prepared" / name
+
+
+def rendered_root(prepared: Path) -> Path | None:
+    """Root of the database that was prepared, where it is a rendered one with true images."""
+    root = read_manifest(prepared).source.root
+    return root if (root / TRUTH).is_dir() else None
+
+
+def _prepared(
+    config: ExperimentConfig, recognizer: Recognizer, runtime: Runtime, callbacks: RecipeCallbacks
+) -> dict[str, Path]:
+    """The prepared databases by name; several processes find them done."""
+    names = dict.fromkeys(("casia", config.tested))
+    if runtime.processes > 1:
+        return {name: prepared_folder(config.work, name) for name in names}
+    sizes = crop_sizes(config.size, recognizer.alignment)
+    return {name: prepare_database(config, name, sizes, callbacks) for name in names}
+
+
+def _opened(config: ExperimentConfig, name: str) -> Database:
+    """The database; of those that are only tested on, without the people for training."""
+    if name == "casia":
+        return open_database(config.databases[name], name)
+    database = open_database(config.databases[name], name, seed=config.draw_seed)
+    protocols = {key: replace(protocol, train=()) for key, protocol in database.protocols.items()}
+    return replace(database, protocols=protocols)
+
+
+def _is_prepared(out: Path, database: Database, sizes: tuple[int, ...], landmarks: str) -> bool:
+    if not (out / MANIFEST).is_file():
+        return False
+    found = read_manifest(out)
+    captures = {*(r.path for r in found.source.records), *(drop.path for drop in found.dropped)}
+    return (
+        (found.source.root, found.backend, set(found.sizes)) == (database.root, landmarks, set(sizes))
+        and captures == {record.path for record in database.records}
+        and found.source.protocols.keys() == database.protocols.keys()
+    )
+
+
+# Training
+
+
+def train_run(bench: _Bench, run: Run, runtime: Runtime, callbacks: RecipeCallbacks) -> bool:
+    """Trains a run to its end, unless that is done.
+
+    Returns:
+        Whether it is at its end; false where it was asked to stop.
+
+    Raises:
+        UserError: the folder holds a run of other settings, another process is at work there, or its
+            generator is not the one that was trained.
+    """
+    job = _training_job(bench, run)
+    steps = job.config.training.steps
+    if not is_trained(bench, run):
+        callbacks.say(f"Training {run}")
+
+    def on_step(step: int, values: Mapping[str, float]) -> None:
+        callbacks.on_progress(str(run), step, steps)
+
+    state = train(job, runtime, Callbacks(on_step=on_step, should_stop=callbacks.should_stop))
+    runtime.wait()  # for the file, which the first process writes
+    if state.step >= steps and not is_trained(bench, run):
+        raise UserError(
+            f"{job.run / GENERATOR}: is not what the training in this folder left; delete {job.run}, and the "
+            "same command trains it again"
+        )
+    return state.step >= steps
+
+
+def is_trained(bench: _Bench, run: Run) -> bool:
+    """Whether the generator of a run is the last of a training with these settings and data."""
+    job, weights = _training_job(bench, run), bench.weights(run)
+    try:
+        assert weights is not None
+        about = Hallucinator.from_file(weights, device="cpu").about
+        settings = configured(bench.config.budget.preset, file=job.run / SETTINGS)
+    except UserError:
+        return False
+    found = (about.get("step"), about.get("protocol"), about.get("training_data"), identity_of(settings))
+    manifest = sha256_of(bench.casia / MANIFEST)
+    return found == (job.config.training.steps, run.fold, manifest, identity_of(job.config))
+
+
+def _training_job(bench: _Bench, run: Run) -> TrainingJob:
+    assert run.seed is not None
+    config = row_config(bench.row_of(run), bench.config.budget, run.seed)
+    return TrainingJob(
+        prepared=bench.casia,
+        protocol=run.fold,
+        run=run.folder(bench.config.work) / "run",
+        config=config,
+        recognizer=bench.config.recognizer if needs_recognizer(config) else None,
+    )
+
+
+# Evaluation
+
+
+class RememberingBackend:
+    """A landmark backend that looks at each picture once, as the runs share inputs and true images.
+
+    Args:
+        backend: which does the work.
+    """
+
+    def __init__(self, backend: LandmarkBackend) -> None:
+        self.name = backend.name
+        self._backend, self._found = backend, dict[bytes, list[Face]]()
+
+    def detect(self, image: UInt8[np.ndarray, "h w 3"]) -> list[Face]:
+        """Finds the faces of an image, or remembers them."""
+        key = digest_of(image)
+        if key not in self._found:
+            self._found[key] = self._backend.detect(image)
+        return self._found[key]
+
+
+def evaluate_run(
+    bench: _Bench, run: Run, backend: LandmarkBackend | None, callbacks: RecipeCallbacks
+) -> None:
+    """Evaluates a run, unless that is done. All runs draw people with one seed, so draws can be paired.
+
+    Args:
+        bench: what all runs share.
+        run: which; trained.
+        backend: finds landmarks in generated faces; None leaves pose out.
+        callbacks: whom to tell.
+
+    Raises:
+        UserError: the database has no such protocol.
+    """
+    if evaluated(bench, run) is not None:
+        return
+    callbacks.say(f"Evaluating {run}")
+    config, weights = bench.config, bench.weights(run)
+    protocol = run.fold if config.tested == "casia" else _DRAWN
+    job = EvaluationJob(
+        prepared=bench.tested,
+        protocols=(protocol,),
+        cache=config.work / "cache",
+        raw=rendered_root(bench.tested),
+        batch=config.batch,
+        resamples=config.resamples,
+    )
+    generators = {}
+    if weights is not None:
+        generators[protocol] = Hallucinator.from_file(weights, device=config.device)
+    data = EvaluationData(job, generators, bench.recognizer.alignment)
+    tell = callbacks.progress(f"{run}: ")
+    found = evaluate_data(data, bench.recognizer, backend=backend, on_progress=tell)
+    write_outcomes(bench.evaluation(run) / OUTCOMES, found.outcomes)
+    write_atomically(bench.evaluation(run) / RESULTS, to_json(found.results).encode())
+
+
+def evaluated(bench: _Bench, run: Run) -> Evaluated | None:
+    """What the evaluation of a run left, if it was of this data, recogniser, generator and settings."""
+    folder, weights = bench.evaluation(run), bench.weights(run)
+    try:
+        results = read_results(folder / RESULTS)
+        (outcomes,) = read_outcomes(folder / OUTCOMES).values()
+    except UserError:
+        return None
+    keys = {bench.recognizer.key} | ({sha256_of(weights)} if weights else set())
+    same = (
+        (results.version, results.resamples) == (__version__, bench.config.resamples)
+        and results.manifest == sha256_of(bench.tested / MANIFEST)
+        and {model.key for model in results.models} == keys
+        and _has_pose(results) == (bench.config.pose and (results.rendered or weights is not None))
+    )
+    return Evaluated(results=results, outcomes=outcomes) if same else None
+
+
+def _has_pose(results: Results) -> bool:
+    return any("landmark" in row.measure for row in results.quality)
+
+
+# The table
+
+
+def folds_of(config: ExperimentConfig, casia: Path) -> tuple[str, ...]:
+    """The folds of CASIA that the table is about.
+
+    Raises:
+        UserError: there is no such fold.
+    """
+    database = read_manifest(casia).source
+    names = evaluated_protocols(database.protocols, config.protocols)
+    for name in names:
+        database.protocol(name)
+    if not names:
+        raise UserError(f"{database.root}: no protocol has probes; its lists are needed")
+    if len(names) > 1 and config.table != "table2":
+        raise UserError(
+            f"Table {config.paper.number} is of one fold, got {', '.join(names)}; name one by --protocol"
+        )
+    return names
+
+
+def collect(bench: _Bench, folds: tuple[str, ...]) -> ReproducedTable:
+    """The table of everything that is done under these settings."""
+    config = bench.config
+    others = (row.key for row in config.chosen_rows)
+    keys = dict.fromkeys((*config.paper.keys, *others))
+    found = {key: _finished(bench, row_of(key), folds) for key in keys}
+    rows = {row_of(key): runs for key, runs in found.items() if runs}
+    alone = next((figures_of(row, runs) for row, runs in rows.items() if row.key == LIGHT_CNN), None)
+    results = next(iter(next(iter(rows.values())).values())).results
+    return ReproducedTable(
+        version=__version__,
+        table=config.table,
+        folds=folds,
+        recognizer=bench.recognizer.name,
+        recognizer_key=bench.recognizer.key,
+        preset=config.budget.preset,
+        settings=config.budget.settings,
+        images=images_seen(pcfh_config(config.budget)),
+        size=config.size,
+        rendered=results.rendered,
+        probes=sum(fold.probes for fold in results.folds),
+        gallery=sum(fold.gallery for fold in results.folds),
+        resamples=config.resamples,
+        rows=tuple(measured_row(row, runs, alone, _cost(bench, runs)) for row, runs in rows.items()),
+        comparisons=compared(rows),
+        notes=tuple(dict.fromkeys((*results.notes, *_notes(config)))),
+    )
+
+
+def _finished(bench: _Bench, row: Row, folds: tuple[str, ...]) -> dict[Run, Evaluated]:
+    """The runs of a row, of all seeds whose folds are all done."""
+    place = Run(row=row.key, seed=0, fold="").folder(bench.config.work).parent.parent
+    there = (path.name.removeprefix("seed-") for path in place.glob("seed-*"))
+    seeds = sorted(int(name) for name in there if name.isdecimal()) if row.method else [0]
+    found: dict[Run, Evaluated] = {}
+    for seed in seeds:
+        runs = runs_of(row, [seed], folds)
+        if all(run.seed is None or is_trained(bench, run) for run in runs):
+            done = {run: evaluated(bench, run) for run in runs}
+            if all(done.values()):
+                found |= {run: one for run, one in done.items() if one is not None}
+    return found
+
+
+def _cost(bench: _Bench, runs: Mapping[Run, Evaluated]) -> Cost:
+    """Of some trainings, as the last rows of their metrics.csv say."""
+    last = [read_metrics(run.folder(bench.config.work) / "run")[-1:] for run in runs if run.seed is not None]
+    rows = [row for some in last for row in some]
+    return Cost(
+        processor_seconds=fsum(float(row["processor_seconds"]) for row in rows),
+        wall_seconds=fsum(float(row["wall_seconds"]) for row in rows),
+    )
+
+
+def _notes(config: ExperimentConfig) -> list[str]:
+    """What the reader of this table must know."""
+    notes = []
+    if config.tested != "casia":
+        notes.append(f"Who is tested was drawn with seed {config.draw_seed}: there is no official list.")
+    if config.landmarks == "given":
+        notes.append("The landmarks lie with the database; in life a detector finds them.")
+    return notes

@@ -1,0 +1,333 @@
+"""Writes a finished table, our numbers beside the paper's; figures are in percent.
+
+<out>/table.md, table.tex    the table with all its parts; the main one for LaTeX
+<out>/table.html             one page that loads nothing
+<out>/results.json           everything, as plain data; written last
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from pcfh.databases.records import Record
+from pcfh.evaluation.evaluation_data import EvaluationData, EvaluationJob
+from pcfh.evaluation.intervals import Interval
+from pcfh.evaluation.results import Spread
+from pcfh.evaluation.sheets import to_jpeg
+from pcfh.evaluation.text_tables import UNMEASURED, TextTable, interval_text, percent
+from pcfh.files import write_atomically
+from pcfh.hallucinate import Hallucinator
+from pcfh.images import read_image
+from pcfh.methods.train import GENERATOR
+from pcfh.pages import render
+from pcfh.preparation.manifest import crops_folder
+from pcfh.recipes.comparison import (
+    MEASURES,
+    RATIO,
+    Figures,
+    MeasuredRow,
+    PairedTest,
+    ReproducedTable,
+    paper_cut,
+    to_json,
+)
+from pcfh.recipes.experiment import ExperimentConfig, Run
+from pcfh.recipes.paper_numbers import COLUMNS, LIGHT_CNN, PaperRow
+from pcfh.recipes.runner import prepared_folder, rendered_root
+from pcfh.recognisers.registry import open_recognizer
+
+ABSENT = "–"
+NOT_RUN = "not run"
+RIVAL = "paper only"
+_MOST_EXAMPLES, _SEED = 8, 0
+_small = partial(to_jpeg, quality=88)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """One probe: JPEG files by what they show, in the order of the page's columns."""
+
+    person: str
+    pictures: tuple[tuple[str, bytes], ...]
+
+
+def write_table(config: ExperimentConfig, table: ReproducedTable) -> Path:
+    """Writes all files of a table.
+
+    Args:
+        config: what the user wanted.
+        table: what came of it.
+
+    Returns:
+        The page.
+    """
+    files = {
+        "table.md": markdown(table),
+        "table.tex": latex(table),
+        "table.html": page(table, examples(config, table)),
+        "results.json": to_json(table),
+    }
+    for name, text in files.items():
+        write_atomically(config.out / name, text.encode())
+    return config.out / "table.html"
+
+
+def markdown(table: ReproducedTable) -> str:
+    """The table and all its parts."""
+    blocks = [f"# {title(table)}", caption(table)]
+    for heading, part in parts(table).items():
+        blocks += [f"## {heading}", part.caption, part.markdown()]
+    if table.notes:
+        blocks.append("\n".join(f"- {note}" for note in table.notes))
+    return "\n\n".join(blocks) + "\n"
+
+
+def latex(table: ReproducedTable) -> str:
+    """The paper's table with both numbers, for the package booktabs."""
+    main = _main(table)
+    rows = TextTable("", main.head[:-1], [row[:-1] for row in main.rows])
+    return f"% {title(table)}. {caption(table)}\n{rows.latex()}\n"
+
+
+def page(table: ReproducedTable, faces: Sequence[Example] = ()) -> str:
+    """One HTML page: it holds its style and pictures and loads nothing.
+
+    Args:
+        table: finished.
+        faces: to show; none leaves them out.
+    """
+    provenance = [
+        ("pcfh", table.version),
+        ("recogniser", table.recognizer_key),
+        ("preset", table.preset),
+        ("settings", ", ".join(table.settings) or "as in the preset"),
+        ("draws of people", f"{table.resamples}"),
+    ]
+    return render(
+        "reproduction.html",
+        title=title(table),
+        caption=caption(table),
+        notes=table.notes,
+        sections=parts(table).items(),
+        examples=faces,
+        provenance=TextTable("Where the figures come from.", ("What", "Which"), provenance),
+    )
+
+
+def title(table: ReproducedTable) -> str:
+    """What it is a table of."""
+    return f"Table {table.paper.number}: {table.paper.title}"
+
+
+def caption(table: ReproducedTable) -> str:
+    """What was measured, in a few sentences."""
+    several = len(table.folds) > 1
+    folds = f"folds {', '.join(table.folds)}" if several else f"fold {table.folds[0]}"
+    own = f", with {', '.join(table.settings)}" if table.settings else ""
+    return (
+        f"The paper's numbers beside ours, in percent. Recogniser {table.recognizer}. Trained on {folds} of "
+        f"CASIA NIR-VIS 2.0 or a database in its layout: preset {table.preset}{own}, {table.size} pixels, "
+        f"{table.images:,} images seen by each training. {table.probes:,} probes, {table.gallery:,} enrolled"
+        f"{' in the first fold' if several else ''}. ± is the sample deviation over "
+        f"{'folds' if several else 'seeds'}."
+    )
+
+
+def hours(seconds: float) -> str:
+    """A time in the unit that suits it."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
+
+
+def parts(table: ReproducedTable) -> dict[str, TextTable]:
+    """All there is to show by its heading, the paper's table first; what was not measured is left out."""
+    made = {
+        "Result": _main(table),
+        "Cut of Light CNN's errors": _cuts(table),
+        "Paired tests": _tests(table),
+        "Generated image alone": _alone(table),
+        "Images": _images(table),
+        "Cost of training": _cost(table),
+    }
+    return {heading: part for heading, part in made.items() if part.rows}
+
+
+def _main(table: ReproducedTable) -> TextTable:
+    text = (
+        "Light CNN compares the NIR image as it is; the others take the average of that score and the "
+        f"generated image's. Rows marked {RIVAL!r} have no public code."
+    )
+    keys = table.paper.keys
+    others = [row for row in table.rows if row.key not in keys]
+    rows = [_main_row(table, row) for row in table.paper.rows]
+    rows += [_main_row(table, PaperRow(label=row.key, figures=(ABSENT,) * 3, key=row.key)) for row in others]
+    if any(UNMEASURED in cell for row in rows for cell in row):
+        text += f" {UNMEASURED}: too few impostor pairs for this FAR."
+    names = [f"{name}, {whose}" for name in COLUMNS for whose in ("paper", "ours")]
+    return TextTable(text, ("Method", *names, "seeds"), rows)
+
+
+def _main_row(table: ReproducedTable, row: PaperRow) -> tuple[str, ...]:
+    found = table.row(row.key)
+    if found is not None:
+        ours = [percent(spread) for spread in found.figures.columns]
+    else:
+        ours = [ABSENT if row.key is None else NOT_RUN] * len(COLUMNS)
+    cells = [cell for pair in zip(row.figures, ours, strict=True) for cell in pair]
+    label = row.label if row.key is not None else f"{row.label} ({RIVAL})"
+    return (label, *cells, ABSENT if found is None else _seeds(found))
+
+
+def _seeds(row: MeasuredRow) -> str:
+    return ", ".join(map(str, row.seeds)) or ABSENT
+
+
+def _cuts(table: ReproducedTable) -> TextTable:
+    """The paper's cuts beside ours."""
+    printed = {row.key: row for row in table.paper.rows}
+    alone = printed[LIGHT_CNN].means
+    rows = []
+    for row in table.rows:
+        if row.cuts is not None:
+            means = printed[row.key].means if row.key in printed else None
+            paper = [ABSENT if means is None else _cut(paper_cut(means[i], alone[i])) for i in (0, 2)]
+            cells = (paper[0], _cut(row.cuts.rank1), paper[1], _cut(row.cuts.vr01))
+            rows.append((table.label(row.key), *cells))
+    return TextTable(
+        "Which part of the errors of Light CNN alone goes away; negative where errors are added.",
+        ("Method", "Rank-1 errors, paper", "ours", "misses at FAR=0.1%, paper", "ours"),
+        rows,
+    )
+
+
+def _tests(table: ReproducedTable) -> TextTable:
+    text = (
+        "Differences in points of the means over seeds, with 95 % confidence intervals over the same draws "
+        "of people for both; two rows differ where the interval does not hold 0. McNemar's p of Rank-1 is "
+        "the largest of all pairs of runs of one seed, and takes captures of one person for independent."
+    )
+    if len(table.folds) > 1:
+        text += " Folds share people, so VR has no interval; folds won: with the higher VR at 0.1 %."
+    rows = [_test(table, found) for found in table.comparisons]
+    return TextTable(text, ("Comparison", *COLUMNS, "McNemar p", "folds won"), rows)
+
+
+def _test(table: ReproducedTable, found: PairedTest) -> tuple[str, ...]:
+    won = ABSENT if found.folds_won is None else f"{found.folds_won} of {len(table.folds)}"
+    return (
+        f"{table.label(found.row)} less {table.label(found.other)}",
+        *(_interval(interval) for interval in (found.rank1, found.vr1, found.vr01)),
+        f"{found.mcnemar_p:.2g}",
+        won,
+    )
+
+
+def _alone(table: ReproducedTable) -> TextTable:
+    rows = [(table.label(row.key), *_columns(row.generated)) for row in table.rows if row.generated]
+    rows += [("true VIS (perfect generator)", *_columns(row.truth)) for row in table.rows if row.truth]
+    text = "The generated image's score, not averaged with the NIR image's."
+    return TextTable(text, ("Method", *COLUMNS), rows)
+
+
+def _images(table: ReproducedTable) -> TextTable:
+    """Quality of the images, the NIR ones as they are for comparison."""
+    names = [n for n in (*MEASURES, RATIO) if any(n == f.name for row in table.rows for f in row.images)]
+    rows = []
+    for row in table.rows:
+        found = {item.name: item.figure for item in row.images}
+        label = "NIR as it is, and the detector's noise" if row.key == LIGHT_CNN else table.label(row.key)
+        if found:
+            rows.append((label, *(_plain(found.get(name)) for name in names)))
+    text = (
+        "MAE (0 to 1), SSIM and skin ΔE2000 are against the true VIS image of the moment. Landmark distances "
+        "are parts of the eyes' distance; the detector's noise is that from the NIR image to the true one."
+    )
+    return TextTable(text, ("Method", *names), rows)
+
+
+def _cost(table: ReproducedTable) -> TextTable:
+    trained = [row for row in table.rows if row.seeds]
+    count = {row.key: len(row.seeds) * len(table.folds) for row in trained}
+    costs = [(table.label(row.key), count[row.key], row.cost) for row in trained]
+    if costs:
+        costs.append(("all", sum(count.values()), table.cost))
+    rows = [(name, str(n), hours(c.processor_seconds), hours(c.wall_seconds)) for name, n, c in costs]
+    return TextTable(
+        "Over all seeds and folds, without steps that an interrupted call had to repeat; preparation and "
+        "evaluation are not counted.",
+        ("Method", "trainings", "processor time", "time by the clock"),
+        rows,
+    )
+
+
+def _columns(figures: Figures) -> tuple[str, ...]:
+    return tuple(percent(spread) for spread in figures.columns)
+
+
+def _cut(part: float | None) -> str:
+    return UNMEASURED if part is None else f"{100 * part:.1f} %"
+
+
+def _interval(interval: Interval | None) -> str:
+    return ABSENT if interval is None else interval_text(interval, signed=True)
+
+
+def _plain(spread: Spread | None) -> str:
+    if spread is None:
+        return ABSENT
+    mean = f"{spread.mean:.4g}"
+    return mean if spread.deviation is None else f"{mean}±{spread.deviation:.2g}"
+
+
+# Faces
+
+
+def examples(config: ExperimentConfig, table: ReproducedTable) -> list[Example]:
+    """Some probes of the first fold with what each row made of them; none where the faces are not rendered.
+
+    Args:
+        config: what the user wanted.
+        table: what came of it.
+    """
+    if not table.rendered:
+        return []
+    prepared, fold = prepared_folder(config.work, "casia"), table.folds[0]
+    job = EvaluationJob(
+        prepared=prepared,
+        protocols=(fold,),
+        cache=config.work / "cache",
+        raw=rendered_root(prepared),
+        batch=config.batch,
+    )
+    generators = {
+        table.label(row.key): Hallucinator.from_file(
+            Run(row=row.key, seed=row.seeds[0], fold=fold).folder(config.work) / "run" / GENERATOR,
+            device=config.device,
+        )
+        for row in table.rows
+        if row.seeds
+    }
+    alignment = open_recognizer(config.recognizer, device="cpu").alignment
+    data = EvaluationData(job, {fold: next(iter(generators.values()))} if generators else {}, alignment)
+    probes = _drawn(data.folds[0].probe)
+    root = crops_folder(prepared, data.generated_size)
+    columns = [("NIR", [_small(read_image(root / probe.path)) for probe in probes])]
+    for label, generator in generators.items():
+        made = data.generated(generator, probes)
+        columns.append((label, [_small(image, trained=True) for image in made]))
+    columns.append(("true VIS", [_small(image) for image in data.true_crops(probes)]))
+    return [
+        Example(person=probe.subject, pictures=tuple((name, made[i]) for name, made in columns))
+        for i, probe in enumerate(probes)
+    ]
+
+
+def _drawn(probes: Sequence[Record]) -> list[Record]:
+    """Some probes by chance, the same at any time."""
+    rng = np.random.default_rng(_SEED)
+    chosen = rng.choice(len(probes), min(_MOST_EXAMPLES, len(probes)), replace=False)
+    return [probes[i] for i in sorted(chosen.tolist())]

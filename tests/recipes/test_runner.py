@@ -1,0 +1,190 @@
+"""All four tables from raw folders to the finished files, tiny."""
+
+import json
+import re
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from pcfh.config import read_toml
+from pcfh.errors import UserError
+from pcfh.methods.train import GENERATOR
+from pcfh.recipes.comparison import Cost
+from pcfh.recipes.experiment import RecipeCallbacks, Run
+from pcfh.recipes.table_report import ABSENT, NOT_RUN, markdown, parts, write_table
+
+
+def run_folder(work, row, seed=0):
+    return Run(row=row, seed=seed, fold="1").folder(work) / "run"
+
+
+class Killed(BaseException):
+    """What takes the place of a kill."""
+
+
+def without_cost(table, *keys):
+    """Rows of a table without what depends on the clock."""
+    return [replace(table.row(key), cost=Cost()) for key in keys]
+
+
+def cells(table, title, name):
+    """A row of a part of the table, without its name."""
+    (row,) = (row for row in parts(table)[title].rows if row[0] == name)
+    return row[1:]
+
+
+def killed_at(stage, done):
+    """Callbacks that die at some point of the work."""
+
+    def on_progress(name, now, total):
+        if stage in name and now >= done:
+            raise Killed
+
+    return RecipeCallbacks(on_progress=on_progress)
+
+
+def test_table_1_has_a_number_in_each_of_its_six_rows(finished):
+    _, table = finished
+    assert [row.key for row in table.rows] == [
+        *("pix2pix", "cyclegan", "light-cnn", "pcfh-no-awm", "pcfh-no-mic", "pcfh")
+    ]
+    assert NOT_RUN not in markdown(table)
+
+
+def test_a_row_is_the_mean_over_its_seeds_with_their_deviation(finished):
+    _, table = finished
+    assert table.row("pcfh").seeds == (0, 1)
+    assert table.row("pcfh").figures.rank1.deviation is not None
+    assert table.row("pix2pix").figures.rank1.deviation is None
+
+
+def test_a_far_that_needs_more_impostor_pairs_is_no_number(finished):
+    _, table = finished  # 16 probes x 7 other people
+    assert table.row("pcfh").figures.vr1 is not None
+    assert table.row("pcfh").figures.vr01 is None
+    assert cells(table, "Result", "PCFH")[5] == "n/a"
+
+
+def test_all_rows_see_the_same_number_of_images(finished):
+    work, table = finished
+    for row in ("pix2pix", "cyclegan", "pcfh", "pcfh-no-awm"):
+        settings = read_toml(run_folder(work, row) / "config.toml")
+        assert settings["training.steps"] * settings["training.batch"] == table.images
+
+
+def test_the_truth_is_measured_on_rendered_faces(finished):
+    _, table = finished
+    names = {figure.name for figure in table.row("pcfh").images}
+    assert names == {"MAE", "SSIM", "skin ΔE2000"}
+    assert table.row("light-cnn").truth.rank1.mean > 0
+
+
+def test_the_cost_of_each_training_is_kept_and_summed(finished):
+    _, table = finished
+    assert table.row("pcfh").cost.processor_seconds > 0
+    assert table.row("light-cnn").cost == Cost()
+    assert table.cost.wall_seconds == pytest.approx(sum(row.cost.wall_seconds for row in table.rows))
+
+
+def test_rows_trained_one_by_one_equal_those_trained_together(finished, begun, experiment, carry_out):
+    _, together = finished
+    table = carry_out(experiment(begun, rows=("pix2pix",)))
+    assert without_cost(table, "light-cnn", "pix2pix") == without_cost(together, "light-cnn", "pix2pix")
+
+
+def test_a_finished_table_is_made_again_without_any_work(finished, experiment, carry_out):
+    work, before = finished
+    said = []
+    table = carry_out(
+        experiment(work, seeds=(0, 1), rows=("light-cnn", "pcfh")), RecipeCallbacks(say=said.append)
+    )
+    assert (said, table) == ([], before)
+
+
+@pytest.mark.parametrize(("stage", "done"), [("seed 0, fold 1", 2), ("generated", 8)])
+def test_after_a_kill_the_numbers_are_the_same(finished, begun, experiment, carry_out, stage, done):
+    _, whole = finished
+    with pytest.raises(Killed):
+        carry_out(experiment(begun, rows=("pcfh-no-awm",)), killed_at(stage, done))
+    table = carry_out(experiment(begun, rows=("pcfh-no-awm",)))
+    assert without_cost(table, "pcfh-no-awm") == without_cost(whole, "pcfh-no-awm")
+
+
+def test_a_stopped_training_goes_on(begun, experiment, carry_out):
+    asked = iter([True])
+    stopped = RecipeCallbacks(should_stop=lambda: next(asked, False))
+    assert carry_out(experiment(begun, rows=("pcfh",)), stopped) is None
+    done = []
+    going_on = RecipeCallbacks(on_progress=lambda stage, now, total: done.append(now))
+    carry_out(experiment(begun, rows=("pcfh",), until="trained"), going_on)
+    assert done == [2]  # the first of two steps is not done again
+
+
+def test_a_generator_of_another_training_is_not_evaluated(finished, experiment, carry_out, tmp_path):
+    work = shutil.copytree(finished[0], tmp_path / "work")
+    shutil.copy(run_folder(work, "cyclegan") / GENERATOR, run_folder(work, "pcfh") / GENERATOR)
+    with pytest.raises(UserError, match="is not what the training in this folder left; delete"):
+        carry_out(experiment(work, rows=("pcfh",)))
+
+
+def test_other_settings_in_a_folder_are_refused_with_what_differs(finished, experiment, carry_out):
+    other = experiment(finished[0], rows=("pcfh",), until="trained")
+    budget = replace(other.budget, settings=("training.checkpoint_every=1", "training.learning_rate=0.5"))
+    with pytest.raises(UserError, match="learning_rate"):
+        carry_out(replace(other, budget=budget))
+
+
+def test_other_draws_of_people_are_evaluated_anew(begun, experiment, carry_out):
+    said = []
+    callbacks = RecipeCallbacks(say=said.append)
+    table = carry_out(experiment(begun, rows=("light-cnn",), resamples=51), callbacks)
+    assert (said, table.resamples) == (["Evaluating light-cnn, fold 1"], 51)
+
+
+def test_the_files_of_a_table_are_whole(finished, experiment, tmp_path):
+    work, table = finished
+    write_table(experiment(tmp_path, work=work), table)
+    assert json.loads((tmp_path / "results.json").read_text())["results"]["preset"] == "tiny"
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("table.md", "table.tex", "table.html", "results.json")
+    }
+
+
+def test_the_page_shows_faces_and_loads_nothing(finished, experiment, tmp_path):
+    work, table = finished
+    page = write_table(experiment(tmp_path, work=work), table).read_text()
+    assert page.count("<img ") == 8 * 7  # NIR, five generators, the truth
+    assert set(re.findall(r'(?:src|href)="(\w+):', page)) == {"data"}
+
+
+def test_table_2_is_the_mean_over_folds(begun, experiment, carry_out):
+    table = carry_out(experiment(begun, "table2", protocols=("all",)))
+    assert table.folds == ("1", "2")
+    assert [row.key for row in table.rows] == ["light-cnn", "pcfh"]
+    assert table.row("light-cnn").figures.rank1.deviation is not None
+    (found,) = table.comparisons
+    assert (found.folds_won in (0, 1, 2), found.vr1) == (True, None)
+    assert cells(table, "Result", "VGG (paper only)") == (
+        *("62.1±1.88", ABSENT, "71.0±1.25", ABSENT, "39.7±2.85", ABSENT, ABSENT),
+    )
+
+
+@pytest.mark.parametrize(("name", "probes", "gallery"), [("table3", 8, 4), ("table4", 12, 12)])
+def test_tables_3_and_4_test_the_first_folds_model_elsewhere(
+    finished, experiment, carry_out, tmp_path, name, probes, gallery
+):
+    work = shutil.copytree(finished[0], tmp_path / "work")
+    said = []
+    table = carry_out(experiment(work, name), RecipeCallbacks(say=said.append))
+    assert not any("Training" in line for line in said)  # shared with Table 1
+    assert (table.probes, table.gallery, table.rendered) == (probes, gallery, False)
+    assert [row.key for row in table.rows] == ["light-cnn", "pcfh"]
+    assert "Who is tested was drawn with seed 0: there is no official list." in table.notes
+
+
+def test_the_detectors_noise_is_measured_where_pose_is(blaze, begun, experiment, carry_out):
+    table = carry_out(experiment(begun, rows=("light-cnn",), pose=True))
+    alone = {figure.name: figure.figure.mean for figure in table.row("light-cnn").images}
+    noise = alone["landmark distance, NIR to generated"]
+    assert 0 < noise < 0.2
