@@ -138,7 +138,7 @@ def test_a_generator_in_the_place_of_a_recogniser_is_called_so(run, drawn_prepar
 
 def test_two_tuned_recognisers_of_one_name_are_refused(run, drawn_prepared, tmp_path):
     code, _, err = run("evaluate", drawn_prepared, tmp_path, "--tuned", "a.safetensors", "b.safetensors")
-    assert (code, "two recognisers have the same name" in err) == (2, True)
+    assert (code, "two recognisers are named 'tuned'" in err) == (2, True)
 
 
 def test_the_shipped_recogniser_is_taken_where_none_is_named(run, drawn_prepared, tmp_path):

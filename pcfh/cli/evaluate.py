@@ -150,10 +150,13 @@ def _each(place: str, protocols: tuple[str, ...], open_it: Callable[[str], Model
 
 def _named(tuned: tuple[str, ...]) -> dict[str, str]:
     """The places of tuned recognisers by name; one without a name is "tuned"."""
-    pairs = [tuple(text.split("=", 1)) if "=" in text else ("tuned", text) for text in tuned]
-    named = dict(pairs)
-    if len(named) < len(pairs):
-        raise UserError("--tuned: two recognisers have the same name; give each as NAME=FILE")
+    named: dict[str, str] = {}
+    for text in tuned:
+        name, found, place = text.partition("=")
+        name, place = (name, place) if found else ("tuned", text)
+        if name in named:
+            raise UserError(f"--tuned: two recognisers are named {name!r}; give each as NAME=FILE")
+        named[name] = place
     return named
 
 
