@@ -24,9 +24,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Int
 
-from pcfh.evaluation.scores import Figures, cosine_scores, figures
-from pcfh.evaluation.streaming import stream_figures
-from pcfh.rates import ScoreMatrix
+from pcfh.evaluation.streaming import gallery_figures
 
 FARS = (1e-2, 1e-3, 1e-4)
 LENGTH, NOISE = 256, 4.0
@@ -49,7 +47,6 @@ class ScoresReport:
         cpu: the same of processor time.
         before: MiB of memory with the features.
         peak: MiB at most.
-        passes: over all scores.
         rank1: share.
         verification: VR at each of FARS.
     """
@@ -61,7 +58,6 @@ class ScoresReport:
     cpu: float
     before: float
     peak: float
-    passes: int
     rank1: float
     verification: Sequence[float]
 
@@ -108,7 +104,7 @@ def measure(probes: int, gallery: int, threads: int, rounds: int) -> ScoresRepor
     times = []
     for _ in range(rounds):
         wall, cpu = time.perf_counter(), time.process_time()
-        result, passes = dense(features) if probes * gallery < 10**7 else streamed(features, threads)
+        result = gallery_figures(*features, fars=FARS)
         times.append((time.perf_counter() - wall, time.process_time() - cpu))
     walls, cpus = zip(*times, strict=True)
     return ScoresReport(
@@ -119,7 +115,6 @@ def measure(probes: int, gallery: int, threads: int, rounds: int) -> ScoresRepor
         cpu=statistics.median(cpus),
         before=before,
         peak=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        passes=passes,
         rank1=result.rank1,
         verification=[result.verification[far] for far in FARS],
     )
@@ -150,19 +145,6 @@ def normed(vectors: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def dense(features: Features) -> tuple[Figures, int]:
-    """Figures by the whole matrix; one pass."""
-    probes, gallery, people, enrolled = features
-    matrix = ScoreMatrix(scores=cosine_scores(probes, gallery), probes=people, gallery=enrolled)
-    return figures(matrix, FARS), 1
-
-
-def streamed(features: Features, threads: int) -> tuple[Figures, int]:
-    """Figures without it, and the number of passes."""
-    result = stream_figures(*features, fars=FARS, threads=threads)
-    return result.figures, result.passes
-
-
 def resident() -> float:
     """Memory of this process now, in MiB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
@@ -171,7 +153,7 @@ def resident() -> float:
 
 def markdown(reports: Sequence[ScoresReport]) -> str:
     """The table as it goes into the documentation."""
-    columns = ["probes x gallery", "threads", "wall s", "cpu s", "MiB before", "MiB at peak", "passes"]
+    columns = ["probes x gallery", "threads", "wall s", "cpu s", "MiB before", "MiB at peak"]
     names = [*columns, "Rank-1", *(f"VR@FAR={far:.2%}" for far in FARS)]
     lines = [names, ["---"] * len(names), *map(cells, reports)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
@@ -185,7 +167,6 @@ def cells(r: ScoresReport) -> list[str]:
         f"{r.cpu:.3f}",
         f"{r.before:.0f}",
         f"{r.peak:.0f}",
-        f"{r.passes}",
     ]
     shares = (r.rank1, *r.verification)
     return [f"{r.probes:,} x {r.gallery:,}", *cost, *(f"{share:.4f}" for share in shares)]

@@ -25,7 +25,8 @@ from pcfh.evaluation.results import Results
 from pcfh.evaluation.sheets import face_sheets
 from pcfh.files import sha256_of, write_atomically
 from pcfh.hallucinate import Hallucinator
-from pcfh.preparation.align_database import PrepareOptions, prepare
+from pcfh.preparation.align_capture import PrepareOptions
+from pcfh.preparation.align_database import prepare
 from pcfh.recognisers.registry import open_recognizer
 from pcfh.translate import Item, TranslateOptions, translate_items
 

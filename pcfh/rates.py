@@ -230,15 +230,6 @@ def equal_error_rate(curve: Curve) -> float:
     return float(curve.far[after - 1] + part * (curve.far[after] - curve.far[after - 1]))
 
 
-def det(curve: Curve) -> Float[np.ndarray, "n 2"]:
-    """The (FAR, FRR) points of the DET curve: those with a place on logarithmic or normal-deviate axes.
-
-    These are the thresholds at which neither rate is 0 or 1; there may be none.
-    """
-    points = np.stack([curve.far, 1 - curve.vr], 1)
-    return points[((points > 0) & (points < 1)).all(1)]
-
-
 def _accepted(scores: Float[np.ndarray, " m"], threshold: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     """The share of scores that are at least the threshold."""
     return (len(scores) - np.searchsorted(np.sort(scores), threshold)) / len(scores)

@@ -9,7 +9,8 @@ from pcfh.databases.casia import read_casia
 from pcfh.errors import UserError
 from pcfh.landmarks.blaze import Blaze
 from pcfh.landmarks.fetch import cache_folder, fetch_blaze
-from pcfh.preparation.align_database import PrepareOptions, prepare
+from pcfh.preparation.align_capture import PrepareOptions
+from pcfh.preparation.align_database import prepare
 
 pytest_plugins = ["miniatures"]
 

@@ -118,11 +118,11 @@ def test_settings_lists_every_field_as_set_takes_them(run, job):
     assert job[0].config == job[1].config
 
 
-@pytest.mark.parametrize("arguments", [("settings", "papr"), ("train", "a", "b", "--preset", "papr")])
+@pytest.mark.parametrize("arguments", [("settings", "xyz"), ("train", "a", "b", "--preset", "xyz")])
 def test_an_unknown_preset_lists_the_known_ones(run, arguments):
     code, out, err = run(*arguments)
     assert (code, out) == (2, "")
-    assert err == "pcfh: no preset 'papr'; known: " + ", ".join(presets()) + "\n"
+    assert err == "pcfh: no preset 'xyz'; known: " + ", ".join(presets()) + "\n"
 
 
 @pytest.mark.parametrize(

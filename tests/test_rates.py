@@ -1,13 +1,12 @@
 import numpy as np
 import pytest
-from sklearn.metrics import det_curve, roc_curve
+from sklearn.metrics import roc_curve
 
 from pcfh.errors import UserError
 from pcfh.rates import (
     ScoreMatrix,
     allowed_impostors,
     cmc,
-    det,
     equal_error_rate,
     pairs_of,
     ranks,
@@ -236,15 +235,6 @@ class TestEqualErrorRate:
         people = np.arange(600)
         rate = equal_error_rate(roc(pairs_of(matrix(scores, people, people))))
         assert rate == pytest.approx(0.1587, abs=0.035)
-
-
-class TestDet:
-    def test_has_the_points_of_scikit_learn_s_where_no_rate_is_zero_or_one(self):
-        m = random_matrix(decimals=1)
-        fpr, fnr, _ = det_curve(m.genuine.ravel(), m.scores.ravel())
-        inside = (fpr > 0) & (fpr < 1) & (fnr > 0) & (fnr < 1)
-        expected = np.stack([fpr, fnr], 1)[inside]
-        assert np.allclose(np.sort(det(roc(pairs_of(m))), 0), np.sort(expected, 0), rtol=0, atol=1e-12)
 
 
 def test_people_may_be_lists():

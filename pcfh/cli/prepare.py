@@ -14,7 +14,7 @@ from pcfh.databases.folder_pair import read_folder_pair
 from pcfh.databases.layouts import find_layout, in_protocols, open_database
 from pcfh.databases.records import Database
 from pcfh.errors import UserError
-from pcfh.preparation.align_database import PrepareOptions
+from pcfh.preparation.align_capture import PrepareOptions
 from pcfh.preparation.align_database import prepare as run_prepare
 
 _DEFAULT = DatabaseOptions()

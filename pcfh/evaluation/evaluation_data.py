@@ -280,10 +280,11 @@ def _require_unseen(data: EvaluationData, fold: Protocol, name: str, history: Hi
     """Refuses a model that has learnt from people of the test, as far as its file tells."""
     protocols = data.manifest.source.protocols
     for manifest, trained in history:
-        if manifest != data.manifest_digest or trained not in protocols:
+        if manifest != data.manifest_digest or trained not in (*protocols, ALL):
             continue
-        seen = set(subjects(protocols[trained].train))
-        tested = seen.intersection(subjects((*fold.gallery, *fold.probe)))
+        tested = set(subjects((*fold.gallery, *fold.probe)))
+        if trained != ALL:  # which takes everyone
+            tested &= set(subjects(protocols[trained].train))
         if tested:
             option = "recognizer" if name == "recogniser" else "generator" if name == "generator" else "tuned"
             file = "generator" if name == "generator" else "recognizer"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pcfh.evaluation.intervals import Interval
 from pcfh.evaluation.results import Comparison, Fold, GroupRow, Results, summaries
 from pcfh.evaluation.sheets import FaceSheets
-from pcfh.evaluation.tables import (
+from pcfh.evaluation.text_tables import (
     RATES,
     UNMEASURED,
     TextTable,

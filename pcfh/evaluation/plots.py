@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from pcfh.evaluation.results import DEPTH, REFERENCE, Results, summaries
-from pcfh.evaluation.tables import label
+from pcfh.evaluation.text_tables import label
 
 _SIZE, _DPI = (5.6, 4.0), 130  # inches, and pixels of one
 _STYLES: Mapping[str, tuple[str, str]] = {  # marker and dashes tell methods apart without colour

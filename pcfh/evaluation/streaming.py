@@ -1,22 +1,19 @@
-"""The same figures for galleries whose score matrix does not fit in memory: exact, in flat memory.
+"""Rank-1 and VR from embeddings of any number: exact, in flat memory.
 
-The matrix is made block by block and thrown away. Rank-1 needs each probe's best genuine and best impostor
-score. VR at a FAR needs one order statistic of the impostor scores, by this search:
+The score matrix is made block by block and thrown away. Rank-1 needs each probe's best genuine and best
+impostor score. VR at a FAR needs the highest impostor score that is refused. Scores of single precision are
+whole numbers of 32 bits in the same order (see ``sortable_bits``): a first pass over all blocks counts the
+impostor scores by the upper 16 bits, which says in which bin that score lies; a second one counts the scores
+of that bin by the lower 16. Scores that are too low to matter, as the first block says, are left out; a count
+that comes out short is made again with all.
 
-    1. A random sample of pairs gives a bracket of scores that holds the order statistic almost surely.
-    2. One pass over all blocks counts the impostor scores above the bracket and keeps those inside, as
-       counts of distinct values. When these grow too many, neighbouring values are counted together.
-    3. The counts say whether the order statistic is inside. If it is not, the bracket was too narrow and
-       the next is wider; if it is, but neighbours are counted together, those are the next bracket.
+Each pass makes the same blocks with the same kernel on one thread each, so a score has the same bits in both.
+A matrix product of another shape may round a score differently in the last bit.
 
-So the result never depends on the sample, only the number of passes does: one, as a rule. Each pass makes the
-same blocks with the same kernel on one thread each, so a score has the same bits in all of them. A matrix
-product of another shape may round a score differently in the last bit.
-
-Axis letters: p probes, g gallery images, d length of features, f FARs still looked for.
+Axis letters: p probes, g gallery images, d length of embeddings, n scores, f bins looked into.
 """
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,27 +21,15 @@ from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Int
+from jaxtyping import Bool, Float32, Int, UInt32
 from torch import Tensor
 
 from pcfh.errors import UserError
-from pcfh.evaluation.keys import HIGHEST, LOWEST, Bracket, KeyCounts, keys_of, score_of
 from pcfh.evaluation.scores import Figures, require_unit
 from pcfh.rates import People, allowed_impostors, codes_of, require_enrolled, require_people
 
 BLOCK = 1024  # probes and gallery images at once; 4 MB of scores stay in the cache
-SAMPLE = 2**21  # pairs that the first bracket is estimated from
-_GATHERED = 2**14  # sampled pairs at once
-_SAMPLED_PART = 16  # of small problems, this part of the pairs is sampled
-_DEVIATIONS = 6.0  # of the sample's rank on either side; four times as many after each miss
-
-
-@dataclass(frozen=True, kw_only=True)
-class Streamed:
-    """Figures, and how many passes over all scores they took."""
-
-    figures: Figures
-    passes: int
+_BINS, _SIGN = 2**16, np.uint32(2**31)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,17 +79,15 @@ class Part:
     Attributes:
         genuine: scores of the genuine pairs.
         hits: whether the probe's own person has the best score, ties lost.
-        above: impostor scores above each bracket.
-        inside: those within each bracket.
+        counts: impostor scores by their upper bits, or, of each bin looked into, by their lower ones.
     """
 
     genuine: Float32[np.ndarray, " n"]
     hits: Bool[np.ndarray, " p"]
-    above: Int[np.ndarray, " f"]
-    inside: Sequence[KeyCounts]
+    counts: Int[np.ndarray, "f 65536"]
 
 
-def stream_figures(
+def gallery_figures(
     probes: Float32[np.ndarray, "p d"],
     gallery: Float32[np.ndarray, "g d"],
     probe_people: People,
@@ -113,22 +96,20 @@ def stream_figures(
     fars: Sequence[float],
     threads: int | None = None,
     block: int = BLOCK,
-    sample: int = SAMPLE,
-) -> Streamed:
-    """Rank-1 and VR at each FAR from features, by the conventions of ``pcfh.rates``.
+) -> Figures:
+    """Rank-1 and VR at each FAR from embeddings, by the conventions of ``pcfh.rates``.
 
     Args:
-        probes: features of norm one.
-        gallery: features of norm one.
+        probes: embeddings of norm one.
+        gallery: embeddings of norm one.
         probe_people: the person of each probe, as text or number.
         gallery_people: the person of each gallery image, likewise.
         fars: targets; more of them cost little.
         threads: blocks at once; as many as torch uses if None.
         block: side of a block of scores.
-        sample: pairs that the first bracket is estimated from.
 
     Raises:
-        UserError: a side is empty, features are not of norm one, a probe's person is not in the gallery, or
+        UserError: a side is empty, embeddings are not of norm one, a probe's person is not in the gallery, or
             there are too few impostor pairs for a FAR.
     """
     people, enrolled_people = np.asarray(probe_people), np.asarray(gallery_people)
@@ -136,75 +117,83 @@ def stream_figures(
     for name, side, those in (("probe", probes, people), ("gallery", gallery, enrolled_people)):
         if len(side) != len(those):
             raise UserError(f"expected one person for each {name} feature, got {len(those)} for {len(side)}")
+        require_unit(side, name)
     own, enrolled = codes_of(people, enrolled_people)
     require_enrolled(people, (own, enrolled))
-    require_unit(probes, "probe")
-    require_unit(gallery, "gallery")
     features = [torch.from_numpy(np.require(side, requirements=("C", "W"))) for side in (probes, gallery)]
     sides = Sides(
         probes=features[0], gallery=features[1], probe_people=own, gallery_people=enrolled, block=block
     )
-    allowed = {far: allowed_impostors(far, sides.impostors) for far in fars}
+    allowed = [allowed_impostors(far, sides.impostors) for far in fars]
     with _one_thread_each() as available:
-        return _search(
-            sides, allowed, threads or available, min(sample, sides.impostors // _SAMPLED_PART + 1)
-        )
-
-
-def _search(sides: Sides, allowed: Mapping[float, int], threads: int, sample: int) -> Streamed:
-    """Makes passes until the highest impostor score that each FAR refuses is known."""
-    sampled = _sampled_keys(sides, sample)
-    first_bracket = {far: partial(_bracket, sampled, k / sides.impostors) for far, k in allowed.items()}
-    width = dict.fromkeys(allowed, _DEVIATIONS)
-    brackets = {far: first_bracket[far](_DEVIATIONS) for far in allowed}
-    refused: dict[float, np.float32] = {}
-    passes = 0
-    while passes == 0 or brackets:
-        part, passes = _pass(sides, tuple(brackets.values()), threads), passes + 1
-        for far, above, inside in zip(tuple(brackets), part.above, part.inside, strict=True):
-            found = inside.bin_of(allowed[far] - int(above))
-            if found is None:
-                width[far] *= 4
-                brackets[far] = first_bracket[far](width[far])
-            elif found.low < found.high:
-                brackets[far] = found
-            else:
-                refused[far] = score_of(found.low)
-                del brackets[far]
-    return Streamed(figures=_figures(part, {far: refused[far] for far in allowed}), passes=passes)
-
-
-def _figures(part: Part, refused: Mapping[float, np.float32]) -> Figures:
-    """The figures of a whole pass, by the highest impostor score refused at each FAR."""
+        run = partial(_pass, sides, threads or available)
+        most = max(allowed, default=-1)
+        whole = run((), _floor(sides, most / sides.impostors))
+        if whole.counts.sum() <= most:  # the first scores were no fair sample
+            whole = run((), -np.inf)
+        places = [_find(whole.counts[0], k) for k in allowed]
+        bins = tuple(dict.fromkeys(place for place, _ in places))
+        inside = run(bins, float(score_of(min(bins) * _BINS))).counts if bins else whole.counts
+    refused = {}
+    for far, (place, rank) in zip(fars, places, strict=True):
+        low, _ = _find(inside[bins.index(place)], rank)
+        refused[far] = score_of(place * _BINS + low)
     return Figures(
-        rank1=float(part.hits.mean()),
-        verification={far: float((part.genuine > score).mean()) for far, score in refused.items()},
+        rank1=float(whole.hits.mean()),
+        verification={far: float((whole.genuine > score).mean()) for far, score in refused.items()},
         threshold={far: float(np.nextafter(score, np.float32(np.inf))) for far, score in refused.items()},
     )
 
 
-def _pass(sides: Sides, brackets: Sequence[Bracket], threads: int) -> Part:
-    """Goes over all scores once; each thread takes a block of probes against the whole gallery."""
-    genuine, hits = [], []
-    above = np.zeros(len(brackets), np.int64)
-    inside = [KeyCounts() for _ in brackets]
+def sortable_bits(scores: Float32[np.ndarray, " n"]) -> UInt32[np.ndarray, " n"]:
+    """Whole numbers in the order of the scores: the sign bit is turned, below zero all other bits as well."""
+    bits = scores.view(np.uint32)
+    return bits ^ np.where(bits & _SIGN, np.uint32(2**32 - 1), _SIGN)
+
+
+def score_of(number: int) -> np.float32:
+    """The reverse of ``sortable_bits``."""
+    mask = 2**31 if number & 2**31 else 2**32 - 1
+    return np.array([number ^ mask], np.uint32).view(np.float32)[0]
+
+
+def _find(counts: Int[np.ndarray, " 65536"], rank: int) -> tuple[int, int]:
+    """The bin that holds the score of a rank, 0 being the highest, and its rank inside."""
+    falling = counts[::-1].cumsum()
+    place = int(np.searchsorted(falling, rank, side="right"))
+    return _BINS - 1 - place, rank - int(falling[place - 1] if place else 0)
+
+
+def _floor(sides: Sides, share: float) -> float:
+    """A score that, by those of the first block, four times as many impostors as a share should exceed."""
+    if share < 0:
+        return np.inf
+    scores, mates = next(_blocks(sides, 0))
+    scores[mates[:, 0], mates[:, 1]] = -np.inf
+    return float(np.quantile(scores, max(0.0, 1 - 4 * share), method="lower"))
+
+
+def _pass(sides: Sides, threads: int, bins: tuple[int, ...], floor: float) -> Part:
+    """Goes over all scores once; each thread takes a block of probes against the whole gallery.
+
+    Args:
+        sides: what is compared.
+        threads: blocks at once.
+        bins: whose scores are counted by their lower bits; none counts all by their upper ones.
+        floor: scores below are not counted.
+    """
+    genuine, hits, counts = [], [], np.zeros((max(1, len(bins)), _BINS), np.int64)
     with ThreadPoolExecutor(threads) as pool:
-        starts = range(0, len(sides.probes), sides.block)
-        for part in pool.map(partial(_scan, sides, brackets), starts):
+        for part in pool.map(partial(_scan, sides, bins, floor), range(0, len(sides.probes), sides.block)):
             genuine.append(part.genuine)
             hits.append(part.hits)
-            above += part.above
-            for total, counts in zip(inside, part.inside, strict=True):
-                total.add(counts)
-    return Part(genuine=np.concatenate(genuine), hits=np.concatenate(hits), above=above, inside=inside)
+            counts += part.counts
+    return Part(genuine=np.concatenate(genuine), hits=np.concatenate(hits), counts=counts)
 
 
-def _scan(sides: Sides, brackets: Sequence[Bracket], start: int) -> Part:
+def _scan(sides: Sides, bins: tuple[int, ...], floor: float, start: int) -> Part:
     """One block of probes against the whole gallery."""
-    genuine: list[Float32[np.ndarray, " n"]] = []
-    above = np.zeros(len(brackets), np.int64)
-    inside = [KeyCounts() for _ in brackets]
-    lowest = score_of(min((bracket.low for bracket in brackets), default=0))
+    genuine, counts = [], np.zeros((max(1, len(bins)), _BINS), np.int64)
     rows = min(sides.block, len(sides.probes) - start)
     own, other = np.full((2, rows), -np.inf, np.float32)
     for scores, mates in _blocks(sides, start):
@@ -213,11 +202,13 @@ def _scan(sides: Sides, brackets: Sequence[Bracket], start: int) -> Part:
         np.maximum.at(own, at[0], genuine[-1])
         scores[at] = -np.inf  # what remains are impostors
         np.maximum(other, scores.max(1), out=other)
-        keys = keys_of(scores[scores >= lowest])
-        for i, bracket in enumerate(brackets):
-            above[i] += np.count_nonzero(keys > bracket.high)
-            inside[i].add_keys(keys[(keys >= bracket.low) & (keys <= bracket.high)])
-    return Part(genuine=np.concatenate(genuine), hits=own > other, above=above, inside=inside)
+        bits = sortable_bits(scores[scores >= floor])
+        upper = bits >> 16
+        if not bins:
+            counts[0] += np.bincount(upper, minlength=_BINS)
+        for i, place in enumerate(bins):
+            counts[i] += np.bincount(bits[upper == place] & (_BINS - 1), minlength=_BINS)
+    return Part(genuine=np.concatenate(genuine), hits=own > other, counts=counts)
 
 
 def _blocks(
@@ -235,36 +226,6 @@ def _blocks(
         torch.mm(probes, gallery.T, out=scores)
         begin, end = np.searchsorted(mates[:, 1], (first, first + len(gallery)))
         yield scores.numpy(), mates[begin:end] - (0, first)
-
-
-def _sampled_keys(sides: Sides, sample: int) -> Int[np.ndarray, " n"]:
-    """The keys of random impostor pairs, falling."""
-    rng = np.random.default_rng(0)
-    probes, gallery = sides.probes.numpy(), sides.gallery.numpy()
-    keys = []
-    for start in range(0, sample, _GATHERED):
-        count = min(_GATHERED, sample - start)
-        i, j = (rng.integers(len(side), size=count) for side in (probes, gallery))
-        impostor = sides.probe_people[i] != sides.gallery_people[j]
-        keys.append(keys_of(np.einsum("nd,nd->n", probes[i[impostor]], gallery[j[impostor]])))
-    return np.sort(np.concatenate(keys))[::-1]
-
-
-def _bracket(sampled: Int[np.ndarray, " n"], share: float, deviations: float) -> Bracket:
-    """Where the score lies that a share of the impostor scores exceeds, judged by falling sampled keys.
-
-    Args:
-        sampled: keys, falling.
-        share: in [0, 1].
-        deviations: on either side, of the number of sampled keys that exceed it.
-    """
-    rank = share * len(sampled)
-    margin = deviations * (np.sqrt(rank) + 1)
-    upper, lower = int(rank - margin), int(rank + margin) + 1
-    return Bracket(
-        low=int(sampled[lower]) if lower < len(sampled) else LOWEST,
-        high=int(sampled[upper]) if rank > margin else HIGHEST,
-    )
 
 
 @contextmanager

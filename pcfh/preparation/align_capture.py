@@ -21,24 +21,27 @@ _DIGITS = 3  # a thousandth of a pixel; crops are made from what the manifest sa
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setup:
-    """What is the same for all captures.
+class PrepareOptions:
+    """How to prepare.
 
     Attributes:
-        root: of the source database.
-        out: folder to prepare into.
-        sizes: sides of the crops.
-        backend: name of the landmark backend, or "given".
+        sizes: sides of the crops in pixels.
+        backend: "blaze" or "fan" detect, "given" takes the landmarks that the records carry.
+        landmarks: file with landmarks of the pictures, by paths relative to the database's root; nothing is
+            detected then.
+        workers: number of processes; 1 works in this one.
         device: that the backend computes on.
-        min_score: faces with a lower score are none.
+        min_score: faces found with a lower score count as none.
+        layout: name of the database's layout, for the manifest.
     """
 
-    root: Path
-    out: Path
-    sizes: tuple[int, ...]
-    backend: str
-    device: str
-    min_score: float
+    sizes: tuple[int, ...] = (144, 256)
+    backend: str = "blaze"
+    landmarks: Path | None = None
+    workers: int = 1
+    device: str = "cpu"
+    min_score: float = 0.5
+    layout: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,25 +76,32 @@ class Outcome:
     note: str = ""
 
 
-def start(setup: Setup) -> Callable[[Job], Outcome]:
-    """Opens the backend and returns what prepares one capture with it."""
-    given = setup.backend == GIVEN
-    backend = None if given else open_backend(setup.backend, device=setup.device)
-    return partial(prepare_capture, setup, backend)
+def start(root: Path, out: Path, options: PrepareOptions) -> Callable[[Job], Outcome]:
+    """Opens the backend and returns what prepares one capture of the database at ``root`` with it."""
+    given = options.backend == GIVEN
+    backend = None if given else open_backend(options.backend, device=options.device)
+    return partial(prepare_capture, root, out, options, backend)
 
 
-def prepare_capture(setup: Setup, backend: LandmarkBackend | None, job: Job) -> Outcome:
+def prepare_capture(
+    root: Path, out: Path, options: PrepareOptions, backend: LandmarkBackend | None, job: Job
+) -> Outcome:
     """Writes the crops of one capture; what a user can mend becomes the reason why it is dropped."""
-    path = setup.root / job.record.path
+    path = root / job.record.path
+    targets = {size: crops_folder(out, size) / job.crop for size in options.sizes}
     stamp = stamp_of(path)
     try:
         image = read_image(path)
-        found, note = _locate(image, job.record, backend, setup.min_score)
+        found, note = _locate(image, job.record, backend, options.min_score)
         landmarks = rounded(found)
-        require_inside(np.array(landmarks), *image.shape[:2])
-        _write_crops(setup, job, image, np.array(landmarks))
+        points = np.array(landmarks)
+        require_inside(points, *image.shape[:2])
+        pixels = grey(image) if job.record.modality == "NIR" else image
+        for size, target in targets.items():
+            write_png(target, align_image(pixels, similarity(points, crop_of(size)), size), {})
     except UserError as error:
-        _remove_crops(setup, job)
+        for target in targets.values():  # an earlier version of the picture may have left some
+            target.unlink(missing_ok=True)
         return Outcome(path=job.record.path, stamp=stamp, reason=str(error).removeprefix(f"{path}: "))
     return Outcome(path=job.record.path, stamp=stamp, landmarks=landmarks, note=note)
 
@@ -131,19 +141,3 @@ def _area(face: Face) -> float:
     """Area of a face's box in square pixels."""
     left, top, right, bottom = face.box
     return (right - left) * (bottom - top)
-
-
-def _write_crops(
-    setup: Setup, job: Job, image: UInt8[np.ndarray, "h w 3"], landmarks: Float[np.ndarray, "68 2"]
-) -> None:
-    """Writes the crops of all sizes; NIR has one channel."""
-    pixels = grey(image) if job.record.modality == "NIR" else image
-    for size in setup.sizes:
-        crop = align_image(pixels, similarity(landmarks, crop_of(size)), size)
-        write_png(crops_folder(setup.out, size) / job.crop, crop, {})
-
-
-def _remove_crops(setup: Setup, job: Job) -> None:
-    """Removes crops that an earlier version of the picture left."""
-    for size in setup.sizes:
-        (crops_folder(setup.out, size) / job.crop).unlink(missing_ok=True)

@@ -6,9 +6,9 @@ What is written does not depend on the number of processes, nor on how often the
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import chain, count
 from pathlib import Path, PurePosixPath
@@ -21,7 +21,7 @@ from pcfh.geometry.align import crop_of
 from pcfh.journal import open_journal
 from pcfh.landmarks.given import landmark_key, read_landmarks
 from pcfh.parallel import map_unordered
-from pcfh.preparation.align_capture import GIVEN, Job, Outcome, Setup, rounded, stamp_of, start
+from pcfh.preparation.align_capture import GIVEN, Job, Outcome, PrepareOptions, rounded, stamp_of, start
 from pcfh.preparation.manifest import MANIFEST, Drop, Manifest, crops_folder, write_manifest
 from pcfh.preparation.preparation_report import PrepareReport, make_report
 
@@ -30,30 +30,6 @@ REPORT = "report.txt"
 _VERSION = 1  # of what is made of a capture; raise it when the same capture and options give other crops
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class PrepareOptions:
-    """How to prepare.
-
-    Attributes:
-        sizes: sides of the crops in pixels.
-        backend: "blaze" or "fan" detect, "given" takes the landmarks that the records carry.
-        landmarks: file with landmarks of the pictures, by paths relative to the database's root; nothing is
-            detected then.
-        workers: number of processes; 1 works in this one.
-        device: that the backend computes on.
-        min_score: faces found with a lower score count as none.
-        layout: name of the database's layout, for the manifest.
-    """
-
-    sizes: tuple[int, ...] = (144, 256)
-    backend: str = "blaze"
-    landmarks: Path | None = None
-    workers: int = 1
-    device: str = "cpu"
-    min_score: float = 0.5
-    layout: str = ""
 
 
 def prepare(
@@ -75,46 +51,40 @@ def prepare(
         UserError: an option is wrong, ``out`` holds another preparation, nothing could be kept, or a protocol
             lost the whole of a list.
     """
-    _require_sound(options)
-    setup = _setup(database, out, options)
+    options = _settled(options)
     records = _with_landmarks(database, options)
     jobs = [Job(record=record, crop=crop) for record, crop in zip(records, crop_names(records), strict=True)]
-    identity = _identity(setup, database, records)
+    identity = _identity(options, database, records)
     with open_journal(out / JOURNAL, identity, Outcome, work="preparation") as journal:
         remove_leftovers(out)
         (out / MANIFEST).unlink(missing_ok=True)
-        done = {outcome.path: outcome for outcome in journal.entries}
-        finished = {job.record.path: done[job.record.path] for job in jobs if _is_done(setup, job, done)}
-        pending = [job for job in jobs if job.record.path not in finished]
-        with closing(map_unordered(partial(start, setup), pending, options.workers)) as outcomes:
+        kept = {outcome.path: outcome for outcome in journal.entries}
+        done = {
+            job.record.path: kept[job.record.path]
+            for job in jobs
+            if _is_done(database.root, out, options.sizes, job, kept.get(job.record.path))
+        }
+        pending = [job for job in jobs if job.record.path not in done]
+        begin = partial(start, database.root, out, options)
+        with closing(map_unordered(begin, pending, options.workers)) as outcomes:
             for outcome in outcomes:
                 journal.append(outcome)
-                finished[outcome.path] = outcome
+                done[outcome.path] = outcome
                 if on_progress:
-                    on_progress(len(finished), len(jobs))
-        return _conclude(database, setup, [(job, finished[job.record.path]) for job in jobs], options.layout)
+                    on_progress(len(done), len(jobs))
+        return _conclude(database, out, options, [(job, done[job.record.path]) for job in jobs])
 
 
-def _require_sound(options: PrepareOptions) -> None:
-    """Refuses options that cannot work."""
+def _settled(options: PrepareOptions) -> PrepareOptions:
+    """The options with sizes in order and where the landmarks come from; refuses what cannot work."""
     if not options.sizes:
         raise UserError("expected at least one crop size, got none")
     for size in options.sizes:
         crop_of(size)
     if options.workers < 1:
         raise UserError(f"expected at least one worker, got {options.workers}")
-
-
-def _setup(database: Database, out: Path, options: PrepareOptions) -> Setup:
-    """What the workers have to know."""
-    return Setup(
-        root=database.root,
-        out=out,
-        sizes=tuple(sorted(set(options.sizes))),
-        backend=options.backend if options.landmarks is None else GIVEN,
-        device=options.device,
-        min_score=options.min_score,
-    )
+    backend = options.backend if options.landmarks is None else GIVEN
+    return replace(options, sizes=tuple(sorted(set(options.sizes))), backend=backend)
 
 
 def _with_landmarks(database: Database, options: PrepareOptions) -> list[Record]:
@@ -161,7 +131,7 @@ def _safe(name: str) -> str:
     return re.sub(r"[^\w.-]", "_", name).lstrip(".") or "_"
 
 
-def _identity(setup: Setup, database: Database, records: Iterable[Record]) -> dict[str, Any]:
+def _identity(options: PrepareOptions, database: Database, records: Iterable[Record]) -> dict[str, Any]:
     """What tells this preparation from any other."""
     captures = [[r.subject, r.modality, r.session, r.path, r.landmarks] for r in records]
     lists = {
@@ -171,25 +141,23 @@ def _identity(setup: Setup, database: Database, records: Iterable[Record]) -> di
     return {
         "format": "pcfh-journal",
         "version": _VERSION,
-        "sizes": setup.sizes,
-        "backend": setup.backend,
-        "min_score": setup.min_score,
+        "sizes": options.sizes,
+        "backend": options.backend,
+        "min_score": options.min_score,
         "database": hashlib.sha256(json.dumps([captures, lists]).encode()).hexdigest(),
     }
 
 
-def _is_done(setup: Setup, job: Job, done: Mapping[str, Outcome]) -> bool:
+def _is_done(root: Path, out: Path, sizes: Iterable[int], job: Job, outcome: Outcome | None) -> bool:
     """Whether a capture need not be prepared again: its file is the same and its crops are there."""
-    outcome = done.get(job.record.path)
-    if outcome is None or outcome.stamp != stamp_of(setup.root / job.record.path):
+    if outcome is None or outcome.stamp != stamp_of(root / job.record.path):
         return False
-    if outcome.landmarks is None:
-        return True
-    return all((crops_folder(setup.out, size) / job.crop).is_file() for size in setup.sizes)
+    dropped = outcome.landmarks is None
+    return dropped or all((crops_folder(out, size) / job.crop).is_file() for size in sizes)
 
 
 def _conclude(
-    database: Database, setup: Setup, outcomes: Iterable[tuple[Job, Outcome]], layout: str
+    database: Database, out: Path, options: PrepareOptions, outcomes: Iterable[tuple[Job, Outcome]]
 ) -> PrepareReport:
     """Writes the report and, last, the manifest."""
     kept: dict[str, Record] = {}
@@ -205,17 +173,17 @@ def _conclude(
         if outcome.note:
             notes.append(f"{outcome.path}: {outcome.note}")
     report = make_report(database, crops.keys(), dropped, notes)
-    write_atomically(setup.out / REPORT, report.text().encode(errors="backslashreplace"))
-    _require_usable(setup.out, report)
+    write_atomically(out / REPORT, report.text().encode(errors="backslashreplace"))
+    _require_usable(out, report)
     manifest = Manifest(
-        layout=layout,
-        backend=setup.backend,
-        sizes=setup.sizes,
+        layout=options.layout,
+        backend=options.backend,
+        sizes=options.sizes,
         source=database.with_records(kept),
         crops=crops,
         dropped=tuple(dropped),
     )
-    write_manifest(setup.out, manifest)
+    write_manifest(out, manifest)
     return report
 
 

@@ -67,7 +67,7 @@ class Manifest:
         return {self.crops[record.path]: record for record in self.source.records}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class _Entry:
     """A record as the file holds it."""
 
@@ -156,7 +156,10 @@ def write_manifest(out: Path, manifest: Manifest) -> None:
         source=str(source.root),
         backend=manifest.backend,
         sizes=manifest.sizes,
-        records=tuple(_entry(record, manifest.crops[record.path]) for record in source.records),
+        records=tuple(
+            _Entry(r.subject, r.modality, r.session, r.path, manifest.crops[r.path], r.landmarks or ())
+            for r in source.records
+        ),
         protocols={
             name: {
                 part: tuple(place[record.path] for record in records)
@@ -168,19 +171,6 @@ def write_manifest(out: Path, manifest: Manifest) -> None:
     )
     # The standard library writes names of files that are no UTF-8, too.
     write_atomically(out / MANIFEST, json.dumps(msgspec.to_builtins(content)).encode())
-
-
-def _entry(record: Record, crop: str) -> _Entry:
-    """A record as the file holds it."""
-    assert record.landmarks is not None
-    return _Entry(
-        subject=record.subject,
-        modality=record.modality,
-        session=record.session,
-        source=record.path,
-        crop=crop,
-        landmarks=record.landmarks,
-    )
 
 
 def read_manifest(root: Path) -> Manifest:

@@ -3,24 +3,17 @@
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pcfh.databases.records import Database, Protocol, Record, of_modality, subjects
 from pcfh.preparation.manifest import Drop
 
 
-@dataclass(frozen=True, kw_only=True)
-class ListCount:
-    """How many captures of one list of a protocol were kept.
-
-    Attributes:
-        protocol: its name.
-        part: "NIR training", "VIS training", "gallery" or "probe".
-        before: captures in the list.
-        after: captures that were kept.
-    """
+class ListCount(NamedTuple):
+    """How many captures of one list of a protocol there were, and how many were kept."""
 
     protocol: str
-    part: str
+    part: str  # "NIR training", "VIS training", "gallery" or "probe"
     before: int
     after: int
 
@@ -80,12 +73,7 @@ def make_report(
         dropped=tuple(dropped),
         notes=(*database.notes, *notes),
         counts=tuple(
-            ListCount(
-                protocol=protocol.name,
-                part=part,
-                before=len(records),
-                after=sum(record.path in kept for record in records),
-            )
+            ListCount(protocol.name, part, len(records), sum(record.path in kept for record in records))
             for protocol, part, records in parts
             if records
         ),

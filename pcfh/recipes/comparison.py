@@ -15,20 +15,18 @@ Shares are in [0, 1]. Axis letters: n probes.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 
-from pcfh.errors import UserError
 from pcfh.evaluation.folds import rate_difference
 from pcfh.evaluation.intervals import Bootstrap, Interval, mcnemar, mean_interval
 from pcfh.evaluation.outcomes import MethodOutcome
 from pcfh.evaluation.results import GENERATED, TRUTH, Results, Spread, spread
 from pcfh.recipes.experiment import Row, Run
 from pcfh.recipes.paper_numbers import LIGHT_CNN, PCFH, TABLES, PaperTable
-from pcfh.typed_json import from_json_text, to_json_text
+from pcfh.typed_json import to_json_text
 
 RATIO = "landmark distance over the detector's noise"
 # What is reported of images: what it is called in the report of an evaluation, and between which images.
@@ -207,7 +205,7 @@ class Evaluated:
 
 @dataclass(frozen=True, kw_only=True)
 class _File:
-    """The content of a table's results.json; the paper's figures are there for other programs."""
+    """The content of a table's results.json, for other programs."""
 
     format: Literal["pcfh-table-2"]
     paper: PaperTable
@@ -218,20 +216,8 @@ Runs = Mapping[Run, Evaluated]
 
 
 def to_json(table: ReproducedTable) -> str:
-    """Text that ``read_table`` reads back without loss; it holds the paper's figures, too."""
+    """The whole table as JSON; it holds the paper's figures, too."""
     return to_json_text(_File(format="pcfh-table-2", paper=table.paper, results=table))
-
-
-def read_table(path: Path) -> ReproducedTable:
-    """Reads a table's results.json.
-
-    Raises:
-        UserError: there is none, or it is something else.
-    """
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; run pcfh reproduce first")
-    expected = f"results of pcfh reproduce in {path}; make the table again"
-    return from_json_text(path.read_bytes(), _File, expected).results
 
 
 def figures_of(row: Row, runs: Runs, score: str | None = None) -> Figures:

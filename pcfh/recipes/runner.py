@@ -1,6 +1,6 @@
 """A table from beginning to end: prepare, train, evaluate, compare. Each part resumes itself.
 
-<work>/prepared/<casia|buaa|oulu>                    prepared databases, see ``pcfh.preparation.prepared``
+<work>/prepared/<casia|buaa|oulu>                    prepared databases, see ``pcfh.preparation.manifest``
 <work>/rows/light-cnn/fold-<k>/                      a row that is not trained
 <work>/rows/<row>/seed-<s>/fold-<k>/                 one training and what became of it:
 run/                                             see ``pcfh.training.loop``
@@ -34,7 +34,8 @@ from pcfh.landmarks.base import Face, LandmarkBackend
 from pcfh.methods.find import configured
 from pcfh.methods.job import TrainingJob
 from pcfh.methods.train import GENERATOR, train
-from pcfh.preparation.align_database import PrepareOptions, prepare
+from pcfh.preparation.align_capture import PrepareOptions
+from pcfh.preparation.align_database import prepare
 from pcfh.preparation.manifest import MANIFEST, read_manifest
 from pcfh.recipes.comparison import Cost, Evaluated, ReproducedTable, compared, figures_of, measured_row
 from pcfh.recipes.experiment import (

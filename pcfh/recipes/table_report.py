@@ -17,7 +17,7 @@ from pcfh.evaluation.evaluation_data import EvaluationData, EvaluationJob
 from pcfh.evaluation.intervals import Interval
 from pcfh.evaluation.results import Spread
 from pcfh.evaluation.sheets import to_jpeg
-from pcfh.evaluation.tables import UNMEASURED, TextTable, interval_text, percent
+from pcfh.evaluation.text_tables import UNMEASURED, TextTable, interval_text, percent
 from pcfh.files import write_atomically
 from pcfh.hallucinate import Hallucinator
 from pcfh.images import read_image

@@ -241,6 +241,13 @@ def test_a_tuned_recogniser_has_a_name_of_its_own(job, name):
         evaluate(job, Blocks(), tuned={name: {"1": Blocks()}})
 
 
+def test_a_protocol_without_its_recogniser_or_generator_is_refused(job):
+    with pytest.raises(UserError, match="expected a recogniser for each protocol, got none for 1"):
+        evaluate(job, {"2": Blocks()})
+    with pytest.raises(UserError, match="expected a generator for each protocol, got none for 1"):
+        evaluate(job, Blocks(), {"2": hallucinator()})
+
+
 def test_recognisers_of_two_alignments_are_refused_as_one_method(job):
     other = Blocks()
     other.alignment = LIGHTCNN
@@ -540,6 +547,11 @@ def test_a_generator_that_has_seen_the_people_of_the_test_is_refused(job, drawn_
     tuned.about = {"data": {"manifest": about["training_data"], "protocol": "2"}}
     with pytest.raises(UserError, match="the recogniser for protocol '1' was trained on protocol '2'"):
         evaluate(replace(job, prepared=copy), tuned)
+    history = [{"manifest": about["training_data"], "protocol": "all"}]
+    began = Blocks()
+    began.about = {"data": {"manifest": "0" * 64, "protocol": "1"}, "before": history}
+    with pytest.raises(UserError, match="trained on protocol 'all', which holds 3 of the people tested"):
+        evaluate(replace(job, prepared=copy), began)
     with pytest.raises(UserError, match=r"the mine for protocol '1' .* \(--tuned 'runs"):
         evaluate(replace(job, prepared=copy), Blocks(), tuned={"mine": {"1": tuned}})
     for known in (about, {"before": [about]}, {**about, "protocol": "1", "before": [about]}):

@@ -15,9 +15,10 @@ from pcfh.evaluation.evaluate import drawn_faces, evaluate, lowest_faces
 from pcfh.evaluation.evaluation_data import EvaluationJob, chosen_protocols, further_captures
 from pcfh.evaluation.folds import shown_faces
 from pcfh.evaluation.results import OwnProbes, ShownFace, from_json, to_json
-from pcfh.evaluation.tables import markdown
+from pcfh.evaluation.text_tables import markdown
 from pcfh.images import read_image
-from pcfh.preparation.align_database import PrepareOptions, prepare
+from pcfh.preparation.align_capture import PrepareOptions
+from pcfh.preparation.align_database import prepare
 from pcfh.preparation.manifest import open_prepared
 from pcfh.rates import ScoreMatrix, equal_error_rate, pairs_of, ranks, roc
 

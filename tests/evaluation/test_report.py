@@ -13,7 +13,7 @@ from pcfh.evaluation.evaluation_data import EvaluationData, EvaluationJob
 from pcfh.evaluation.page import MistakePictures
 from pcfh.evaluation.report import mistake_pictures, write_report
 from pcfh.evaluation.results import Spread, from_json, read_results, spread, summaries, to_json
-from pcfh.evaluation.tables import TextTable, label, latex, main_table, markdown, percent
+from pcfh.evaluation.text_tables import TextTable, label, latex, main_table, markdown, percent
 
 VOID = {"meta", "img", "source", "br", "hr", "link", "input"}
 PICTURES = MistakePictures(probe=b"p", generated=b"g", right=b"r", wrong=b"w")

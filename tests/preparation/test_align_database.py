@@ -18,7 +18,8 @@ from pcfh.errors import UserError
 from pcfh.landmarks.base import Face
 from pcfh.landmarks.given import read_landmarks, write_landmarks
 from pcfh.preparation import align_capture
-from pcfh.preparation.align_database import JOURNAL, REPORT, PrepareOptions, crop_names, prepare
+from pcfh.preparation.align_capture import PrepareOptions
+from pcfh.preparation.align_database import JOURNAL, REPORT, crop_names, prepare
 from pcfh.preparation.manifest import MANIFEST, open_prepared, read_manifest
 
 GIVEN = PrepareOptions(sizes=(64,), backend="given")
@@ -194,7 +195,8 @@ KILLED = """
     import time
     from pathlib import Path
     from pcfh.databases.casia import read_casia
-    from pcfh.preparation.align_database import PrepareOptions, prepare
+    from pcfh.preparation.align_capture import PrepareOptions
+    from pcfh.preparation.align_database import prepare
 
     def linger(done, total):
         time.sleep(1000 if done > {count} else 0)  # until the signal comes

@@ -1,5 +1,7 @@
 """How each row is trained."""
 
+from pathlib import Path
+
 import pytest
 
 from pcfh.errors import UserError
@@ -126,3 +128,12 @@ def test_people_held_out_of_one_row_are_held_out_of_all():
     configs = [config_of(row, budget) for row in TRAINED]
     assert {config.training.validation for config in configs} == {0.1}
     assert all(map(needs_recognizer, configs))
+
+
+def test_a_method_from_outside_has_the_same_budget_and_its_own_settings(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "examples")
+    budget = TrainingBudget(preset="cpu", settings=("mine.width=16", "training.learning_rate=0.1"))
+    (row,) = chosen_rows(TABLES["table1"], ("my_method:MyMethod",))
+    config = row_config(row, budget, 2)
+    assert (images_seen(config), config.training.size) == (images_seen(preset("cpu")), 128)
+    assert (config.mine.width, config.training.learning_rate, config.training.seed) == (16, 2e-4, 2)

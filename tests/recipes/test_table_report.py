@@ -1,5 +1,6 @@
 """The table as LaTeX and Markdown, and the command line."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -14,7 +15,6 @@ from pcfh.recipes.comparison import (
     MeasuredRow,
     PairedTest,
     ReproducedTable,
-    read_table,
     to_json,
 )
 from pcfh.recipes.table_report import hours, latex, markdown, page
@@ -112,9 +112,10 @@ def test_markdown_holds_every_part(table, line):
     assert cells(line)[0] in cells(markdown(table))
 
 
-def test_a_table_is_read_back_without_loss(table, tmp_path):
-    (tmp_path / "results.json").write_text(to_json(table))
-    assert read_table(tmp_path / "results.json") == table
+def test_the_json_has_our_figures_beside_the_papers(table):
+    content = json.loads(to_json(table))
+    assert content["results"]["rows"][0]["figures"]["rank1"]["mean"] == 0.9
+    assert content["paper"]["rows"][-1]["figures"] == ["98.50", "99.58", "97.32"]
 
 
 def test_a_method_that_the_paper_lacks_stands_below_it(table):

@@ -34,7 +34,8 @@ from pcfh.methods.train import (
     train,
     vis_features,
 )
-from pcfh.preparation.align_database import PrepareOptions, prepare
+from pcfh.preparation.align_capture import PrepareOptions
+from pcfh.preparation.align_database import prepare
 from pcfh.recognisers.lightcnn.network import build_lightcnn
 from pcfh.runtime import Runtime
 from pcfh.training.loop import BEST, CHECKPOINT, Callbacks, TrainingStoppedError, begin

@@ -142,11 +142,6 @@ def interval_text(interval: Interval | None, *, signed: bool = False) -> str:
     return f"{estimate:.2f} [{low:.2f}, {high:.2f}]"
 
 
-def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown; the first column is set to the left, the others to the right."""
-    return TextTable("", tuple(head), [tuple(row) for row in rows]).markdown()
-
-
 def reference_note(results: Results) -> str:
     """Says that the probes of VIS against VIS are others; empty where it was not measured."""
     own = [figures.own for fold in results.folds for figures in fold.methods if figures.own is not None]
