@@ -1,6 +1,6 @@
 """Databases, as a notebook uses the package: paths may be text; see ``pcfh.api_faces``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -79,6 +79,7 @@ def evaluate(
     *,
     recognizer: Recognizer | None = None,
     hallucinator: Hallucinator | None = None,
+    tuned: Mapping[str, Recognizer] | None = None,
     protocol: str = "1",
     cache: str | Path | None = None,
     resamples: int = 1000,
@@ -89,6 +90,7 @@ def evaluate(
         prepared: folder that ``prepare`` wrote.
         recognizer: the shipped one if not given.
         hallucinator: from a file; without it the NIR probes alone are measured.
+        tuned: recognisers to compare with it, by name.
         protocol: fold to evaluate.
         cache: folder that keeps features and generated faces for the next time.
         resamples: draws of people of each interval.
@@ -104,4 +106,6 @@ def evaluate(
             cache=Path(scratch if cache is None else cache),
             resamples=resamples,
         )
-        return run_evaluation(job, load_recognizer() if recognizer is None else recognizer, generators)
+        rivals = {name: {protocol: one} for name, one in (tuned or {}).items()}
+        chosen = load_recognizer() if recognizer is None else recognizer
+        return run_evaluation(job, chosen, generators, tuned=rivals)

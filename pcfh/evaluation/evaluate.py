@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from pcfh import __version__
-from pcfh.databases.records import Record
+from pcfh.databases.records import Protocol, Record
 from pcfh.errors import UserError
 from pcfh.evaluation.evaluation_data import (
     EvaluationData,
@@ -125,8 +125,10 @@ def evaluate_data(
     job, folds = data.job, data.folds
     recognizers = recognizer if isinstance(recognizer, Mapping) else {f.name: recognizer for f in folds}
     _require_names(tuned or {})
+    every = {"recogniser": recognizers, **(tuned or {})}
+    _require_all(folds, {**every, **({"generator": data.generators} if data.generators else {})})
     labels = group_labels(job, data.home)
-    require_fair(data, {"recogniser": recognizers, **(tuned or {})})
+    require_fair(data, every)
     methods = score_methods(data, recognizers, tuned, on_progress)
     far = next((f for f in _GROUP_FARS if all(measurable(f, impostor_count(x)) for x in folds)), None)
     found = _all_folds(data, methods, on_progress, far, grouped=bool(labels))
@@ -136,7 +138,7 @@ def evaluate_data(
         database=data.manifest.layout,
         manifest=data.manifest_digest,
         recognizer=", ".join(dict.fromkeys(one.name for one in recognizers.values())),
-        models=_models(data, {"recogniser": recognizers, **(tuned or {})}),
+        models=_models(data, every),
         size=data.size,
         rendered=data.truth is not None,
         resamples=job.resamples,
@@ -195,6 +197,16 @@ def _require_names(tuned: Mapping[str, Recognizers]) -> None:
         wrong = next((name for name in tuned if "/" in name), None)
     if wrong is not None:
         raise UserError(f"{wrong!r} cannot be the name of a tuned recogniser; give another, without /")
+
+
+def _require_all(folds: Sequence[Protocol], models: Mapping[str, Mapping[str, object]]) -> None:
+    """Refuses models that are not there for every protocol."""
+    for name, by_protocol in models.items():
+        absent = [fold.name for fold in folds if fold.name not in by_protocol]
+        if absent:
+            raise UserError(
+                f"expected a {name} for each protocol, got none for {', '.join(absent)}; give one"
+            )
 
 
 def _models(data: EvaluationData, recognizers: Mapping[str, Recognizers]) -> tuple[Model, ...]:

@@ -241,6 +241,13 @@ def test_a_tuned_recogniser_has_a_name_of_its_own(job, name):
         evaluate(job, Blocks(), tuned={name: {"1": Blocks()}})
 
 
+def test_a_protocol_without_its_recogniser_or_generator_is_refused(job):
+    with pytest.raises(UserError, match="expected a recogniser for each protocol, got none for 1"):
+        evaluate(job, {"2": Blocks()})
+    with pytest.raises(UserError, match="expected a generator for each protocol, got none for 1"):
+        evaluate(job, Blocks(), {"2": hallucinator()})
+
+
 def test_recognisers_of_two_alignments_are_refused_as_one_method(job):
     other = Blocks()
     other.alignment = LIGHTCNN

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from pcfh.config import Count, Weight, Whole
 from pcfh.errors import UserError
@@ -66,7 +66,11 @@ class Objective:
             144 and at 256.
         awm: attention warping module on; off is the ablation "w/o AWM".
         mic: mutual information constraint on; off is the ablation "w/o MIC".
-        penalty: weight of the gradient penalty of D_A and N_E.
+        penalty: weight of the gradient penalty of D_A, and of N_E where it is bilinear.
+        mi_estimator: what N_E is and what is estimated: "cosine" of both images' codes and Eq. 10; "jsd" and
+            "infonce", two other estimates from that cosine; or "bilinear" under a penalty and Eq. 10, which
+            stays near 0. The first three want a lambda_mic of 0.01 to 0.03.
+        lambda_ad: weight of L_ad, which has none in Eq. 1.
     """
 
     lambda_rec: Weight = 2.5e-5
@@ -88,6 +92,8 @@ class Objective:
     awm: bool = True
     mic: bool = True
     penalty: Weight = 10.0
+    mi_estimator: Literal["cosine", "jsd", "infonce", "bilinear"] = "bilinear"
+    lambda_ad: Weight = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)

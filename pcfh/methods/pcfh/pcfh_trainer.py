@@ -8,11 +8,12 @@ import torch
 from torch import nn
 
 from pcfh.devices import mixes
+from pcfh.methods.batch import Batch, Image, Values
 from pcfh.methods.pcfh.generator import Generator
 from pcfh.methods.pcfh.networks import PCFH
 from pcfh.methods.pcfh.step import compute_gradients
 from pcfh.methods.pcfh.terms import LossWeights
-from pcfh.methods.trainer import Batch, Image, Trainer, Values
+from pcfh.methods.trainer import Trainer
 from pcfh.runtime import Runtime
 
 
@@ -71,6 +72,7 @@ def pcfh_networks(config: Any) -> PCFH:
         attention_width=n.attention_width if o.awm else 0,
         dependence_width=n.dependence_width if o.mic else 0,
         patch_ramp=n.patch_ramp,
+        mi_estimator=o.mi_estimator,
     )
 
 
@@ -83,6 +85,7 @@ def loss_weights(config: Any, device: torch.device) -> LossWeights:
     """The weights of PCFH's terms at the size of the images, and how a device computes them."""
     o, t = config.objective, config.training
     return LossWeights(
+        lambda_ad=o.lambda_ad,
         lambda_rec=pixel_weight(o.lambda_rec, o.reference_size, t.size),
         lambda_id=o.lambda_id,
         lambda_people=o.lambda_people,
