@@ -571,6 +571,7 @@ def test_without_extras_every_command_explains_itself():
         ("fan", "face_alignment", ("translate", "a.png", "--out", "o", "--backend", "fan")),
         ("web", "pcfh.web.serving", ("serve",)),
         ("export", "onnxscript", ("export", "g.onnx")),
+        ("render", "embreex", ("render", "o", "--face-model", "f", "--recipe", "sample")),
     ],
 )
 def test_a_command_that_needs_an_extra_says_which(run, monkeypatch, blaze, extra, module, arguments):

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from pcfh.cli.app import progress_bar
 from pcfh.databases.rendered import HOME
 from pcfh.errors import UserError
+from pcfh.extras import extra
 from pcfh.landmarks import cache_folder
 from pcfh_render.checksums import changes_since, whole_sum
 from pcfh_render.database import render_database
@@ -89,6 +90,8 @@ def _chosen(name: str | None, options: dict[str, Any]) -> Recipe:
 
 def _render(out: Path, face_model: Path, recipe: Recipe, *, workers: int) -> None:
     """Renders with a progress bar, and says what came of it."""
+    with extra("render", "rendering"):  # said here, before workers start
+        import embreex  # noqa: F401, PLC0415 - an optional extra
     studio = open_studio(face_model, cache_folder(), recipe.size)
     total = sum(s.nir + s.vis for subject in recipe.subjects for s in sittings(recipe, subject))
     with progress_bar("captures", total) as bar:

@@ -69,9 +69,10 @@ def train(  # noqa: PLR0913 - one argument per option of the command
     )
     check(job, int(os.environ.get("WORLD_SIZE", "1")))
     # PyTorch is imported only now that the settings are known to be good.
-    from pcfh.methods.train import GENERATOR, Callbacks  # noqa: PLC0415
+    from pcfh.methods.train import GENERATOR  # noqa: PLC0415
     from pcfh.methods.train import train as run_train  # noqa: PLC0415
     from pcfh.runtime import keep_freed_memory, start_runtime  # noqa: PLC0415
+    from pcfh.training.loop import Callbacks  # noqa: PLC0415
 
     keep_freed_memory()
     steps = job.config.training.steps

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from pcfh.databases.layouts import Layout
-from pcfh.databases.records import Database, Protocol, Record
+from pcfh.databases.records import Database, Modality, Protocol, Record
 from pcfh.errors import UserError
 from pcfh.images import IMAGE_SUFFIXES
 
@@ -36,7 +36,7 @@ def read_captures(root: Path) -> Database:
 
 def _record(match: re.Match[str]) -> Record:
     """The record of <session>/<modality>/<id>/<file>."""
-    modality = "NIR" if match[2].upper() == "NIR" else "VIS"
+    modality: Modality = "NIR" if match[2].upper() == "NIR" else "VIS"
     return Record(subject=match[3], modality=modality, path=match[0], session=match[1])
 
 

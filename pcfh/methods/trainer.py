@@ -45,11 +45,9 @@ class Trainer:
 
     Attributes:
         networks: all networks in one module; a checkpoint keeps its weights and buffers.
-        critics: those of them that learn at the critics' rate; all others learn at the generators'.
     """
 
     networks: nn.Module
-    critics: Sequence[nn.Module] = ()
 
     def __init__(self, config: Any, runtime: Runtime, recognizer: nn.Module | None) -> None:
         raise NotImplementedError
@@ -58,6 +56,11 @@ class Trainer:
     def generator(self) -> nn.Module:
         """The network that turns NIR into VIS: its moving average is what the run is for."""
         raise NotImplementedError
+
+    @property
+    def critics(self) -> Sequence[nn.Module]:
+        """Those networks that learn at the critics' rate; all others learn at the generators'."""
+        return ()
 
     def compute_gradients(self, batch: Batch) -> Values:
         """Puts the gradient of every network into its parameters' ``grad``; updates nothing.

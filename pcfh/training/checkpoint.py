@@ -111,7 +111,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _require_same(path: Path, found: Mapping[str, Any], expected: Mapping[str, Any], *, extend: bool) -> None:
     """Refuses to resume another run, or to end this one elsewhere where nobody asked for it."""
-    before, now = found.get(STEPS), expected.get(STEPS)
+    before, now = found.get(STEPS, 0), expected[STEPS]
     require_same(path, {**found, STEPS: now}, expected, work="training")
     if before != now and not (extend and before < now):
         raise UserError(

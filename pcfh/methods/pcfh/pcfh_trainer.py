@@ -8,11 +8,12 @@ import torch
 from torch import nn
 
 from pcfh.devices import mixes
+from pcfh.methods.batch import Batch, Image, Values
 from pcfh.methods.pcfh.generator import Generator
 from pcfh.methods.pcfh.networks import PCFH
 from pcfh.methods.pcfh.step import compute_gradients
 from pcfh.methods.pcfh.terms import LossWeights
-from pcfh.methods.trainer import Batch, Image, Trainer, Values
+from pcfh.methods.trainer import Trainer
 from pcfh.runtime import Runtime
 
 
