@@ -1,7 +1,8 @@
 """Sheets of faces: some probes drawn by chance, and those that a recogniser gets worst.
 
 A column is a probe with its person and margin above; from above follow the NIR probe, the generated VIS
-image, the true one and the person's best gallery image, as far as they are known. Nothing is resized.
+image, the true one, and the best gallery images of the person and of someone else, as far as they are known.
+Nothing is resized.
 
 Axis letters: s side of a crop, h and w of a sheet.
 """
@@ -22,9 +23,9 @@ from pcfh.provenance import TRAINED, xmp
 
 COLUMNS = 8  # more faces go below
 _QUALITY = 92
-# Pixels between faces, for names at the left, above, between bands.
+# Pixels between faces, at least for names at the left, above, between bands.
 _GAP, _MARGIN, _HEAD, _BETWEEN = 2, 76, 18, 10
-_ROWS = ("NIR", "generated", "true VIS", "gallery VIS")
+_ROWS = ("NIR", "generated", "true VIS", "gallery VIS", "other's VIS")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,7 @@ def face_sheets(results: Results, material: EvaluationData) -> FaceSheets:
         results: with the probes to show.
         material: of the same evaluation.
     """
-    known = (True, bool(material.generators), material.truth is not None, True)
+    known = (True, bool(material.generators), material.truth is not None, True, True)
     rows = tuple(name for name, have in zip(_ROWS, known, strict=True) if have)
     random, worst = (
         to_jpeg(sheet([_column(face, material) for face in faces], rows), trained=bool(material.generators))
@@ -64,11 +65,13 @@ def sheet(
     size = len(columns[0][1][0])
     bands = -(-len(columns) // COLUMNS)
     height = _HEAD + len(rows) * (size + _GAP)
-    width = _MARGIN + min(COLUMNS, len(columns)) * (size + _GAP)
+    font = ImageFont.load_default(size=12)
+    margin = max(_MARGIN, *(2 * _GAP + int(font.getlength(name)) for name in rows))
+    width = margin + min(COLUMNS, len(columns)) * (size + _GAP)
     canvas = Image.new("RGB", (width, bands * (height + _BETWEEN) - _BETWEEN), "white")
-    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(size=12)
+    draw = ImageDraw.Draw(canvas)
     for number, (text, pictures) in enumerate(columns):
-        x = _MARGIN + (number % COLUMNS) * (size + _GAP)
+        x = margin + (number % COLUMNS) * (size + _GAP)
         top = (number // COLUMNS) * (height + _BETWEEN)
         draw.text((x + size // 2, top + _HEAD // 2), text, fill="black", font=font, anchor="mm")
         for place, picture in enumerate(pictures):
@@ -97,4 +100,5 @@ def _column(face: ShownFace, material: EvaluationData) -> tuple[str, list[UInt8[
         pictures += material.generated(material.generators[face.protocol], [record])
     if material.truth is not None:
         pictures += material.true_crops([record])
-    return f"{face.subject}  {face.margin:+.2f}", [*pictures, read_image(root / face.gallery)]
+    pictures += [read_image(root / path) for path in (face.right, face.wrong)]
+    return f"{face.subject}  {face.margin:+.2f}", pictures
