@@ -19,10 +19,10 @@ from pcfh.evaluation.evaluation_data import EvaluationData
 from pcfh.evaluation.page import MistakePictures, Plots, page
 from pcfh.evaluation.plots import DARK, LIGHT, cmc_png, roc_png
 from pcfh.evaluation.results import Mistake, Results, to_json
-from pcfh.evaluation.sheets import FaceSheets, to_jpeg
+from pcfh.evaluation.sheets import FaceSheets
 from pcfh.evaluation.text_tables import latex, markdown
 from pcfh.files import remove_leftovers, write_atomically
-from pcfh.images import read_image
+from pcfh.images import read_image, to_jpeg
 from pcfh.preparation.manifest import crops_folder
 
 RESULTS, REPORT, TABLE = "results.json", "report.html", "table.md"

@@ -8,7 +8,6 @@ Axis letters: s side of a crop, h and w of a sheet.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 
 import numpy as np
 from jaxtyping import UInt8
@@ -16,9 +15,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pcfh.evaluation.evaluation_data import EvaluationData
 from pcfh.evaluation.results import Results, ShownFace
-from pcfh.images import read_image
+from pcfh.images import read_image, to_jpeg
 from pcfh.preparation.manifest import crops_folder
-from pcfh.provenance import TRAINED, xmp
 
 COLUMNS = 8  # more faces go below
 _QUALITY = 92
@@ -46,7 +44,11 @@ def face_sheets(results: Results, material: EvaluationData) -> FaceSheets:
     known = (True, bool(material.generators), material.truth is not None, True)
     rows = tuple(name for name, have in zip(_ROWS, known, strict=True) if have)
     random, worst = (
-        to_jpeg(sheet([_column(face, material) for face in faces], rows), trained=bool(material.generators))
+        to_jpeg(
+            sheet([_column(face, material) for face in faces], rows),
+            trained=bool(material.generators),
+            quality=_QUALITY,
+        )
         for faces in (results.random, results.worst)
     )
     return FaceSheets(random=random, worst=worst, rows=rows)
@@ -78,14 +80,6 @@ def sheet(
             y = band * (height + _BETWEEN) + _HEAD + place * (size + _GAP) + size // 2
             draw.text((_GAP, y), name, fill="black", font=font, anchor="lm")
     return np.asarray(canvas)
-
-
-def to_jpeg(image: UInt8[np.ndarray, "h w 3"], *, trained: bool = False, quality: int = _QUALITY) -> bytes:
-    """A JPEG file; one with a generated face says that it is synthetic."""
-    buffer = BytesIO()
-    marks = {"comment": b"Synthetic face, no photograph.", "xmp": xmp(TRAINED).encode()} if trained else {}
-    Image.fromarray(image).save(buffer, "JPEG", quality=quality, **marks)
-    return buffer.getvalue()
 
 
 def _column(face: ShownFace, material: EvaluationData) -> tuple[str, list[UInt8[np.ndarray, "s s 3"]]]:

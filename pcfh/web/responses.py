@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from pcfh.evaluation.sheets import to_jpeg
-from pcfh.images import png_bytes
+from pcfh.images import png_bytes, to_jpeg
 from pcfh.pages import data_url
 from pcfh.web.decode import preview
 from pcfh.web.engine import Engine, Probe
