@@ -20,9 +20,8 @@ from pcfh.databases.rendered import SAMPLE, TRUTH
 from pcfh.errors import UserError
 from pcfh.evaluation.evaluate import evaluate_data
 from pcfh.evaluation.evaluation_data import EvaluationData, EvaluationJob
-from pcfh.evaluation.report import mistake_pictures, write_report
+from pcfh.evaluation.report import face_sheets, mistake_pictures, write_report
 from pcfh.evaluation.results import Results
-from pcfh.evaluation.sheets import face_sheets
 from pcfh.files import sha256_of, write_atomically
 from pcfh.hallucinate import Hallucinator
 from pcfh.preparation.align_capture import PrepareOptions

@@ -103,7 +103,7 @@ def png_bytes(image: UInt8[np.ndarray, "h w c"], text: Mapping[str, str]) -> byt
     return buffer.getvalue()
 
 
-def to_jpeg(image: UInt8[np.ndarray, "h w 3"], *, trained: bool = False, quality: int) -> bytes:
+def jpeg_bytes(image: UInt8[np.ndarray, "h w 3"], *, trained: bool = False, quality: int = 92) -> bytes:
     """A JPEG file; one with a generated face says that it is synthetic."""
     buffer = BytesIO()
     marks = {"comment": b"Synthetic face, no photograph.", "xmp": xmp(TRAINED).encode()} if trained else {}

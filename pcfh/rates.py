@@ -24,8 +24,6 @@ from jaxtyping import Bool, Float, Int, Integer, Shaped
 
 from pcfh.errors import UserError
 
-People = Shaped[np.ndarray, " _"] | Sequence[str] | Sequence[int]
-
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreMatrix:
@@ -48,7 +46,11 @@ class ScoreMatrix:
     def __post_init__(self) -> None:
         object.__setattr__(self, "probes", np.asarray(self.probes))
         object.__setattr__(self, "gallery", np.asarray(self.gallery))
-        require_people(self.probes, self.gallery)
+        for name, people in (("gallery", self.gallery), ("probe", self.probes)):
+            if not len(people):
+                raise UserError(
+                    f"expected at least one {name} image, got none; check the protocol's {name} list"
+                )
         if self.scores.shape != (len(self.probes), len(self.gallery)):
             raise UserError(
                 f"expected scores of {len(self.probes)} probes x {len(self.gallery)} gallery images, got "
@@ -63,8 +65,9 @@ class ScoreMatrix:
 
     @cached_property
     def codes(self) -> tuple[Int[np.ndarray, " p"], Int[np.ndarray, " g"]]:
-        """People as numbers from 0, of probes and of gallery images."""
-        return codes_of(self.probes, self.gallery)
+        """People as numbers from 0 in sorted order, the same person by the same number on both sides."""
+        _, codes = np.unique(np.concatenate([self.probes, self.gallery]), return_inverse=True)
+        return codes[: len(self.probes)], codes[len(self.probes) :]
 
     @cached_property
     def genuine(self) -> Bool[np.ndarray, "p g"]:
@@ -96,54 +99,20 @@ class Curve:
     vr: Float[np.ndarray, " n"]
 
 
-def require_people(probes: People, gallery: People) -> None:
-    """Refuses an empty gallery and an empty list of probes.
-
-    Raises:
-        UserError: one of the two is empty.
-    """
-    for name, people in (("gallery", gallery), ("probe", probes)):
-        if not len(people):
-            raise UserError(f"expected at least one {name} image, got none; check the protocol's {name} list")
-
-
-def codes_of(
-    probes: Shaped[np.ndarray, " p"], gallery: Shaped[np.ndarray, " g"]
-) -> tuple[Int[np.ndarray, " p"], Int[np.ndarray, " g"]]:
-    """Numbers people from 0 in sorted order, the same person by the same number on both sides."""
-    _, codes = np.unique(np.concatenate([probes, gallery]), return_inverse=True)
-    return codes[: len(probes)], codes[len(probes) :]
-
-
-def require_enrolled(
-    probes: Shaped[np.ndarray, " p"], codes: tuple[Int[np.ndarray, " p"], Int[np.ndarray, " g"]]
-) -> None:
-    """Refuses probes that a closed-set search could never find.
-
-    Args:
-        probes: the person of each probe, as the user knows them.
-        codes: the same people as numbers, and those of the gallery (see ``codes_of``).
-
-    Raises:
-        UserError: with the number of people missing and the first few.
-    """
-    absent = np.unique(probes[~np.isin(*codes)])
-    if len(absent):
-        some = ", ".join(map(str, absent[:5])) + (", ..." if len(absent) > 5 else "")
-        raise UserError(
-            f"expected every probe's person in the gallery, got {len(absent)} who are not ({some}); "
-            "add them to the gallery or remove their probes"
-        )
-
-
 def ranks(matrix: ScoreMatrix) -> Int[np.ndarray, " p"]:
     """The rank of each probe's own person among the people of the gallery; 1 is the best.
 
     Raises:
         UserError: a probe's person is not in the gallery.
     """
-    require_enrolled(matrix.probes, matrix.codes)
     probes, gallery = matrix.codes
+    absent = np.unique(matrix.probes[~np.isin(probes, gallery)])
+    if len(absent):
+        some = ", ".join(map(str, absent[:5])) + (", ..." if len(absent) > 5 else "")
+        raise UserError(
+            f"expected every probe's person in the gallery, got {len(absent)} who are not ({some}); "
+            "add them to the gallery or remove their probes"
+        )
     best, people = _best_of_each(matrix.scores, gallery)
     own = best[np.arange(len(probes)), np.searchsorted(people, probes)]
     return np.asarray((best >= own[:, None]).sum(1))  # the own person counts as the one to add

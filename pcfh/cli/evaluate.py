@@ -14,9 +14,8 @@ from pcfh.errors import UserError
 from pcfh.evaluation.evaluate import common_alignment, evaluate_data
 from pcfh.evaluation.evaluation_data import EvaluationData, EvaluationJob, evaluated_protocols
 from pcfh.evaluation.outcomes import OUTCOMES, write_outcomes
-from pcfh.evaluation.report import mistake_pictures, write_report
+from pcfh.evaluation.report import face_sheets, mistake_pictures, write_report
 from pcfh.evaluation.scores import AVERAGE
-from pcfh.evaluation.sheets import face_sheets
 from pcfh.hallucinate import Hallucinator
 from pcfh.landmarks import open_backend
 from pcfh.preparation.manifest import read_manifest

@@ -9,25 +9,31 @@
 
 Each file is written whole or not at all; ``results.json`` comes last and says that the others are of the same
 evaluation.
+
+Axis letters: s side of a crop.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import UInt8
+
 from pcfh.evaluation.evaluation_data import EvaluationData
 from pcfh.evaluation.page import MistakePictures, Plots, page
 from pcfh.evaluation.plots import DARK, LIGHT, cmc_png, roc_png
-from pcfh.evaluation.results import Mistake, Results, to_json
-from pcfh.evaluation.sheets import FaceSheets
+from pcfh.evaluation.results import Mistake, Results, ShownFace, to_json
+from pcfh.evaluation.sheets import FaceSheets, sheet
 from pcfh.evaluation.text_tables import latex, markdown
 from pcfh.files import remove_leftovers, write_atomically
-from pcfh.images import read_image, to_jpeg
+from pcfh.images import jpeg_bytes, read_image
 from pcfh.preparation.manifest import crops_folder
 
 RESULTS, REPORT, TABLE = "results.json", "report.html", "table.md"
 RANDOM, WORST = "random.jpg", "worst.jpg"
 _QUALITY = 88  # of the pictures in the page
+_ROWS = ("NIR", "generated", "true VIS", "gallery VIS")  # of a sheet of faces
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +77,36 @@ def write_report(
     return Written(report=out / REPORT, table=out / TABLE)
 
 
+def face_sheets(results: Results, material: EvaluationData) -> FaceSheets:
+    """Draws both sheets of an evaluation.
+
+    Args:
+        results: with the probes to show.
+        material: of the same evaluation.
+    """
+    known = (True, bool(material.generators), material.truth is not None, True)
+    rows = tuple(name for name, have in zip(_ROWS, known, strict=True) if have)
+    random, worst = (
+        jpeg_bytes(
+            sheet([_column(face, material) for face in faces], rows), trained=bool(material.generators)
+        )
+        for faces in (results.random, results.worst)
+    )
+    return FaceSheets(random=random, worst=worst, rows=rows)
+
+
+def _column(face: ShownFace, material: EvaluationData) -> tuple[str, list[UInt8[np.ndarray, "s s 3"]]]:
+    """The text and the pictures of one probe."""
+    root = crops_folder(material.job.prepared, material.generated_size)
+    record = material.at_generated_size[face.probe]
+    pictures = [read_image(root / face.probe)]
+    if material.generators:
+        pictures += material.generated(material.generators[face.protocol], [record])
+    if material.truth is not None:
+        pictures += material.true_crops([record])
+    return f"{face.subject}  {face.margin:+.2f}", [*pictures, read_image(root / face.gallery)]
+
+
 def mistake_pictures(results: Results, material: EvaluationData) -> list[MistakePictures]:
     """Reads the pictures of the worst mistakes.
 
@@ -88,9 +124,9 @@ def _pictures(mistake: Mistake, material: EvaluationData) -> MistakePictures:
     if generator is not None:
         record = material.at_generated_size[mistake.probe]
         made = next(iter(material.generated(generator, [record])))
-        generated = to_jpeg(made, trained=True, quality=_QUALITY)
+        generated = jpeg_bytes(made, trained=True, quality=_QUALITY)
     probe, right, wrong = (
-        to_jpeg(read_image(root / path), quality=_QUALITY)
+        jpeg_bytes(read_image(root / path), quality=_QUALITY)
         for path in (mistake.probe, mistake.right, mistake.wrong)
     )
     return MistakePictures(probe=probe, generated=generated, right=right, wrong=wrong)

@@ -3,7 +3,7 @@
 A column is a probe with its person and margin above; from above follow the NIR probe, the generated VIS
 image, the true one and the person's best gallery image, as far as they are known. Nothing is resized.
 
-Axis letters: s side of a crop, h and w of a sheet.
+Axis letters: s side of a picture, h and w of a sheet.
 """
 
 from collections.abc import Sequence
@@ -13,16 +13,9 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from pcfh.evaluation.evaluation_data import EvaluationData
-from pcfh.evaluation.results import Results, ShownFace
-from pcfh.images import read_image, to_jpeg
-from pcfh.preparation.manifest import crops_folder
-
 COLUMNS = 8  # more faces go below
-_QUALITY = 92
 # Pixels between faces, for names at the left, above, between bands.
 _GAP, _MARGIN, _HEAD, _BETWEEN = 2, 76, 18, 10
-_ROWS = ("NIR", "generated", "true VIS", "gallery VIS")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,26 +25,6 @@ class FaceSheets:
     random: bytes
     worst: bytes
     rows: tuple[str, ...]
-
-
-def face_sheets(results: Results, material: EvaluationData) -> FaceSheets:
-    """Draws both sheets of an evaluation.
-
-    Args:
-        results: with the probes to show.
-        material: of the same evaluation.
-    """
-    known = (True, bool(material.generators), material.truth is not None, True)
-    rows = tuple(name for name, have in zip(_ROWS, known, strict=True) if have)
-    random, worst = (
-        to_jpeg(
-            sheet([_column(face, material) for face in faces], rows),
-            trained=bool(material.generators),
-            quality=_QUALITY,
-        )
-        for faces in (results.random, results.worst)
-    )
-    return FaceSheets(random=random, worst=worst, rows=rows)
 
 
 def sheet(
@@ -80,15 +53,3 @@ def sheet(
             y = band * (height + _BETWEEN) + _HEAD + place * (size + _GAP) + size // 2
             draw.text((_GAP, y), name, fill="black", font=font, anchor="lm")
     return np.asarray(canvas)
-
-
-def _column(face: ShownFace, material: EvaluationData) -> tuple[str, list[UInt8[np.ndarray, "s s 3"]]]:
-    """The text and the pictures of one probe."""
-    root = crops_folder(material.job.prepared, material.generated_size)
-    record = material.at_generated_size[face.probe]
-    pictures = [read_image(root / face.probe)]
-    if material.generators:
-        pictures += material.generated(material.generators[face.protocol], [record])
-    if material.truth is not None:
-        pictures += material.true_crops([record])
-    return f"{face.subject}  {face.margin:+.2f}", [*pictures, read_image(root / face.gallery)]

@@ -19,7 +19,7 @@ from pcfh.evaluation.results import Spread
 from pcfh.evaluation.text_tables import UNMEASURED, TextTable, interval_text, percent
 from pcfh.files import write_atomically
 from pcfh.hallucinate import Hallucinator
-from pcfh.images import read_image, to_jpeg
+from pcfh.images import jpeg_bytes, read_image
 from pcfh.methods.train import GENERATOR
 from pcfh.pages import render
 from pcfh.preparation.manifest import crops_folder
@@ -42,7 +42,7 @@ ABSENT = "–"
 NOT_RUN = "not run"
 RIVAL = "paper only"
 _MOST_EXAMPLES, _SEED = 8, 0
-_small = partial(to_jpeg, quality=88)
+_small = partial(jpeg_bytes, quality=88)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ from PIL import Image
 
 from pcfh.evaluation.evaluate import evaluate
 from pcfh.evaluation.evaluation_data import EvaluationData, EvaluationJob
-from pcfh.evaluation.report import write_report
-from pcfh.evaluation.sheets import FaceSheets, face_sheets, sheet
+from pcfh.evaluation.report import face_sheets, write_report
+from pcfh.evaluation.sheets import FaceSheets, sheet
 
 
 @pytest.fixture
