@@ -5,7 +5,7 @@
     <out>/report     tables, curves and pictures: the Light CNN alone beside the generated faces
     <out>/demo.json  says that the folder is the demo's
 
-Called again, it goes on where it was stopped. The generator has never seen the people of the sample.
+Called again, it resumes where it was stopped. The generator has never seen the people of the sample.
 """
 
 import json
@@ -21,9 +21,8 @@ from pcfh.errors import UserError
 from pcfh.evaluation.evaluate import evaluate
 from pcfh.evaluation.evaluation_data import EvaluationData, EvaluationJob
 from pcfh.evaluation.report import REPORT as PAGE
-from pcfh.evaluation.report import write_report
+from pcfh.evaluation.report import face_sheets, write_report
 from pcfh.evaluation.results import Results
-from pcfh.evaluation.sheets import face_sheets
 from pcfh.files import sha256_of, write_atomically
 from pcfh.hallucinate import Hallucinator
 from pcfh.preparation.align_capture import PrepareOptions

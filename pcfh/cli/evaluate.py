@@ -15,9 +15,8 @@ from pcfh.evaluation.evaluate import common_alignment
 from pcfh.evaluation.evaluate import evaluate as run_evaluation
 from pcfh.evaluation.evaluation_data import EvaluationData, EvaluationJob, evaluated_protocols
 from pcfh.evaluation.outcomes import OUTCOMES, write_outcomes
-from pcfh.evaluation.report import REPORT, TABLE, write_report
+from pcfh.evaluation.report import REPORT, TABLE, face_sheets, write_report
 from pcfh.evaluation.scores import AVERAGE
-from pcfh.evaluation.sheets import face_sheets
 from pcfh.hallucinate import Hallucinator
 from pcfh.landmarks import open_backend
 from pcfh.preparation.manifest import read_manifest
@@ -74,7 +73,7 @@ def evaluate(  # noqa: PLR0913 - one argument per option of the command
 ) -> int:
     """Measure recognition on a prepared database, without and with generated faces; write a report.
 
-    Features and generated faces are kept in OUT/cache, so the same command goes on where it was stopped. That
+    Features and generated faces are kept in OUT/cache, so the same command resumes one that was stopped. That
     folder grows with each recogniser and generator tried, and may be deleted at any time.
 
     Args:

@@ -18,7 +18,6 @@ from pcfh.errors import UserError
 from pcfh.evaluation.evaluation_data import (
     EvaluationData,
     different,
-    group_labels,
     model_of,
     notes_on,
     require_fair,
@@ -31,7 +30,8 @@ from pcfh.evaluation.folds import (
     probe_counts,
     shown_faces,
 )
-from pcfh.evaluation.groups import ProbeCounts, group_rows, joined
+from pcfh.evaluation.generated import CropGenerator
+from pcfh.evaluation.groups import ProbeCounts, group_labels, group_rows, joined
 from pcfh.evaluation.outcomes import Evaluation, MethodOutcome
 from pcfh.evaluation.quality import Face, measure_faces
 from pcfh.evaluation.results import (
@@ -46,7 +46,6 @@ from pcfh.evaluation.results import (
     ShownFace,
 )
 from pcfh.evaluation.score_methods import Progress, Recognizers, ScoreMethod, counted, score_methods
-from pcfh.hallucinate import Hallucinator
 from pcfh.images import read_image
 from pcfh.landmarks.base import LandmarkBackend
 from pcfh.preparation.manifest import crops_folder
@@ -92,7 +91,7 @@ def evaluate(
     _require_names(tuned or {})
     every = {"recogniser": recognizers, **(tuned or {})}
     _require_all(folds, {**every, **({"generator": data.generators} if data.generators else {})})
-    labels = group_labels(job, data.home)
+    labels = group_labels(job.groups, data.home)
     require_fair(data, every)
     methods = score_methods(data, recognizers, tuned, on_progress)
     far = next((f for f in _GROUP_FARS if all(measurable(f, impostor_count(x)) for x in folds)), None)
@@ -222,7 +221,7 @@ def _quality(
     """Quality of the images, of at most a thousand probes, where there is something to compare."""
     if data.truth is None and not (backend and data.generators):
         return ()
-    whole: list[tuple[Hallucinator | None, tuple[Record, ...]]] = [
+    whole: list[tuple[CropGenerator | None, tuple[Record, ...]]] = [
         (generator, different(fold.probe for fold in folds)) for generator, folds in data.by_generator()
     ]
     whole = whole or [(None, different(fold.probe for fold in data.folds))]
@@ -233,7 +232,7 @@ def _quality(
     return measure_faces(shown, data.job.bootstrap, backend=backend)
 
 
-def _faces(data: EvaluationData, generator: Hallucinator | None, probes: Sequence[Record]) -> Iterator[Face]:
+def _faces(data: EvaluationData, generator: CropGenerator | None, probes: Sequence[Record]) -> Iterator[Face]:
     """The images of some probes, one after the other."""
     records = data.at_size(probes, data.generated_size)
     root = crops_folder(data.job.prepared, data.generated_size)

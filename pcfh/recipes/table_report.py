@@ -14,11 +14,11 @@ from pcfh.databases.records import Record
 from pcfh.evaluation.evaluation_data import EvaluationData
 from pcfh.evaluation.intervals import Interval
 from pcfh.evaluation.results import Spread
-from pcfh.evaluation.sheets import sheet, to_jpeg
+from pcfh.evaluation.sheets import sheet
 from pcfh.evaluation.text_tables import UNMEASURED, TextTable, interval_text, percent
 from pcfh.files import write_atomically
 from pcfh.hallucinate import Hallucinator
-from pcfh.images import read_image
+from pcfh.images import jpeg_bytes, read_image
 from pcfh.methods.train import GENERATOR
 from pcfh.pages import render
 from pcfh.preparation.manifest import crops_folder
@@ -304,7 +304,7 @@ def face_sheet(config: ExperimentConfig, table: ReproducedTable) -> bytes | None
         "true VIS": [*data.true_crops(probes)],
     }
     columns = [(probe.subject, [made[i] for made in by_row.values()]) for i, probe in enumerate(probes)]
-    return to_jpeg(sheet(columns, [*by_row]), trained=bool(generators))
+    return jpeg_bytes(sheet(columns, [*by_row]), trained=bool(generators))
 
 
 def _drawn(probes: Sequence[Record]) -> list[Record]:

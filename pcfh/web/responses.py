@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from pcfh.evaluation.sheets import to_jpeg
-from pcfh.images import png_bytes
+from pcfh.images import jpeg_bytes, png_bytes
 from pcfh.pages import data_url
 from pcfh.web.decode import preview
 from pcfh.web.engine import Engine, Probe
@@ -30,7 +29,7 @@ def translated(engine: Engine, image: UInt8[np.ndarray, "h w 3"]) -> tuple[Probe
     small, landmarks = preview(image, face.landmarks)
     shown = {
         "photo": {
-            "image": data_url(to_jpeg(small, quality=_QUALITY), "jpeg"),
+            "image": data_url(jpeg_bytes(small, quality=_QUALITY), "jpeg"),
             "width": small.shape[1],
             "height": small.shape[0],
             "landmarks": _points(landmarks),

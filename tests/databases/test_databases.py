@@ -22,9 +22,19 @@ def test_a_layout_is_told_by_what_lies_on_disk(miniature):
     assert layout_of(root).name == name
 
 
-def test_a_layout_is_told_from_the_folder_above(miniature):
+def test_a_database_is_found_and_read_from_the_folder_above(miniature):
     root, name = miniature
     assert layout_of(root.parent).name == name
+    here, above = (open_database(place) for place in (root, root.parent))
+    assert subjects(above.records) == subjects(here.records)
+    assert above.protocols.keys() == here.protocols.keys()
+
+
+@pytest.mark.parametrize("name", ["buaa", "oulu", "tufts"])
+def test_a_seed_draws_the_same_again_and_another_seed_another(request, name):
+    root = request.getfixturevalue(name)
+    drawn = [next(iter(open_database(root, seed=seed).protocols.values())).probe for seed in (0, 0, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]
 
 
 def test_what_was_told_is_read(miniature):
@@ -66,6 +76,7 @@ def test_landmarks_at_the_root_are_those_of_records_and_protocols(buaa, face):
     assert np.allclose(record.landmarks, face(), atol=0.001)
     used = (*database.protocol("1").train, *database.protocol("1").probe)
     assert record in used
+    assert "landmarks68.csv: has no landmarks for 41 of 42 captures" in database.notes
 
 
 def test_own_lists_are_refused_where_the_database_brings_its_own(lamphq):
@@ -134,17 +145,47 @@ def test_a_folder_of_no_known_layout_is_refused(tmp_path, drawn):
         layout_of(tmp_path)
 
 
-def test_an_empty_folder_is_refused(tmp_path):
-    with pytest.raises(UserError, match="the folder is empty"):
-        layout_of(tmp_path)
-
-
-def test_an_absent_folder_is_refused(tmp_path):
-    with pytest.raises(UserError, match="gone: no such folder"):
-        layout_of(tmp_path / "gone")
-
-
 def test_the_people_of_every_miniature_are_disjoint(miniature):
     root, _ = miniature
     for protocol in open_database(root).protocols.values():
         assert not set(subjects(protocol.train)) & set(subjects((*protocol.gallery, *protocol.probe)))
+
+
+def test_an_empty_or_absent_folder_is_refused(tmp_path):
+    with pytest.raises(UserError, match="the folder is empty"):
+        layout_of(tmp_path)
+    with pytest.raises(UserError, match="gone: no such folder"):
+        layout_of(tmp_path / "gone")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *((name, "holds no pictures") for name in ("buaa", "oulu", "tufts")),
+        ("casia", r"expected a folder protocols with nir_train_1\.txt"),
+        ("lamp-hq", r"expected a folder protocols with train_nir1\.txt"),
+    ],
+)
+def test_a_folder_without_the_files_of_its_layout_is_refused(tmp_path, name, text):
+    with pytest.raises(UserError, match=text):
+        layouts()[name].read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "text"),
+    [
+        ("buaa", "oulu", r"expected pictures such as 1/2\.bmp, found e\.g\. NI/Dark/P001"),
+        ("oulu", "buaa", r"expected pictures such as NI/Strong/.*found e\.g\. 1/1\.bmp"),
+        ("tufts", "oulu", "expected pictures such as TD_NIR_A"),
+        ("lamp-hq", "casia", r"expected lists such as train_nir1\.txt"),
+    ],
+)
+def test_a_folder_of_another_layout_is_refused(request, name, other, text):
+    with pytest.raises(UserError, match=text):
+        layouts()[name].read(request.getfixturevalue(other))
+
+
+@pytest.mark.parametrize("name", ["casia", "lamp-hq"])
+def test_a_folder_that_is_not_there_is_refused(tmp_path, name):
+    with pytest.raises(UserError, match="no such folder; give the one that the database was unpacked to"):
+        layouts()[name].read(tmp_path / "gone")

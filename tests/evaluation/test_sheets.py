@@ -7,8 +7,8 @@ from blocks import Blocks, evaluate, hallucinator, made_results
 from PIL import Image
 
 from pcfh.evaluation.evaluation_data import EvaluationData, EvaluationJob
-from pcfh.evaluation.report import write_report
-from pcfh.evaluation.sheets import FaceSheets, face_sheets, sheet
+from pcfh.evaluation.report import face_sheets, write_report
+from pcfh.evaluation.sheets import FaceSheets, sheet
 
 
 @pytest.fixture
