@@ -183,7 +183,7 @@ def _cuts(table: ReproducedTable) -> TextTable:
     for row in table.rows:
         if row.cuts is not None:
             means = printed[row.key].means if row.key in printed else None
-            paper = [ABSENT if means is None else _cut(error_cut(means[i], alone[i], 100)) for i in (0, 2)]
+            paper = [ABSENT if means is None else _cut(error_cut(means[i], alone[i], 100.0)) for i in (0, 2)]
             cells = (paper[0], _cut(row.cuts.rank1), paper[1], _cut(row.cuts.vr01))
             rows.append((table.label(row.key), *cells))
     return TextTable(
