@@ -5,7 +5,7 @@
     <out>/report     tables, curves and pictures: the Light CNN alone beside the generated faces
     <out>/demo.json  says that the folder is the demo's
 
-Called again, it goes on where it was stopped. The generator has never seen the people of the sample.
+Called again, it resumes where it was stopped. The generator has never seen the people of the sample.
 """
 
 import json

@@ -72,7 +72,7 @@ def evaluate(  # noqa: PLR0913 - one argument per option of the command
 ) -> int:
     """Measure recognition on a prepared database, without and with generated faces; write a report.
 
-    Features and generated faces are kept in OUT/cache, so the same command goes on where it was stopped. That
+    Features and generated faces are kept in OUT/cache, so the same command resumes one that was stopped. That
     folder grows with each recogniser and generator tried, and may be deleted at any time.
 
     Args:

@@ -39,8 +39,8 @@ def prepare(  # noqa: PLR0913 - one argument per option of the command
 ) -> int:
     """Find faces and landmarks in a database, align them and write crops.
 
-    Name the database by --database, by --nir and --vis, or by --root and --train-list. Stopped and called
-    again, it goes on. Captures that cannot be used are listed with a reason in OUT/report.txt.
+    Name the database by --database, by --nir and --vis, or by --root and --train-list. The same command
+    resumes one that was stopped. Captures that cannot be used are listed with a reason in OUT/report.txt.
 
     Args:
         out: folder to write to.

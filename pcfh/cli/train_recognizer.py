@@ -40,7 +40,7 @@ def train_recognizer(
             whom a test would need.
         recipe: how to train.
         init: weights of the same architecture to start from (fine-tune), published ones or our own.
-        extend: go on past the planned end of the run that is in the folder, to the --steps given now.
+        extend: train past the planned end of the run that is in the folder, to the --steps given now.
         resume: not needed.
         device: auto, cpu, cuda or cuda:1.
     """
@@ -52,7 +52,7 @@ def train_recognizer(
         callbacks = Callbacks(on_step=bar.show_losses, should_stop=lambda: bool(stopped))
         state = run_training(job, chosen, callbacks)
     if state.step < recipe.steps:
-        print(f"Stopped at step {state.step}; the same command goes on.", file=sys.stderr)
+        print(f"Stopped at step {state.step}; the same command resumes it.", file=sys.stderr)
         return 128 + stopped[0]
     print(f"Done: {run / RECOGNIZER}")
     return 0

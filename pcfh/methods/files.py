@@ -42,13 +42,12 @@ def load_generator(path: Path) -> tuple[Any, Mapping[str, Any]]:
     """
     if not path.is_file():
         raise UserError(f"{path}: no such file; expected the generator.safetensors of a training run")
+    refuse_other(path, GENERATOR)
     try:
         weights, metadata = read_weights(path)
     except (SafetensorError, OSError) as error:
-        refuse_other(path, GENERATOR)
         raise UserError(f"{path}: not a readable safetensors file ({error})") from error
     if metadata.get("format") != GENERATOR:
-        refuse_other(path, GENERATOR)
         raise UserError(
             f"{path}: expected a generator ({GENERATOR}), got "
             f"{metadata.get('format', 'no format mark')}; use the generator.safetensors of a training run"

@@ -21,7 +21,7 @@ class TrainingJob:
         truth: root of the rendered database that was prepared, where the objective asks for true images.
         start: generator to start from (fine-tune), of the same method and sizes; None starts from the
             seed's weights.
-        extend: whether the run may go on past the end that was planned when it began.
+        extend: whether the run may train past the end that was planned when it began.
     """
 
     prepared: Path

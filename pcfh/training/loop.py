@@ -119,7 +119,7 @@ def run_task(
         run: the run's folder.
         runtime: this process among the others.
         callbacks: see there.
-        extend: whether the run may go on past the end that was planned when it began.
+        extend: whether the run may train past the end that was planned when it began.
 
     Returns:
         The last state; its ``step`` is less than planned where the run was stopped.

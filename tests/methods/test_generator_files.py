@@ -184,7 +184,7 @@ def folder(generator_file):
         (
             load_recognizer,
             "generator.safetensors",
-            r"expected a recogniser, got a generator; give it by --generator",
+            r"is a generator, .*; expected a recogniser: give .*/recognizer\.safetensors",
         ),
     ],
 )
