@@ -25,9 +25,9 @@ from tabulate import tabulate
 from torch import Tensor, nn
 
 from bench.flops import DTYPES, FlopCounter, Precision, best_speed
-from pcfh.methods.base import Config
+from pcfh.methods.base import Config, find_method
 from pcfh.methods.batch import Batch
-from pcfh.methods.find import find_method, overridden, preset
+from pcfh.methods.find import overridden, preset
 from pcfh.methods.pcfh import ours, step
 from pcfh.methods.pcfh.terms import ABSENT
 from pcfh.methods.train import MethodTask

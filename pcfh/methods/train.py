@@ -20,10 +20,9 @@ from pcfh.databases.records import Record, require_disjoint
 from pcfh.databases.rendered import truth_crop
 from pcfh.errors import UserError
 from pcfh.files import sha256_of
-from pcfh.methods.base import Config, resolved
+from pcfh.methods.base import Config, find_method, kind_of, resolved
 from pcfh.methods.batch import Batch
 from pcfh.methods.files import load_generator, save_generator, training_history
-from pcfh.methods.find import find_method, kind_of
 from pcfh.methods.held_out import HeldOut, split_people
 from pcfh.methods.job import TrainingJob, check
 from pcfh.methods.trainer import Trainer

@@ -7,7 +7,8 @@ import torch
 from runs import CPU, SETTINGS, TORCHRUN, assert_same_bits, finish, job, stop_after, weights
 from smooth import batch
 
-from pcfh.methods.find import built_in, overridden, preset
+from pcfh.methods.base import built_in
+from pcfh.methods.find import overridden, preset
 from pcfh.methods.train import MethodTask, picture_grid, train
 from pcfh.methods.trainer import Generator
 from pcfh.runtime import Runtime
