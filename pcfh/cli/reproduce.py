@@ -4,11 +4,9 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from cyclopts import Parameter
-
-from pcfh.cli.app import Names, Several, progress_bar, show_stage, stop_signals
+from pcfh.cli.app import Names, Settings, Several, progress_bar, show_stage, stop_signals
 from pcfh.errors import UserError
 from pcfh.recipes.experiment import ExperimentConfig, RecipeCallbacks, TrainingBudget, Until, require_sound
 from pcfh.recipes.runner import reproduce as run_reproduction
@@ -27,7 +25,7 @@ def reproduce(  # noqa: PLR0913 - one argument per option of the command
     protocol: Names = (),
     preset: str = "cpu",
     steps: int | None = None,
-    settings: Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=True, negative="")] = (),
+    settings: Settings = (),
     seeds: Several = (),
     rows: Names = (),
     recognizer: Path | None = None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from pcfh.cli.app import progress_bar, stop_signals
+from pcfh.cli.app import Settings, progress_bar, stop_signals
 from pcfh.errors import UserError
 from pcfh.methods.find import DEFAULT_PRESET, configured, presets
 from pcfh.methods.job import TrainingJob, check
@@ -27,7 +27,7 @@ def train(  # noqa: PLR0913 - one argument per option of the command
     *,
     preset: Preset = DEFAULT_PRESET,
     config: Path | None = None,
-    settings: Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=True, negative="")] = (),
+    settings: Settings = (),
     protocol: str = "1",
     recognizer: Path | None = None,
     truth: Path | None = None,

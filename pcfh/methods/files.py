@@ -11,8 +11,7 @@ from torch import nn
 
 from pcfh import __version__
 from pcfh.errors import UserError
-from pcfh.methods.base import resolved
-from pcfh.methods.find import VARIABLE, kind_of, known_methods
+from pcfh.methods.base import VARIABLE, kind_of, known_methods, resolved
 from pcfh.weight_files import GENERATOR, read_weights, refuse_other, write_weights
 
 

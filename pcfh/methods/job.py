@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pcfh.errors import UserError
-from pcfh.methods.base import Config, Needs
-from pcfh.methods.find import find_method, validate
+from pcfh.methods.base import Config, Needs, find_method
+from pcfh.methods.find import validate
 
 
 @dataclass(frozen=True, kw_only=True)

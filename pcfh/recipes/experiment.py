@@ -14,8 +14,8 @@ from typing import Literal
 from pcfh.config import known_settings, nearest
 from pcfh.errors import UserError
 from pcfh.evaluation.results import FUSION, ORIGINAL
-from pcfh.methods.base import Config
-from pcfh.methods.find import find_method, known_methods, overridden, preset, presets, validate
+from pcfh.methods.base import Config, find_method, known_methods
+from pcfh.methods.find import overridden, preset, presets, validate
 from pcfh.recipes.paper_numbers import LIGHT_CNN, NO_AWM, NO_MIC, PCFH, TABLES, PaperTable
 
 Until = Literal["prepared", "trained", "table"]
