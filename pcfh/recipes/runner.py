@@ -17,10 +17,9 @@ from pcfh import __version__
 from pcfh.config import identity_of
 from pcfh.databases.layouts import in_protocols, open_database
 from pcfh.databases.records import Database
-from pcfh.databases.rendered import TRUTH
 from pcfh.errors import UserError
 from pcfh.evaluation.evaluate import evaluate
-from pcfh.evaluation.evaluation_data import EvaluationData, EvaluationJob, evaluated_protocols
+from pcfh.evaluation.evaluation_data import EvaluationData, evaluated_protocols
 from pcfh.evaluation.outcomes import OUTCOMES, Evaluation, read_outcomes, write_outcomes
 from pcfh.evaluation.report import RESULTS
 from pcfh.evaluation.results import Results, read_results, to_json
@@ -40,9 +39,11 @@ from pcfh.recipes.experiment import (
     RecipeCallbacks,
     Row,
     Run,
+    evaluation_job,
     images_seen,
     needs_recognizer,
     pcfh_config,
+    prepared_folder,
     require_sound,
     row_config,
     row_of,
@@ -169,11 +170,6 @@ def prepare_database(
     return out
 
 
-def prepared_folder(work: Path, name: str) -> Path:
-    """Where a prepared database lies."""
-    return work / "prepared" / name
-
-
 def _prepared(
     config: ExperimentConfig, recognizer: Recognizer, runtime: Runtime, callbacks: RecipeCallbacks
 ) -> dict[str, Path]:
@@ -294,19 +290,6 @@ def evaluate_run(
     found = evaluate(data, bench.recognizer, backend=backend, on_progress=tell)
     write_outcomes(bench.evaluation(run) / OUTCOMES, found.outcomes)
     write_atomically(bench.evaluation(run) / RESULTS, to_json(found.results).encode())
-
-
-def evaluation_job(config: ExperimentConfig, prepared: Path, protocol: str) -> EvaluationJob:
-    """What to evaluate on, of a database that is rendered or not."""
-    root = read_manifest(prepared).source.root
-    return EvaluationJob(
-        prepared=prepared,
-        protocols=(protocol,),
-        cache=config.work / "cache",
-        raw=root if (root / TRUTH).is_dir() else None,
-        batch=config.batch,
-        resamples=config.resamples,
-    )
 
 
 def evaluated(bench: _Bench, run: Run) -> Evaluation | None:

@@ -32,9 +32,8 @@ from pcfh.recipes.comparison import (
     error_cut,
     to_json,
 )
-from pcfh.recipes.experiment import ExperimentConfig, Run
+from pcfh.recipes.experiment import ExperimentConfig, Run, evaluation_job, prepared_folder
 from pcfh.recipes.paper_numbers import COLUMNS, LIGHT_CNN, PaperRow
-from pcfh.recipes.runner import evaluation_job, prepared_folder
 from pcfh.recognisers.registry import open_recognizer
 
 ABSENT = "–"
