@@ -1,11 +1,11 @@
 """A table from beginning to end: prepare, train, evaluate, compare. Each part resumes itself.
 
-<work>/prepared/<casia|buaa|oulu>                    prepared databases, see ``pcfh.preparation.manifest``
-<work>/rows/light-cnn/fold-<k>/                      a row that is not trained
-<work>/rows/<row>/seed-<s>/fold-<k>/                 one training and what became of it:
-run/                                             see ``pcfh.training.loop``
-<casia|buaa|oulu>/                               results.json and outcomes.npz of its evaluation
-<work>/cache                                         features and generated faces
+    <work>/prepared/<casia|buaa|oulu>            prepared databases, see ``pcfh.preparation.manifest``
+    <work>/rows/light-cnn/fold-<k>/              a row that is not trained
+    <work>/rows/<row>/seed-<s>/fold-<k>/         one training and what became of it:
+        run/                                     see ``pcfh.training.loop``
+        <casia|buaa|oulu>/                       results.json and outcomes.npz of its evaluation
+    <work>/cache                                 features and generated faces
 """
 
 from collections.abc import Mapping

@@ -98,7 +98,7 @@ class Task(Learner):
 
     def pictures(self, average: nn.Module) -> tuple[UInt8[Tensor, "3 h w"], Sequence[str]]:
         """A picture grid and the titles of its rows; asked for only where ``image_every`` is not 0."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} has no pictures; its image_every has to be 0")
 
     @abstractmethod
     def save(self, path: Path, average: nn.Module, step: int) -> None:
