@@ -208,8 +208,11 @@ def test_the_checkpoint_of_a_training_is_recognised_and_the_right_file_named(gen
         export(tmp_path / "checkpoint.pt", tmp_path / "generator.onnx")
 
 
+TOLD = {"pcfh.kind": "generator", "pcfh.size": str(SIZE)}
+
+
 def test_the_command_says_what_it_compared_and_nothing_else(run, generator, tmp_path, monkeypatch):
-    monkeypatch.setattr(export_module, "converted", lambda *arguments: (b"network", {}, 1e-6))
+    monkeypatch.setattr(export_module, "converted", lambda *arguments: (b"network", TOLD, 1e-6))
     path = tmp_path / "generator.onnx"
     code, out, err = run("export", path, "--model", generator)
     assert (code, err) == (0, "")

@@ -189,10 +189,12 @@ def test_weights_of_another_shape_are_named_with_both_shapes(tmp_path):
         load_recognizer(saved(tmp_path / "a.pt", tensors))
 
 
-@pytest.mark.parametrize("save", [torch.save, safetensors.torch.save_file])
-def test_bare_weights_of_either_kind_of_file_are_read(tmp_path, save):
-    save(state(), tmp_path / "weights")
-    model = load_recognizer(tmp_path / "weights", head=True)
+@pytest.mark.parametrize(
+    ("save", "name"), [(torch.save, "a.pt"), (safetensors.torch.save_file, "a.safetensors")]
+)
+def test_bare_weights_of_either_kind_of_file_are_read(tmp_path, save, name):
+    save(state(), tmp_path / name)
+    model = load_recognizer(tmp_path / name, head=True)
     torch.testing.assert_close(dict(model.state_dict()), dict(state()), rtol=0, atol=0)
 
 
