@@ -25,12 +25,12 @@ from tabulate import tabulate
 from torch import Tensor, nn
 
 from bench.flops import DTYPES, FlopCounter, Precision, best_speed
-from pcfh.methods.base import Config
+from pcfh.methods.base import Config, find_method
 from pcfh.methods.batch import Batch
-from pcfh.methods.find import find_method, overridden, preset
+from pcfh.methods.find import overridden, preset
 from pcfh.methods.pcfh import ours, step
 from pcfh.methods.pcfh.terms import ABSENT
-from pcfh.methods.train import MethodTask
+from pcfh.methods.train import MethodLearner
 from pcfh.recognisers.lightcnn.network import build_lightcnn, to_lightcnn_input
 from pcfh.runtime import Runtime, keep_freed_memory
 from pcfh.training import loop
@@ -145,12 +145,12 @@ def timed(laps: Laps) -> Iterator[None]:
         yield
 
 
-def made_up_run(config: Config, runtime: Runtime) -> tuple[MethodTask, Batch]:
+def made_up_run(config: Config, runtime: Runtime) -> tuple[MethodLearner, Batch]:
     """New networks of any method, a Light CNN-29 of random weights for an identity loss, and noise."""
     recognizer = None
     if find_method(config.training.method).needs(config).recognizer:
         recognizer = build_lightcnn("lightcnn29").requires_grad_(False).eval().to(runtime.device)
-    task = MethodTask(config, runtime, recognizer)
+    task = MethodLearner(config, runtime, recognizer)
     with torch.device(runtime.device):
         return task, made_up_batch(config.training.batch, config.training.size, recognizer)
 

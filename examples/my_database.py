@@ -2,8 +2,8 @@
 
 From the folder of this file:
 
-    PYTHONPATH=. pcfh inspect DIR --layout my_database:LAYOUT
-    PYTHONPATH=. pcfh prepare OUT --database DIR --layout my_database:LAYOUT --option people_tested=20
+    pcfh inspect DIR --layout my_database:LAYOUT
+    pcfh prepare OUT --database DIR --layout my_database:LAYOUT --option people_tested=20
 
 DIR holds one folder per person with pictures such as anna/nir_1.png and anna/vis_1.png. As a file of
 pcfh/databases/ it would be found by itself, and --layout be told by what lies on disk.

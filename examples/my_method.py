@@ -2,7 +2,6 @@
 
 From the folder of this file:
 
-    export PYTHONPATH=.
     pcfh train DATA RUN --preset cpu --set training.method=my_method:MyMethod mine.width=16
     PCFH_METHODS=my_method:MyMethod pcfh translate PICTURES --model RUN/generator.safetensors --out OUT
 

@@ -13,7 +13,7 @@ from pcfh.databases.layouts import AUTO, open_database
 from pcfh.databases.records import Database
 from pcfh.errors import UserError
 from pcfh.evaluation.evaluate import evaluate as run_evaluation
-from pcfh.evaluation.evaluation_data import EvaluationJob
+from pcfh.evaluation.evaluation_data import EvaluationData, EvaluationJob
 from pcfh.evaluation.results import Results
 from pcfh.hallucinate import Hallucinator
 from pcfh.landmarks.given import landmark_key
@@ -108,4 +108,5 @@ def evaluate(
         )
         rivals = {name: {protocol: one} for name, one in (tuned or {}).items()}
         chosen = load_recognizer() if recognizer is None else recognizer
-        return run_evaluation(job, chosen, generators, tuned=rivals)
+        data = EvaluationData(job, generators, chosen.alignment)
+        return run_evaluation(data, chosen, tuned=rivals).results

@@ -5,7 +5,7 @@
     <out>/report     tables, curves and pictures: the Light CNN alone beside the generated faces
     <out>/demo.json  says that the folder is the demo's
 
-Called again, it goes on where it was stopped. The generator has never seen the people of the sample.
+Called again, it resumes where it was stopped. The generator has never seen the people of the sample.
 """
 
 import json
@@ -18,11 +18,11 @@ from pcfh.databases.casia import read_casia
 from pcfh.databases.records import LANDMARKS_FILE, Database
 from pcfh.databases.rendered import SAMPLE, TRUTH
 from pcfh.errors import UserError
-from pcfh.evaluation.evaluate import evaluate_data
+from pcfh.evaluation.evaluate import evaluate
 from pcfh.evaluation.evaluation_data import EvaluationData, EvaluationJob
-from pcfh.evaluation.report import mistake_pictures, write_report
+from pcfh.evaluation.report import REPORT as PAGE
+from pcfh.evaluation.report import face_sheets, write_report
 from pcfh.evaluation.results import Results
-from pcfh.evaluation.sheets import face_sheets
 from pcfh.files import sha256_of, write_atomically
 from pcfh.hallucinate import Hallucinator
 from pcfh.preparation.align_capture import PrepareOptions
@@ -85,11 +85,11 @@ def run_demo(
     network = open_recognizer(recognizer, device="cpu")
     material = EvaluationData(job, {_PROTOCOL: hallucinator}, network.alignment)
     say("matching each probe with the gallery of VIS photographs: as it is, generated, and both")
-    found = evaluate_data(material, network)
+    found = evaluate(material, network)
     results = found.results
     say(verdict(results))
-    sheets = face_sheets(results, material)
-    return write_report(results, out / REPORT, mistake_pictures(results, material), sheets).report
+    write_report(results, out / REPORT, face_sheets(results, material))
+    return out / REPORT / PAGE
 
 
 def verdict(results: Results) -> str:

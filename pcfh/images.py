@@ -21,6 +21,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from pcfh.errors import UserError
 from pcfh.files import write_atomically
 from pcfh.picture_bytes import pixels_and_turn
+from pcfh.provenance import TRAINED, xmp
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".bmp", ".png", ".tif", ".tiff", ".webp")
 MAX_SIDE = 16_384
@@ -99,6 +100,14 @@ def png_bytes(image: UInt8[np.ndarray, "h w c"], text: Mapping[str, str]) -> byt
         chunks.add_text(keyword, value)
     buffer = BytesIO()
     Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(buffer, "PNG", pnginfo=chunks)
+    return buffer.getvalue()
+
+
+def jpeg_bytes(image: UInt8[np.ndarray, "h w 3"], *, trained: bool = False, quality: int = 92) -> bytes:
+    """A JPEG file; one with a generated face says that it is synthetic."""
+    buffer = BytesIO()
+    marks = {"comment": b"Synthetic face, no photograph.", "xmp": xmp(TRAINED).encode()} if trained else {}
+    Image.fromarray(image).save(buffer, "JPEG", quality=quality, **marks)
     return buffer.getvalue()
 
 

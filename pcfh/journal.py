@@ -1,4 +1,4 @@
-"""How work goes on where it was stopped: one JSON line for each thing that is done.
+"""How work is resumed where it was stopped: one JSON line for each thing that is done.
 
     {"format": "pcfh-journal", "version": 1, ...}      what tells this work from any other: its identity
     {"path": "s1/NIR/00001/001.jpg", ...}              an entry, once what it tells of is written whole
@@ -48,7 +48,7 @@ def open_journal(
 
     Args:
         path: of the file; its folder is made if need be.
-        identity: what must be the same to go on; plain data.
+        identity: what must be the same to resume; plain data.
         kind: dataclass of the entries.
         work: what is done there, e.g. "preparation", for messages.
 
@@ -74,7 +74,7 @@ def open_journal(
 
 
 def require_same(path: Path, found: Mapping[str, Any], expected: Mapping[str, Any], *, work: str) -> None:
-    """Refuses to go on with work of another identity.
+    """Refuses to resume work of another identity.
 
     Args:
         path: of the work, for the message.

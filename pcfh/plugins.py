@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 import re
+import sys
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -45,17 +46,20 @@ def is_outside(text: str) -> bool:
 def outside(text: str) -> Any:
     """The object of a user's own module that text names, as "my_module:MyClass".
 
-    The module must be on Python's path, e.g. by PYTHONPATH=. for one in the working folder.
+    The module lies in the working folder or on Python's path, which is searched first.
 
     Raises:
         UserError: there is no such module, or nothing of that name in it.
     """
     module, _, name = text.partition(":")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))  # at the end, where it can hide no installed package
     try:
         return getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as error:
         raise UserError(
-            f"{text}: no module {error.name!r} on Python's path; install it, or set PYTHONPATH to its folder"
+            f"{text}: no module {error.name!r} in the working folder or on Python's path; install it, or set "
+            "PYTHONPATH to its folder"
         ) from error
     except AttributeError as error:
         raise UserError(f"{text}: {error}; name a class that the module defines") from error

@@ -1,9 +1,8 @@
 """Translating files and folders: a bad picture gets a line of its own and the rest goes on."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +96,8 @@ def translate_items(
     """
     given = read_landmarks(options.landmarks) if options.landmarks else None
     failures: list[Failure] = []
-    for group in _groups(items, options.batch):
+    for start in range(0, len(items), options.batch):
+        group = items[start : start + options.batch]
         faces: list[tuple[Item, AlignedFace]] = []
         for item in group:
             try:
@@ -184,9 +184,3 @@ def _is_picture(path: Path) -> bool:
 def _reason(error: UserError, item: Item) -> str:
     """The error's text without the file's name, which the list of failures gives anyway."""
     return str(error).removeprefix(f"{item.source}: ")
-
-
-def _groups(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    iterator = iter(items)
-    while group := list(islice(iterator, size)):
-        yield group

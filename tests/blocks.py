@@ -3,9 +3,11 @@
 import numpy as np
 import torch
 
+from pcfh.evaluation.evaluate import evaluate as run_evaluation
+from pcfh.evaluation.evaluation_data import EvaluationData
 from pcfh.evaluation.folds import fold_figures, measure
 from pcfh.evaluation.intervals import Bootstrap
-from pcfh.evaluation.results import GroupRow, Mistake, Model, QualityRow, Results
+from pcfh.evaluation.results import GroupRow, Model, QualityRow, Results, ShownFace
 from pcfh.hallucinate import Hallucinator
 from pcfh.methods.pcfh.generator import Generator
 from pcfh.rates import ScoreMatrix
@@ -32,6 +34,12 @@ def hallucinator(model="a" * 64, size=64, **about):
     torch.manual_seed(0)
     network = Generator(size=size, width=4, blocks=1, local_blocks=1).eval().requires_grad_(False)
     return Hallucinator(network, about={"model": model, **about})
+
+
+def evaluate(job, recognizer, generators=None, **more):
+    """The results of an evaluation of a recogniser, or of one for each protocol."""
+    one = next(iter(recognizer.values())) if isinstance(recognizer, dict) else recognizer
+    return run_evaluation(EvaluationData(job, generators or {}, one.alignment), recognizer, **more).results
 
 
 def random_matrix(seed, *, signal, people=20, shots=3):
@@ -72,8 +80,7 @@ def made_results(**changes):
         frr=0.5,
         far=None,
     )
-    mistake = Mistake(
-        method="fusion",
+    mistake = ShownFace(
         protocol="1",
         subject="003",
         probe="NIR/a.png",
@@ -101,7 +108,7 @@ def made_results(**changes):
         "group_far": 0.001,
         "groups": (row,),
         "quality": (QualityRow(measure="SSIM", images="NIR, truth", probes=9, interval=interval),),
-        "mistakes": (mistake,),
+        "worst": (mistake,),
         "notes": ("2 captures <were> dropped.",),
     }
     return Results(**{**values, **changes})

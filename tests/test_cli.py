@@ -131,7 +131,7 @@ def test_an_unknown_preset_lists_the_known_ones(run, arguments):
         (("--set", "training.stepz=1"), "unknown setting 'training.stepz'; did you mean training.steps?"),
         (("--preset", "papper-256"), "no preset 'papper-256'; did you mean paper-256?"),
         (("--set", "training.method=cyclgan"), "no such method; did you mean cyclegan?"),
-        (("--resume",), "the same command resumes a run that was stopped; --extend goes on"),
+        (("--resume",), "the same command resumes a run that was stopped; --extend trains"),
         ((), "a: no such folder; expected one that pcfh prepare has made"),
     ],
 )
@@ -416,7 +416,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(run, drawn_prepared, tmp_path
     step = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"]
     assert (first.returncode, out) == (130, "")
     assert 0 < step < 24
-    assert err.endswith(f"Stopped at step {step}; the same command goes on.\n") and "Traceback" not in err
+    assert err.endswith(f"Stopped at step {step}; the same command resumes it.\n") and "Traceback" not in err
     code, out, err = run(*arguments[3:])
     assert (code, out) == (0, f"Done: {tmp_path / 'generator.safetensors'}\n")
     assert "24/24" in err

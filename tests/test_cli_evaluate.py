@@ -1,5 +1,6 @@
 """``pcfh evaluate`` from the files on."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -120,20 +121,21 @@ def test_a_recogniser_from_outside_is_evaluated_and_compared(run, drawn_prepared
 @pytest.mark.parametrize(
     ("place", "said"),
     [
-        ("no_such_module:Recognizer", "no module 'no_such_module' on Python's path"),
+        ("no_such_module:Recognizer", "no module 'no_such_module' in the working folder or on Python's path"),
         ("my_recogniser:Absent", "has no attribute 'Absent'"),
         ("fractions:Fraction", "expected a recogniser with name, key, alignment"),
     ],
 )
 def test_a_class_that_is_no_recogniser_is_refused(run, drawn_prepared, tmp_path, monkeypatch, place, said):
-    monkeypatch.syspath_prepend(EXAMPLES)
+    monkeypatch.chdir(EXAMPLES)
+    monkeypatch.setattr(sys, "path", [*sys.path])
     code, _, err = run("evaluate", drawn_prepared, tmp_path, "--recognizer", place)
     assert (code, said in err) == (2, True)
 
 
 def test_a_generator_in_the_place_of_a_recogniser_is_called_so(run, drawn_prepared, generator, tmp_path):
     code, _, err = run("evaluate", drawn_prepared, tmp_path, "--recognizer", generator)
-    assert (code, "expected a recogniser, got a generator" in err) == (2, True)
+    assert (code, "expected a recogniser: give" in err) == (2, True)
 
 
 def test_two_tuned_recognisers_of_one_name_are_refused(run, drawn_prepared, tmp_path):

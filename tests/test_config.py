@@ -10,7 +10,7 @@ from pcfh.methods.find import configured, overridden, preset, presets, validate
 from pcfh.methods.pcfh import Objective
 from pcfh.methods.pcfh.losses import reconstruction_loss
 from pcfh.methods.pcfh.pcfh_trainer import loss_weights, pixel_weight
-from pcfh.methods.train import MethodTask
+from pcfh.methods.train import MethodLearner
 from pcfh.recognisers.training.train_lightcnn import RecognizerConfig, RecognizerRecipe
 from pcfh.runtime import Runtime
 from pcfh.training.loop import begin, linear_decay
@@ -23,7 +23,7 @@ def test_every_preset_is_valid_and_builds_networks_of_its_size(name):
     config = preset(name)
     validate(config)
     with torch.device("meta"):
-        task = MethodTask(config, Runtime(rank=0, processes=1, device=torch.device("meta")))
+        task = MethodLearner(config, Runtime(rank=0, processes=1, device=torch.device("meta")))
         state = begin(task)
     assert task.result.size == state.average.size == config.training.size
 

@@ -20,9 +20,8 @@ from pcfh.errors import UserError  # noqa: E402
 from pcfh.export import export  # noqa: E402
 from pcfh.files import sha256_of  # noqa: E402
 from pcfh.hallucinate import Hallucinator  # noqa: E402
-from pcfh.methods.base import resolved  # noqa: E402
+from pcfh.methods.base import built_in, resolved  # noqa: E402
 from pcfh.methods.files import save_generator  # noqa: E402
-from pcfh.methods.find import built_in  # noqa: E402
 from pcfh.recognisers.registry import open_recognizer  # noqa: E402
 from pcfh.shipped import shipped  # noqa: E402
 from pcfh.weight_files import CHECKPOINT  # noqa: E402

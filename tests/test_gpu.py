@@ -12,7 +12,7 @@ from pcfh.images import read_image
 from pcfh.methods.files import load_generator
 from pcfh.methods.find import overridden, preset
 from pcfh.methods.pcfh.losses import attention_loss
-from pcfh.methods.train import GENERATOR, BatchMaker, MethodTask, open_pairs, train
+from pcfh.methods.train import GENERATOR, BatchMaker, MethodLearner, open_pairs, train
 from pcfh.recognisers.lightcnn.network import build_lightcnn
 from pcfh.recognisers.registry import open_recognizer
 from pcfh.runtime import Runtime, start_runtime
@@ -42,7 +42,7 @@ def _full_precision(monkeypatch):
 def first_step(work, runtime: Runtime, recognizer=None) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
     """Values and gradients of the first step."""
     network = None if recognizer is None else recognizer.to(runtime.device)
-    trainer = MethodTask(work.config, runtime, network).trainer
+    trainer = MethodLearner(work.config, runtime, network).trainer
     maker = BatchMaker(open_pairs(work)[0], work.config, runtime, network, warp=work.needs.warped)
     torch.manual_seed(0)
     values = trainer.compute_gradients(maker.batch(*maker.fetch(0)))

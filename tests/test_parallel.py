@@ -142,11 +142,15 @@ def test_no_worker_outlives_a_loop_that_is_left(functions):
     assert not any(is_running(pid) for pid in seen)
 
 
+# Ctrl-C is put back to what it is in a terminal: a shell lets what it starts in the background ignore it.
 PARENT = """
+import signal
+
 import functions_of_workers
 from pcfh.parallel import map_unordered
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for pid in map_unordered(functions_of_workers.linger, [0, 0, *[600] * 8], 2):
         print(pid, flush=True)
 """

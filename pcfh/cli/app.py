@@ -48,6 +48,7 @@ def _whole_numbers(_: object, tokens: Sequence[Token]) -> tuple[int, ...]:
 
 
 Several = Annotated[tuple[int, ...], Parameter(consume_multiple=True, negative="", converter=_whole_numbers)]
+Settings = Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=True, negative="")]
 Names = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")]
 
 

@@ -11,12 +11,12 @@ from cyclopts import Parameter
 
 from pcfh.cli.app import Names, progress_bar, show_stage
 from pcfh.errors import UserError
-from pcfh.evaluation.evaluate import common_alignment, evaluate_data
+from pcfh.evaluation.evaluate import common_alignment
+from pcfh.evaluation.evaluate import evaluate as run_evaluation
 from pcfh.evaluation.evaluation_data import EvaluationData, EvaluationJob, evaluated_protocols
 from pcfh.evaluation.outcomes import OUTCOMES, write_outcomes
-from pcfh.evaluation.report import mistake_pictures, write_report
+from pcfh.evaluation.report import REPORT, TABLE, face_sheets, write_report
 from pcfh.evaluation.scores import AVERAGE
-from pcfh.evaluation.sheets import face_sheets
 from pcfh.hallucinate import Hallucinator
 from pcfh.landmarks import open_backend
 from pcfh.preparation.manifest import read_manifest
@@ -73,7 +73,7 @@ def evaluate(  # noqa: PLR0913 - one argument per option of the command
 ) -> int:
     """Measure recognition on a prepared database, without and with generated faces; write a report.
 
-    Features and generated faces are kept in OUT/cache, so the same command goes on where it was stopped. That
+    Features and generated faces are kept in OUT/cache, so the same command resumes one that was stopped. That
     folder grows with each recogniser and generator tried, and may be deleted at any time.
 
     Args:
@@ -92,7 +92,7 @@ def evaluate(  # noqa: PLR0913 - one argument per option of the command
         pose: also find landmarks in generated faces, with the default detector.
         fusion_weight: of the generated face's score in the fusion, 0 to 1; 0.5 is the paper's average. Choose
             another one on people who are not in the test.
-        pictures: write sheets of faces and show them and the worst mistakes in the report.
+        pictures: write sheets of faces, of which one is of the worst mistakes, and show them in the report.
         device: auto, cpu, cuda or cuda:1.
         batch: faces computed at once.
         resamples: draws of people of each interval.
@@ -128,16 +128,15 @@ def evaluate(  # noqa: PLR0913 - one argument per option of the command
     backend = open_backend("blaze") if pose else None
     with progress_bar("done", 1) as bar:
         show = partial(show_stage, bar)
-        found = evaluate_data(work, recognizers, tuned=rivals, backend=backend, on_progress=show)
+        found = run_evaluation(work, recognizers, tuned=rivals, backend=backend, on_progress=show)
     results = found.results
     write_outcomes(out / OUTCOMES, found.outcomes)
-    shown = mistake_pictures(results, work) if pictures else ()
-    written = write_report(results, out, shown, face_sheets(results, work) if pictures else None)
+    write_report(results, out, face_sheets(results, work) if pictures else None)
     for note in results.notes:
         print(note, file=sys.stderr)
-    print(written.table.read_text(encoding="utf-8"))
+    print((out / TABLE).read_text(encoding="utf-8"))
     print(f"Features and generated faces are kept in {job.cache} ({_megabytes(job.cache):.1f} MB)")
-    print(f"Written to {out}; look at {written.report}")
+    print(f"Written to {out}; look at {out / REPORT}")
     return 0
 
 

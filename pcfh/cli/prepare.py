@@ -3,11 +3,9 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from cyclopts import Parameter
-
-from pcfh.cli.app import Several, progress_bar
+from pcfh.cli.app import Names, Several, progress_bar
 from pcfh.cli.inspect import DatabaseOptions
 from pcfh.databases.flattened import read_flattened
 from pcfh.databases.folder_pair import read_folder_pair
@@ -28,7 +26,7 @@ def prepare(  # noqa: PLR0913 - one argument per option of the command
     casia: Path | None = None,
     nir: Path | None = None,
     vis: Path | None = None,
-    test_subjects: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = (),
+    test_subjects: Names = (),
     root: Path | None = None,
     landmarks: Path | None = None,
     backend: Literal["blaze", "fan", "given"] = "blaze",
@@ -39,8 +37,8 @@ def prepare(  # noqa: PLR0913 - one argument per option of the command
 ) -> int:
     """Find faces and landmarks in a database, align them and write crops.
 
-    Name the database by --database, by --nir and --vis, or by --root and --train-list. Stopped and called
-    again, it goes on. Captures that cannot be used are listed with a reason in OUT/report.txt.
+    Name the database by --database, by --nir and --vis, or by --root and --train-list. The same command
+    resumes one that was stopped. Captures that cannot be used are listed with a reason in OUT/report.txt.
 
     Args:
         out: folder to write to.

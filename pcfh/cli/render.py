@@ -39,7 +39,8 @@ def render(  # noqa: PLR0913 - one argument per option of the command
     """Render a database of synthetic faces in near-infrared and visible light.
 
     Its layout is that of CASIA NIR-VIS 2.0, with landmarks, truth images and all parameters beside it.
-    Stopped and called again, it goes on. The same recipe gives the same bytes on the same kind of processor.
+    The same command resumes one that was stopped. The same recipe gives the same bytes on the same kind of
+    processor.
 
     Args:
         out: folder to write NIR-VIS-2.0 into; with --verify, the one to check.

@@ -4,11 +4,9 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from cyclopts import Parameter
-
-from pcfh.cli.app import Names, Several, progress_bar, show_stage, stop_signals
+from pcfh.cli.app import Names, Settings, Several, progress_bar, show_stage, stop_signals
 from pcfh.errors import UserError
 from pcfh.recipes.experiment import ExperimentConfig, RecipeCallbacks, TrainingBudget, Until, require_sound
 from pcfh.recipes.runner import reproduce as run_reproduction
@@ -27,7 +25,7 @@ def reproduce(  # noqa: PLR0913 - one argument per option of the command
     protocol: Names = (),
     preset: str = "cpu",
     steps: int | None = None,
-    settings: Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=True, negative="")] = (),
+    settings: Settings = (),
     seeds: Several = (),
     rows: Names = (),
     recognizer: Path | None = None,
@@ -44,9 +42,8 @@ def reproduce(  # noqa: PLR0913 - one argument per option of the command
     """Make one of the paper's tables, our numbers beside the paper's, from raw database folders.
 
     Prepares, trains each row with each seed, evaluates, and writes OUT/table.md, table.tex, results.json and
-    table.html. Called again, it goes on where it was stopped; what is done is not done again, and the table
-    holds all rows and seeds that are done. On several GPUs: one command per row or seed, or torchrun with
-    --until trained.
+    table.html. Called again, it resumes: what is done is not done again, and the table holds all rows and
+    seeds that are done. On several GPUs: one command per row or seed, or torchrun with --until trained.
 
     Args:
         table: table1 (CASIA, one fold), table2 (CASIA, all folds), table3 (BUAA) or table4 (Oulu-CASIA).
@@ -126,7 +123,7 @@ def _carry_out(config: ExperimentConfig) -> int:
         print(f"Training took {hours(table.cost.processor_seconds)} of processor time in all.")
         print(f"Written to {config.out}; look at {written}")
     elif stopped:
-        print("Stopped; the same command goes on.", file=sys.stderr)
+        print("Stopped; the same command resumes it.", file=sys.stderr)
         return 128 + stopped[0]
     elif runtime.is_first:
         print(f"Done until {config.until}: {config.work}")

@@ -45,6 +45,7 @@ def serve(
         limits: how much visitors may upload and keep.
     """
     with extra("web", "the web page"):
+        from pcfh.web.app import create_app  # noqa: PLC0415 - an optional extra
         from pcfh.web.serving import bound_socket, run_server  # noqa: PLC0415 - an optional extra
     finder = open_backend("blaze")
     hallucinator = Hallucinator.from_file(model or shipped("generator"), device=device, backend=finder)
@@ -56,7 +57,8 @@ def serve(
             file=sys.stderr,
         )
     with bound_socket(host, port) as listening, suppress(KeyboardInterrupt):
-        run_server(Engine(hallucinator, compares), limits, listening, hosts=hosts, on_address=_announce)
+        names = {listening.getsockname()[0], *hosts}
+        run_server(create_app(Engine(hallucinator, compares), limits, names), listening, _announce)
     print("Ended; all photographs are forgotten.", file=sys.stderr)
     return 0
 

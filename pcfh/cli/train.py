@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from pcfh.cli.app import progress_bar, stop_signals
+from pcfh.cli.app import Settings, progress_bar, stop_signals
 from pcfh.errors import UserError
 from pcfh.methods.find import DEFAULT_PRESET, configured, presets
 from pcfh.methods.job import TrainingJob, check
@@ -27,7 +27,7 @@ def train(  # noqa: PLR0913 - one argument per option of the command
     *,
     preset: Preset = DEFAULT_PRESET,
     config: Path | None = None,
-    settings: Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=True, negative="")] = (),
+    settings: Settings = (),
     protocol: str = "1",
     recognizer: Path | None = None,
     truth: Path | None = None,
@@ -52,7 +52,7 @@ def train(  # noqa: PLR0913 - one argument per option of the command
         truth: the rendered database that was prepared, for the preset rendered: its true VIS images.
         init: generator.safetensors to start from (fine-tune), of the same preset, e.g. one trained on other
             people.
-        extend: go on past the planned end of the run that is in the folder, to the training.steps given now.
+        extend: train past the planned end of the run that is in the folder, to the training.steps given now.
         resume: not needed.
         device: auto, cpu, cuda or cuda:1.
     """
@@ -79,7 +79,7 @@ def train(  # noqa: PLR0913 - one argument per option of the command
     with start_runtime(device) as runtime, stop_signals() as stopped, StepBar(steps) as bar:
         state = run_train(job, runtime, Callbacks(on_step=bar.show_losses, should_stop=lambda: bool(stopped)))
     if runtime.is_first and state.step < steps:
-        print(f"Stopped at step {state.step}; the same command goes on.", file=sys.stderr)
+        print(f"Stopped at step {state.step}; the same command resumes it.", file=sys.stderr)
     elif runtime.is_first:
         print(f"Done: {run / GENERATOR}")
     return 128 + stopped[0] if stopped and state.step < steps else 0
@@ -89,7 +89,7 @@ def refuse_resume(resume: bool) -> None:
     """Says how a run is resumed, to those who look for an option."""
     if resume:
         raise UserError(
-            "there is no --resume: the same command resumes a run that was stopped; --extend goes on past "
+            "there is no --resume: the same command resumes a run that was stopped; --extend trains past "
             "its planned end"
         )
 

@@ -9,7 +9,6 @@ recogniser, generated and true ones out of crops of the generator's size.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import TypeVar
 
 import numpy as np
 
@@ -18,9 +17,7 @@ from pcfh.databases.records import Protocol, Record
 from pcfh.errors import UserError
 from pcfh.evaluation.evaluation_data import (
     EvaluationData,
-    EvaluationJob,
     different,
-    group_labels,
     model_of,
     notes_on,
     require_fair,
@@ -32,10 +29,10 @@ from pcfh.evaluation.folds import (
     measure,
     probe_counts,
     shown_faces,
-    worst_mistakes,
 )
-from pcfh.evaluation.groups import ProbeCounts, group_rows, joined
-from pcfh.evaluation.outcomes import MethodOutcome, Outcomes
+from pcfh.evaluation.generated import CropGenerator
+from pcfh.evaluation.groups import ProbeCounts, group_labels, group_rows, joined
+from pcfh.evaluation.outcomes import Evaluation, MethodOutcome
 from pcfh.evaluation.quality import Face, measure_faces
 from pcfh.evaluation.results import (
     FUSION,
@@ -43,14 +40,12 @@ from pcfh.evaluation.results import (
     ORIGINAL,
     REFERENCE,
     Fold,
-    Mistake,
     Model,
     QualityRow,
     Results,
     ShownFace,
 )
 from pcfh.evaluation.score_methods import Progress, Recognizers, ScoreMethod, counted, score_methods
-from pcfh.hallucinate import Hallucinator
 from pcfh.images import read_image
 from pcfh.landmarks.base import LandmarkBackend
 from pcfh.preparation.manifest import crops_folder
@@ -58,17 +53,7 @@ from pcfh.recognisers.alignment import Alignment
 from pcfh.recognisers.base import Recognizer
 
 _GROUP_FARS = (0.001, 0.01)  # the first that every fold can measure
-_MOST_MISTAKES, _MOST_SHOWN, _MOST_FACES = 12, 16, 1000
-
-OfProbe = TypeVar("OfProbe", Mistake, ShownFace)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """What was found: the report's figures, and the outcome of each probe by protocol and method."""
-
-    results: Results
-    outcomes: Outcomes
+_MOST_SHOWN, _MOST_FACES = 16, 1000
 
 
 @dataclass(kw_only=True)
@@ -78,38 +63,10 @@ class _Found:
     folds: list[Fold]
     outcomes: dict[str, dict[str, MethodOutcome]]
     counts: dict[str, list[ProbeCounts]]
-    mistakes: list[Mistake]
     shown: list[ShownFace]
 
 
 def evaluate(
-    job: EvaluationJob,
-    recognizer: Recognizer | Recognizers,
-    generators: Mapping[str, Hallucinator] | None = None,
-    *,
-    tuned: Mapping[str, Recognizers] | None = None,
-    backend: LandmarkBackend | None = None,
-    on_progress: Progress = lambda stage, done, total: None,
-) -> Results:
-    """Evaluates a recogniser, and generators and tuned recognisers with it.
-
-    Args:
-        job: what to evaluate on.
-        recognizer: one, or one for each protocol.
-        generators: from files, by protocol; or none.
-        tuned: recognisers to compare with it, by name, then by protocol.
-        backend: finds landmarks in the images, for the figures of pose; None leaves them out.
-        on_progress: called with what is being done, how many of it are done and of how many.
-
-    Raises:
-        UserError: data, protocol, recogniser, generators or groups do not fit.
-    """
-    some = recognizer.values() if isinstance(recognizer, Mapping) else (recognizer,)
-    data = EvaluationData(job, generators or {}, common_alignment(some))
-    return evaluate_data(data, recognizer, tuned=tuned, backend=backend, on_progress=on_progress).results
-
-
-def evaluate_data(
     data: EvaluationData,
     recognizer: Recognizer | Recognizers,
     *,
@@ -117,7 +74,14 @@ def evaluate_data(
     backend: LandmarkBackend | None = None,
     on_progress: Progress = lambda stage, done, total: None,
 ) -> Evaluation:
-    """The same of data that the caller goes on with, e.g. to show its pictures; see ``evaluate``.
+    """Evaluates a recogniser, and generators and tuned recognisers with it.
+
+    Args:
+        data: what to evaluate on, with the generators.
+        recognizer: one, or one for each protocol.
+        tuned: recognisers to compare with it, by name, then by protocol.
+        backend: finds landmarks in the images, for the figures of pose; None leaves them out.
+        on_progress: called with what is being done, how many of it are done and of how many.
 
     Raises:
         UserError: data, protocol, recogniser, generators or groups do not fit.
@@ -127,7 +91,7 @@ def evaluate_data(
     _require_names(tuned or {})
     every = {"recogniser": recognizers, **(tuned or {})}
     _require_all(folds, {**every, **({"generator": data.generators} if data.generators else {})})
-    labels = group_labels(job, data.home)
+    labels = group_labels(job.groups, data.home)
     require_fair(data, every)
     methods = score_methods(data, recognizers, tuned, on_progress)
     far = next((f for f in _GROUP_FARS if all(measurable(f, impostor_count(x)) for x in folds)), None)
@@ -148,7 +112,6 @@ def evaluate_data(
         group_far=far,
         groups=group_rows(counts, labels, job.bootstrap, thresholded=far is not None) if labels else (),
         quality=_quality(data, backend, on_progress),
-        mistakes=_worst(found.mistakes),
         notes=notes_on(data),
         random=drawn_faces(found.shown, _MOST_SHOWN, job.seed),
         worst=lowest_faces(found.shown, _MOST_SHOWN),
@@ -182,11 +145,11 @@ def lowest_faces(faces: Iterable[ShownFace], most: int) -> tuple[ShownFace, ...]
     return _each_once(sorted(faces, key=lambda face: face.margin))[:most]
 
 
-def _each_once(items: Iterable[OfProbe]) -> tuple[OfProbe, ...]:
+def _each_once(faces: Iterable[ShownFace]) -> tuple[ShownFace, ...]:
     """The first of each probe."""
-    once: dict[str, OfProbe] = {}
-    for item in items:
-        once.setdefault(item.probe, item)
+    once: dict[str, ShownFace] = {}
+    for face in faces:
+        once.setdefault(face.probe, face)
     return tuple(once.values())
 
 
@@ -231,7 +194,7 @@ def _all_folds(
     grouped: bool,
 ) -> _Found:
     """Scores each fold by each method; counts pairs at the threshold of a FAR where there are groups."""
-    found = _Found(folds=[], outcomes={}, counts={}, mistakes=[], shown=[])
+    found = _Found(folds=[], outcomes={}, counts={}, shown=[])
     for number, protocol in enumerate(data.folds):
         on_progress("figures", number, len(data.folds))
         measured = {
@@ -246,18 +209,10 @@ def _all_folds(
         for name, one in measured.items():
             if grouped and one.figures.own is None:
                 found.counts.setdefault(name, []).append(probe_counts(one, protocol.probe, keys, far))
-        best = FUSION if FUSION in measured else ORIGINAL
-        matrix = measured[best].matrix
-        found.mistakes += worst_mistakes(best, matrix, protocol, most=_MOST_MISTAKES)
-        found.shown += shown_faces(matrix, protocol)
+        best = measured[FUSION if FUSION in measured else ORIGINAL]
+        found.shown += shown_faces(best.matrix, protocol)
     on_progress("figures", len(data.folds), len(data.folds))
     return found
-
-
-def _worst(mistakes: Iterable[Mistake]) -> tuple[Mistake, ...]:
-    """The worst of several folds, each probe once."""
-    falling = sorted(mistakes, key=lambda mistake: mistake.right_score - mistake.wrong_score)
-    return _each_once(falling)[:_MOST_MISTAKES]
 
 
 def _quality(
@@ -266,7 +221,7 @@ def _quality(
     """Quality of the images, of at most a thousand probes, where there is something to compare."""
     if data.truth is None and not (backend and data.generators):
         return ()
-    whole: list[tuple[Hallucinator | None, tuple[Record, ...]]] = [
+    whole: list[tuple[CropGenerator | None, tuple[Record, ...]]] = [
         (generator, different(fold.probe for fold in folds)) for generator, folds in data.by_generator()
     ]
     whole = whole or [(None, different(fold.probe for fold in data.folds))]
@@ -277,7 +232,7 @@ def _quality(
     return measure_faces(shown, data.job.bootstrap, backend=backend)
 
 
-def _faces(data: EvaluationData, generator: Hallucinator | None, probes: Sequence[Record]) -> Iterator[Face]:
+def _faces(data: EvaluationData, generator: CropGenerator | None, probes: Sequence[Record]) -> Iterator[Face]:
     """The images of some probes, one after the other."""
     records = data.at_size(probes, data.generated_size)
     root = crops_folder(data.job.prepared, data.generated_size)

@@ -14,12 +14,10 @@ from jaxtyping import UInt8
 from pcfh.databases.records import Database, Protocol, Record, require_disjoint, subjects
 from pcfh.databases.rendered import HOME, PARAMETERS, TRUTH, truth_crop
 from pcfh.errors import UserError
-from pcfh.evaluation.generated import MODEL, generated_crops
-from pcfh.evaluation.groups import Labels, read_groups, read_parameters
+from pcfh.evaluation.generated import MODEL, CropGenerator, generated_crops
 from pcfh.evaluation.intervals import Bootstrap
 from pcfh.evaluation.scores import AVERAGE
 from pcfh.files import sha256_of
-from pcfh.hallucinate import Hallucinator
 from pcfh.methods.files import training_history
 from pcfh.preparation.manifest import MANIFEST, Manifest, crops_folder, open_prepared, read_manifest
 from pcfh.recognisers.alignment import Alignment
@@ -73,7 +71,7 @@ class EvaluationData:
     """
 
     job: EvaluationJob
-    generators: Mapping[str, Hallucinator]
+    generators: Mapping[str, CropGenerator]
     alignment: Alignment
 
     @cached_property
@@ -155,7 +153,7 @@ class EvaluationData:
 
     def by_generator(
         self, folds: Iterable[Protocol] | None = None
-    ) -> list[tuple[Hallucinator, tuple[Protocol, ...]]]:
+    ) -> list[tuple[CropGenerator, tuple[Protocol, ...]]]:
         """Each different generator with its folds, of some or of all."""
         found: dict[str, list[Protocol]] = {}
         for fold in self.folds if folds is None else folds:
@@ -164,7 +162,7 @@ class EvaluationData:
         return [(self.generators[own[0].name], tuple(own)) for own in found.values()]
 
     def generated(
-        self, generator: Hallucinator, probes: Sequence[Record]
+        self, generator: CropGenerator, probes: Sequence[Record]
     ) -> Iterator[UInt8[np.ndarray, "s s 3"]]:
         """Crops that a generator makes of probes."""
         root = crops_folder(self.job.prepared, self.generated_size)
@@ -295,15 +293,6 @@ def _require_unseen(data: EvaluationData, fold: Protocol, name: str, history: Hi
             )
 
 
-def group_labels(job: EvaluationJob, home: Path | None) -> Labels | None:
-    """Groups of captures: the user's, else the rendered database's, else none."""
-    if job.groups is not None:
-        return read_groups(job.groups)
-    if home is not None and (home / PARAMETERS).is_file():
-        return read_parameters(home / PARAMETERS)
-    return None
-
-
 def notes_on(data: EvaluationData) -> tuple[str, ...]:
     """What the reader of the figures must know."""
     notes: list[str] = []
@@ -334,6 +323,6 @@ def different(parts: Iterable[Iterable[Record]]) -> tuple[Record, ...]:
     return tuple({record.path: record for part in parts for record in part}.values())
 
 
-def model_of(generator: Hallucinator) -> str:
+def model_of(generator: CropGenerator) -> str:
     """SHA-256 of a generator's file."""
     return str(generator.about[MODEL])

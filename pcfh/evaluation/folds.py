@@ -1,13 +1,13 @@
 """The figures of one fold, from the scores of each method.
 
-Axis letters: p probes, g gallery images.
+Axis letters: r draws of people.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from pcfh.databases.records import Protocol, Record
 from pcfh.evaluation.groups import ProbeCounts
@@ -27,7 +27,6 @@ from pcfh.evaluation.results import (
     Difference,
     Fold,
     MethodFigures,
-    Mistake,
     OwnProbes,
     ShownFace,
     Verification,
@@ -167,48 +166,23 @@ def probe_counts(
     )
 
 
-def worst_mistakes(method: str, matrix: ScoreMatrix, protocol: Protocol, *, most: int) -> list[Mistake]:
-    """The probes whose best wrong score is furthest above the best right one, worst first."""
-    (right, own), (wrong, other) = _best_images(matrix)
-    margin = own - other
-    worst = [row for row in np.argsort(margin, kind="stable")[:most] if margin[row] <= 0]
+def shown_faces(matrix: ScoreMatrix, protocol: Protocol) -> list[ShownFace]:
+    """All probes with the best gallery images of their person and of someone else, in their order."""
+    of_kind = [np.where(kind, matrix.scores, -np.inf) for kind in (matrix.genuine, ~matrix.genuine)]
+    (right, own), (wrong, other) = ((scores.argmax(1), scores.max(1)) for scores in of_kind)
     return [
-        Mistake(
-            method=method,
+        ShownFace(
             protocol=protocol.name,
-            subject=protocol.probe[row].subject,
-            probe=protocol.probe[row].path,
+            subject=probe.subject,
+            probe=probe.path,
             right=protocol.gallery[right[row]].path,
             wrong=protocol.gallery[wrong[row]].path,
             wrong_subject=protocol.gallery[wrong[row]].subject,
             right_score=float(own[row]),
             wrong_score=float(other[row]),
         )
-        for row in worst
-    ]
-
-
-def shown_faces(matrix: ScoreMatrix, protocol: Protocol) -> list[ShownFace]:
-    """All probes with their person's best gallery image, in their order."""
-    (right, own), (_, other) = _best_images(matrix)
-    return [
-        ShownFace(
-            protocol=protocol.name,
-            subject=probe.subject,
-            probe=probe.path,
-            gallery=protocol.gallery[right[row]].path,
-            margin=float(own[row] - other[row]),
-        )
         for row, probe in enumerate(protocol.probe)
     ]
-
-
-def _best_images(
-    matrix: ScoreMatrix,
-) -> tuple[tuple[Int[np.ndarray, " p"], Float[np.ndarray, " p"]], ...]:
-    """The best gallery image of each probe's own person with its score, and the best of someone else."""
-    of_kind = (np.where(kind, matrix.scores, -np.inf) for kind in (matrix.genuine, ~matrix.genuine))
-    return tuple((scores.argmax(1), scores.max(1)) for scores in of_kind)
 
 
 def _sizes(matrix: ScoreMatrix) -> OwnProbes:

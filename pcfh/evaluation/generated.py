@@ -11,29 +11,51 @@ Axis letters: s side of a crop.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from pcfh.databases.records import Record
 from pcfh.errors import UserError
-from pcfh.hallucinate import Hallucinator
 from pcfh.images import read_image, write_png
-from pcfh.recognisers.features import stretches
 
-MODEL = "model"  # what ``Hallucinator.from_file`` calls the SHA-256 of its file
+MODEL = "model"  # what a generator's ``about`` calls the SHA-256 of its file
 _FOLDER = "generated"
 
 
+@runtime_checkable
+class CropGenerator(Protocol):
+    """What turns aligned NIR crops into VIS ones, e.g. a ``Hallucinator`` from a file.
+
+    Attributes:
+        about: where it comes from; ``MODEL`` among it.
+    """
+
+    about: Mapping[str, Any]
+
+    @property
+    def size(self) -> int:
+        """Side of its crops in pixels."""
+
+    def translate_batch(
+        self, crops: UInt8[np.ndarray, "b s s 3"], landmarks: Float[np.ndarray, "b 68 2"]
+    ) -> UInt8[np.ndarray, "b s s 3"]:
+        """Crops, all at once; landmarks are in their pixels."""
+
+    def provenance(self) -> dict[str, str]:
+        """Text for the metadata of generated pictures."""
+
+
 def generated_crops(
-    hallucinator: Hallucinator, root: Path, records: Iterable[Record], *, cache: Path, batch: int = 8
+    generator: CropGenerator, root: Path, records: Sequence[Record], *, cache: Path, batch: int = 8
 ) -> Iterator[UInt8[np.ndarray, "s s 3"]]:
     """Yields the VIS crops that a generator makes of NIR ones, in their order; few are held at a time.
 
     Args:
-        hallucinator: from a file.
+        generator: from a file.
         root: folder of the NIR crops, of the generator's size.
         records: with landmarks in pixels of the crops.
         cache: folder of the cache; made if need be.
@@ -42,12 +64,13 @@ def generated_crops(
     Raises:
         UserError: a crop cannot be read.
     """
-    for some in stretches(records, batch):
-        yield from _some(hallucinator, root, some, cache / _FOLDER / str(hallucinator.about[MODEL]))
+    folder = cache / _FOLDER / str(generator.about[MODEL])
+    for first in range(0, len(records), batch):
+        yield from _some(generator, root, records[first : first + batch], folder)
 
 
 def _some(
-    hallucinator: Hallucinator, root: Path, records: Sequence[Record], folder: Path
+    generator: CropGenerator, root: Path, records: Sequence[Record], folder: Path
 ) -> list[UInt8[np.ndarray, "s s 3"]]:
     """Generated crops of a batch, looked up or made."""
     crops = [read_image(root / record.path) for record in records]
@@ -56,11 +79,11 @@ def _some(
     known = {path: image for path in paths if (image := _kept(path)) is not None}
     new = [i for i, path in enumerate(paths) if path not in known]
     if new:
-        made = hallucinator.translate_batch(
+        made = generator.translate_batch(
             np.stack([crops[i] for i in new]), np.stack([points[i] for i in new])
         )
         for i, image in zip(new, made, strict=True):
-            write_png(paths[i], image, hallucinator.provenance())
+            write_png(paths[i], image, generator.provenance())
             known[paths[i]] = image
     return [known[path] for path in paths]
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
+from pcfh.databases.rendered import PARAMETERS
 from pcfh.errors import UserError
 from pcfh.evaluation.intervals import Bootstrap, mean_interval
 from pcfh.evaluation.results import GroupRow
@@ -50,6 +51,20 @@ class ProbeCounts:
     refused: Int[np.ndarray, " n"]
     impostor: Int[np.ndarray, " n"]
     accepted: Int[np.ndarray, " n"]
+
+
+def group_labels(table: Path | None, home: Path | None) -> Labels | None:
+    """Groups of captures: the user's, else the rendered database's, else none.
+
+    Args:
+        table: of the user.
+        home: root of the rendered database.
+    """
+    if table is not None:
+        return read_groups(table)
+    if home is not None and (home / PARAMETERS).is_file():
+        return read_parameters(home / PARAMETERS)
+    return None
 
 
 def read_groups(path: Path) -> Labels:

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from pcfh.errors import UserError
 from pcfh.rates import ScoreMatrix, allowed_impostors, most_allowed
 
+LEVEL = 0.95  # share of draws inside of an interval
 _AT_ONCE = 2**22  # numbers in the largest array of a chunk of draws
 
 
@@ -71,48 +72,31 @@ class _Ranked:
     images: Int[np.ndarray, "2 i"]
 
 
-def bootstrap_interval(
-    values: Float[np.ndarray, " n"],
-    people: Shaped[np.ndarray, " n"],
-    *,
-    level: float = 0.95,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> Interval:
-    """The confidence interval of a mean over captures, e.g. of Rank-1 hits (0 or 1) or of an image error.
-
-    Args:
-        values: one for each capture.
-        people: whose capture it is.
-        level: share of draws inside the interval.
-        resamples: number of draws.
-        seed: of the draws.
-
-    Raises:
-        UserError: there are fewer than two people.
-    """
-    names, codes = np.unique(people, return_inverse=True)
-    _require_several(len(names), "people")
-    sums = np.stack([np.bincount(codes, values), np.bincount(codes)])
-    chunks = _weights(np.ones(len(names), dtype=bool), resamples, seed, width=len(names))
-    total, count = np.concatenate([weights @ sums.T for weights in chunks]).T
-    return percentile_interval(float(values.mean()), total / count, level)
-
-
-def percentile_interval(estimate: float, draws: Float[np.ndarray, " r"], level: float = 0.95) -> Interval:
+def percentile_interval(estimate: float, draws: Float[np.ndarray, " r"]) -> Interval:
     """The percentiles of draws that leave the same share on both sides, around an estimate."""
-    low, high = np.quantile(draws, ((1 - level) / 2, (1 + level) / 2))
+    low, high = np.quantile(draws, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     return Interval(estimate=estimate, low=float(low), high=float(high))
 
 
 def mean_interval(
     values: Shaped[np.ndarray, " n"], people: Shaped[np.ndarray, " n"], bootstrap: Bootstrap
 ) -> Interval | None:
-    """The confidence interval of a mean over probes; None where they are all of one person."""
-    if len(np.unique(people)) < 2:
+    """The confidence interval of a mean over captures; None where they are all of one person.
+
+    Args:
+        values: one for each capture, e.g. Rank-1 hits (0 or 1) or an image error.
+        people: whose capture it is.
+        bootstrap: draws of people.
+    """
+    names, codes = np.unique(people, return_inverse=True)
+    if len(names) < 2:
         return None
     numbers = values.astype(np.float64)
-    return bootstrap_interval(numbers, people, resamples=bootstrap.resamples, seed=bootstrap.seed)
+    sums = np.stack([np.bincount(codes, numbers), np.bincount(codes)])
+    everyone = np.ones(len(names), dtype=bool)
+    chunks = _weights(everyone, bootstrap.resamples, bootstrap.seed, width=len(names))
+    total, count = np.concatenate([weights @ sums.T for weights in chunks]).T
+    return percentile_interval(float(numbers.mean()), total / count)
 
 
 def verification_rate_draws(
@@ -128,7 +112,10 @@ def verification_rate_draws(
         UserError: there are fewer than two people with genuine pairs, or too few impostor pairs.
     """
     ranked = _ranked(matrix)
-    _require_several(int(ranked.drawn.sum()), "people with genuine pairs")
+    if (people := int(ranked.drawn.sum())) < 2:
+        raise UserError(
+            f"expected at least two people with genuine pairs, got {people}; there is no spread to tell"
+        )
     drawn = np.empty((len(fars), bootstrap.resamples))
     for row, far in zip(drawn, fars, strict=True):
         tail = 2 * allowed_impostors(far, ranked.impostors) + 1000
@@ -136,16 +123,6 @@ def verification_rate_draws(
         chunks = _weights(ranked.drawn, bootstrap.resamples, bootstrap.seed, width=width)
         row[:] = np.concatenate([_drawn_rates(ranked, weights, far, tail) for weights in chunks])
     return drawn
-
-
-def mean_and_deviation(folds: Float[np.ndarray, " n"]) -> tuple[float, float]:
-    """The mean over folds and their sample standard deviation, with n - 1.
-
-    Raises:
-        UserError: there are fewer than two folds.
-    """
-    _require_several(len(folds), "folds")
-    return float(folds.mean()), float(folds.std(ddof=1))
 
 
 def mcnemar(a: Bool[np.ndarray, " n"], b: Bool[np.ndarray, " n"]) -> McNemar:
@@ -165,12 +142,6 @@ def mcnemar(a: Bool[np.ndarray, " n"], b: Bool[np.ndarray, " n"]) -> McNemar:
         term = term * (n - i) // (i + 1)  # the binomial coefficient, exactly
         tail += term
     return McNemar(only_a=only_a, only_b=only_b, p_value=min(1.0, (2 * tail) / (1 << n)))
-
-
-def _require_several(count: int, name: str) -> None:
-    """Refuses to tell a spread from one."""
-    if count < 2:
-        raise UserError(f"expected at least two {name}, got {count}; there is no spread to tell")
 
 
 def _weights(

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
 from pcfh.errors import UserError
+from pcfh.evaluation.results import Results
 from pcfh.files import write_atomically
 
 OUTCOMES = "outcomes.npz"
@@ -40,6 +41,22 @@ class MethodOutcome:
 
 
 Outcomes = Mapping[str, Mapping[str, MethodOutcome]]  # by protocol, then by method
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What an evaluation found: the report's figures, and what became of each probe."""
+
+    results: Results
+    outcomes: Outcomes
+
+    @property
+    def methods(self) -> Mapping[str, MethodOutcome]:
+        """The outcomes of the only protocol."""
+        (methods,) = self.outcomes.values()
+        return methods
+
+
 _ARRAYS = tuple(field.name for field in fields(MethodOutcome))
 
 

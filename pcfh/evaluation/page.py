@@ -1,7 +1,6 @@
 """One HTML page of an evaluation: what ``templates/evaluation.html`` shows, as text and tables."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from pcfh.evaluation.intervals import Interval
 from pcfh.evaluation.results import Comparison, Fold, GroupRow, Results, summaries
@@ -21,43 +20,19 @@ from pcfh.evaluation.text_tables import (
 from pcfh.pages import render
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plots:
-    """PNG files of each curve, for light and for dark colours."""
-
-    roc: tuple[bytes, bytes]
-    cmc: tuple[bytes, bytes]
-
-
-@dataclass(frozen=True, kw_only=True)
-class MistakePictures:
-    """JPEG files of one mistake."""
-
-    probe: bytes
-    generated: bytes | None
-    right: bytes
-    wrong: bytes
-
-
-def page(
-    results: Results,
-    plots: Plots,
-    mistakes: Sequence[MistakePictures] = (),
-    sheets: FaceSheets | None = None,
-) -> str:
+def page(results: Results, plots: Mapping[str, tuple[bytes, bytes]], sheets: FaceSheets | None = None) -> str:
     """The whole page.
 
     Args:
         results: what was found.
-        plots: curves of it.
-        mistakes: pictures of ``results.mistakes``, in their order; none leaves them out.
+        plots: PNG files of the curves "roc" and "cmc", for light and for dark colours.
         sheets: of faces; None leaves them out.
     """
     return render(
         "evaluation.html",
         title="Recognition via generation",
         caption=caption(results),
-        notes=_notes(results, shown=bool(mistakes or sheets)),
+        notes=_notes(results, shown=sheets is not None),
         results=results,
         main=main_table(results),
         more=_more(results),
@@ -69,8 +44,7 @@ def page(
         sizes=_sizes(results),
         quality=_quality(results),
         groups=_groups(results),
-        mistakes=[*zip(results.mistakes, mistakes, strict=True)] if mistakes else [],
-        mistakes_by=label(results.mistakes[0].method) if mistakes else "",
+        worst=_worst(results),
         provenance=_provenance(results),
     )
 
@@ -129,6 +103,23 @@ def _sizes(results: Results) -> TextTable:
             rows.append((fold.protocol, kind, *counts))
     head = ("Protocol", "probes are", "probes", "people", "gallery", "genuine pairs", "impostor pairs")
     return TextTable("What was compared.", head, rows, text_column=1)
+
+
+def _worst(results: Results) -> TextTable:
+    """The faces of the sheet of the worst by name, in its order."""
+    rows = [
+        (
+            face.subject,
+            face.wrong_subject,
+            face.protocol,
+            f"{face.right_score:.3f}",
+            f"{face.wrong_score:.3f}",
+        )
+        for face in results.worst
+    ]
+    text = f"The lowest margins by {label(results.shown_by)}, from the left; below 0 the other one is found."
+    head = ("Person", "nearest other", "Protocol", "right score", "other's score")
+    return TextTable(text, head, rows)
 
 
 def _quality(results: Results) -> TextTable:

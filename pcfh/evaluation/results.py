@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from pcfh.errors import UserError
-from pcfh.evaluation.intervals import Interval, McNemar, mean_and_deviation
+from pcfh.evaluation.intervals import Interval, McNemar
 from pcfh.evaluation.scores import AVERAGE
 from pcfh.typed_json import from_json_text, to_json_text
 
@@ -172,11 +172,10 @@ class QualityRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mistake:
-    """A probe that does not find its person first.
+class ShownFace:
+    """A probe of a sheet of faces, with the two gallery images that decide whether its person is found.
 
     Attributes:
-        method: by which it was compared.
         protocol: the fold.
         subject: the person.
         probe: the probe's crop, below the folder of crops.
@@ -187,7 +186,6 @@ class Mistake:
         wrong_score: of ``wrong``.
     """
 
-    method: str
     protocol: str
     subject: str
     probe: str
@@ -197,24 +195,10 @@ class Mistake:
     right_score: float
     wrong_score: float
 
-
-@dataclass(frozen=True, kw_only=True)
-class ShownFace:
-    """A probe of a sheet of faces.
-
-    Attributes:
-        protocol: the fold.
-        subject: the person.
-        probe: the probe's crop, below the folder of crops.
-        gallery: the crop of the person's best gallery image.
-        margin: score of ``gallery`` less the best score of someone else; below 0 the person is not found.
-    """
-
-    protocol: str
-    subject: str
-    probe: str
-    gallery: str
-    margin: float
+    @property
+    def margin(self) -> float:
+        """By how much the right score is the higher one; at 0 and below the person is not found first."""
+        return self.right_score - self.wrong_score
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,10 +236,9 @@ class Results:
         group_far: FAR whose threshold the groups share; None where none can be measured in all folds.
         groups: errors by group.
         quality: of the images.
-        mistakes: the worst ones, worst first.
         notes: what the reader must know.
         random: probes for a sheet of faces, drawn by chance.
-        worst: those with the lowest margins, lowest first, by the method of ``mistakes``.
+        worst: those with the lowest margins by the method ``shown_by``, lowest first.
         fusion_weight: of the generated face's score in the fusion.
     """
 
@@ -272,7 +255,6 @@ class Results:
     group_far: float | None
     groups: tuple[GroupRow, ...]
     quality: tuple[QualityRow, ...]
-    mistakes: tuple[Mistake, ...]
     notes: tuple[str, ...]
     random: tuple[ShownFace, ...] = ()
     worst: tuple[ShownFace, ...] = ()
@@ -282,6 +264,11 @@ class Results:
     def methods(self) -> tuple[str, ...]:
         """The methods that were evaluated."""
         return tuple(figures.method for figures in self.folds[0].methods)
+
+    @property
+    def shown_by(self) -> str:
+        """The method whose scores the faces to show have."""
+        return FUSION if self.has_generator else ORIGINAL
 
     @property
     def has_generator(self) -> bool:
@@ -315,11 +302,9 @@ class Summary:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Mean and sample deviation of one figure over folds."""
-    if len(values) < 2:
-        return Spread(mean=float(values[0]), deviation=None)
-    mean, deviation = mean_and_deviation(np.array(values, np.float64))
-    return Spread(mean=mean, deviation=deviation)
+    """Mean and sample deviation, with n - 1, of one figure over folds."""
+    folds = np.array(values, np.float64)
+    return Spread(mean=float(folds.mean()), deviation=float(folds.std(ddof=1)) if len(folds) > 1 else None)
 
 
 def summaries(results: Results) -> tuple[Summary, ...]:

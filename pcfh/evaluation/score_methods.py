@@ -9,7 +9,7 @@
 
 F, F' and G may be others for each protocol, and F and F' may treat NIR and VIS differently.
 
-Axis letters: d features, n and m crops, s side of a crop.
+Axis letters: d features, n crops, s side of a crop.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -48,19 +48,8 @@ class ScoreMethod(Interface):
         """The score of each probe with each gallery image; higher is more alike."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class EmbeddingTable:
-    """Embeddings of crops by their paths; n crops, d features."""
-
-    place: Mapping[str, int]
-    features: Float32[np.ndarray, "n d"]
-
-    def of(self, records: Iterable[Record]) -> Float32[np.ndarray, "m d"]:
-        """Embeddings of some of them, in their order."""
-        return self.features[[self.place[record.path] for record in records]]
-
-
-Tables = Mapping[str, EmbeddingTable]  # by protocol
+Embeddings = Mapping[str, Float32[np.ndarray, " d"]]  # by the path of the crop
+Tables = Mapping[str, Embeddings]  # by protocol
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +77,7 @@ class CosineScores:
         probes = fold.probe if self.searched is None else self.searched[fold.name]
         people, enrolled = (np.array([record.subject for record in part]) for part in (probes, fold.gallery))
         similarity = cosine_scores(
-            self.probes[fold.name].of(probes), self.gallery[fold.name].of(fold.gallery)
+            _rows(self.probes[fold.name], probes), _rows(self.gallery[fold.name], fold.gallery)
         )
         return ScoreMatrix(scores=similarity, probes=people, gallery=enrolled)
 
@@ -156,6 +145,11 @@ def score_methods(
     return [methods[name] for name in order if name in methods]
 
 
+def _rows(embeddings: Embeddings, records: Sequence[Record]) -> Float32[np.ndarray, "n d"]:
+    """The embeddings of some crops, in their order."""
+    return np.stack([embeddings[record.path] for record in records])
+
+
 def counted(items: Iterable[Item], stage: str, total: int, on_progress: Progress) -> Iterator[Item]:
     """Yields the items and tells of each that it is done with."""
     for number, item in enumerate(items):
@@ -177,7 +171,7 @@ class _Stage:
 
 def _tables(
     data: EvaluationData, recognizers: Recognizers, on_progress: Progress, *, whole: bool
-) -> dict[str, dict[str, EmbeddingTable]]:
+) -> dict[str, dict[str, Embeddings]]:
     """Embeddings by kind of crops and protocol; each recogniser sees the crops of its protocols once.
 
     Args:
@@ -186,7 +180,7 @@ def _tables(
         on_progress: see ``score_methods``.
         whole: whether generated, true and further VIS images are wanted, too.
     """
-    tables: dict[str, dict[str, EmbeddingTable]] = {}
+    tables: dict[str, dict[str, Embeddings]] = {}
     different_ones = {recognizer.key: recognizer for recognizer in recognizers.values()}
     for key, recognizer in different_ones.items():
         folds = [fold for fold in data.folds if recognizers[fold.name].key == key]
@@ -197,8 +191,7 @@ def _tables(
             crops = counted(stage.crops, stage.kind, len(stage.records), on_progress)
             cache, batch = data.job.cache / "features", data.job.batch
             features = extract(recognizer, crops, stage.modality, cache=cache, batch=batch)
-            place = {record.path: i for i, record in enumerate(stage.records)}
-            table = EmbeddingTable(place=place, features=features)
+            table = dict(zip((record.path for record in stage.records), features, strict=True))
             tables.setdefault(stage.kind, {}).update({fold.name: table for fold in stage.folds})
     return tables
 

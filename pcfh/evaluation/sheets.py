@@ -1,30 +1,22 @@
 """Sheets of faces: some probes drawn by chance, and those that a recogniser gets worst.
 
 A column is a probe with its person and margin above; from above follow the NIR probe, the generated VIS
-image, the true one and the person's best gallery image, as far as they are known. Nothing is resized.
+image, the true one, and the best gallery images of the person and of someone else, as far as they are known.
+Nothing is resized.
 
-Axis letters: s side of a crop, h and w of a sheet.
+Axis letters: s side of a picture, h and w of a sheet.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from pcfh.evaluation.evaluation_data import EvaluationData
-from pcfh.evaluation.results import Results, ShownFace
-from pcfh.images import read_image
-from pcfh.preparation.manifest import crops_folder
-from pcfh.provenance import TRAINED, xmp
-
 COLUMNS = 8  # more faces go below
-_QUALITY = 92
-# Pixels between faces, for names at the left, above, between bands.
+# Pixels between faces, at least for names at the left, above, between bands.
 _GAP, _MARGIN, _HEAD, _BETWEEN = 2, 76, 18, 10
-_ROWS = ("NIR", "generated", "true VIS", "gallery VIS")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,22 +26,6 @@ class FaceSheets:
     random: bytes
     worst: bytes
     rows: tuple[str, ...]
-
-
-def face_sheets(results: Results, material: EvaluationData) -> FaceSheets:
-    """Draws both sheets of an evaluation.
-
-    Args:
-        results: with the probes to show.
-        material: of the same evaluation.
-    """
-    known = (True, bool(material.generators), material.truth is not None, True)
-    rows = tuple(name for name, have in zip(_ROWS, known, strict=True) if have)
-    random, worst = (
-        to_jpeg(sheet([_column(face, material) for face in faces], rows), trained=bool(material.generators))
-        for faces in (results.random, results.worst)
-    )
-    return FaceSheets(random=random, worst=worst, rows=rows)
 
 
 def sheet(
@@ -64,11 +40,13 @@ def sheet(
     size = len(columns[0][1][0])
     bands = -(-len(columns) // COLUMNS)
     height = _HEAD + len(rows) * (size + _GAP)
-    width = _MARGIN + min(COLUMNS, len(columns)) * (size + _GAP)
+    font = ImageFont.load_default(size=12)
+    margin = max(_MARGIN, *(2 * _GAP + int(font.getlength(name)) for name in rows))
+    width = margin + min(COLUMNS, len(columns)) * (size + _GAP)
     canvas = Image.new("RGB", (width, bands * (height + _BETWEEN) - _BETWEEN), "white")
-    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(size=12)
+    draw = ImageDraw.Draw(canvas)
     for number, (text, pictures) in enumerate(columns):
-        x = _MARGIN + (number % COLUMNS) * (size + _GAP)
+        x = margin + (number % COLUMNS) * (size + _GAP)
         top = (number // COLUMNS) * (height + _BETWEEN)
         draw.text((x + size // 2, top + _HEAD // 2), text, fill="black", font=font, anchor="mm")
         for place, picture in enumerate(pictures):
@@ -78,23 +56,3 @@ def sheet(
             y = band * (height + _BETWEEN) + _HEAD + place * (size + _GAP) + size // 2
             draw.text((_GAP, y), name, fill="black", font=font, anchor="lm")
     return np.asarray(canvas)
-
-
-def to_jpeg(image: UInt8[np.ndarray, "h w 3"], *, trained: bool = False, quality: int = _QUALITY) -> bytes:
-    """A JPEG file; one with a generated face says that it is synthetic."""
-    buffer = BytesIO()
-    marks = {"comment": b"Synthetic face, no photograph.", "xmp": xmp(TRAINED).encode()} if trained else {}
-    Image.fromarray(image).save(buffer, "JPEG", quality=quality, **marks)
-    return buffer.getvalue()
-
-
-def _column(face: ShownFace, material: EvaluationData) -> tuple[str, list[UInt8[np.ndarray, "s s 3"]]]:
-    """The text and the pictures of one probe."""
-    root = crops_folder(material.job.prepared, material.generated_size)
-    record = material.at_generated_size[face.probe]
-    pictures = [read_image(root / face.probe)]
-    if material.generators:
-        pictures += material.generated(material.generators[face.protocol], [record])
-    if material.truth is not None:
-        pictures += material.true_crops([record])
-    return f"{face.subject}  {face.margin:+.2f}", [*pictures, read_image(root / face.gallery)]

@@ -15,8 +15,8 @@ import torch
 
 from pcfh.errors import UserError
 from pcfh.files import sha256_of
+from pcfh.methods.base import kind_of
 from pcfh.methods.files import load_generator, training_history
-from pcfh.methods.find import kind_of
 
 
 def mean_generator(paths: Sequence[Path]) -> tuple[Any, Mapping[str, Any]]:

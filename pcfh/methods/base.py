@@ -1,16 +1,26 @@
-"""What a method is: its settings, its network, its trainer; light, so that settings are checked at once.
+"""What a method is and which there are: settings, network, trainer; light, so that settings are checked soon.
 
 A method is one file or folder in ``pcfh/methods`` that says ``METHOD = <class>``, or any class elsewhere that
 ``training.method=my_module:MyMethod`` names (``examples/my_method.py``). How it learns stands in its trainer,
 see ``pcfh.methods.trainer``.
+
+A file never makes the program import anything: a generator of a method from outside can be opened once its
+user has named the method, by ``training.method=my_module:MyMethod``, by ``find_method`` or in the
+environment, ``PCFH_METHODS=my_module:MyMethod`` (several are joined by commas).
 """
 
+import os
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, ClassVar
 
-from pcfh.config import Count, FreeCount, FreeWhole, Positive, Precision, Share, Whole
+from pcfh.config import Count, FreeCount, FreeWhole, Positive, Precision, Share, Whole, nearest
+from pcfh.errors import UserError
+from pcfh.plugins import is_outside, outside, siblings
+
+VARIABLE = "PCFH_METHODS"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,3 +156,51 @@ class Method:
 def resolved(named: Any) -> Any:
     """A class of a method that was given as itself or as "module:Class"."""
     return pkgutil.resolve_name(named) if isinstance(named, str) else named
+
+
+_outside: dict[str, type[Method]] = {}  # that the user has named
+
+
+@cache
+def built_in() -> Mapping[str, type[Method]]:
+    """The methods of this folder by name, the default one first."""
+    methods: Iterable[type[Method]] = siblings("pcfh.methods", "METHOD").values()
+    return {m.name: m for m in sorted(methods, key=lambda m: (m.name != Training().method, m.name))}
+
+
+def known_methods() -> Mapping[str, type[Method]]:
+    """The methods of this folder, and those that the user has named."""
+    for name in filter(None, os.environ.get(VARIABLE, "").split(",")):
+        find_method(name.strip())
+    return {**built_in(), **_outside}
+
+
+def find_method(name: str) -> type[Method]:
+    """A method by its name, or by its place, "my_module:MyMethod".
+
+    Raises:
+        UserError: there is none.
+    """
+    known = {**built_in(), **_outside}
+    if name not in known and is_outside(name):
+        _outside[name] = known[name] = _imported(name)
+    if name.lower() in known:
+        name = name.lower()
+    if name not in known:
+        raise UserError(
+            f"training.method={name}: no such method{nearest(name, known)} One of yours is my_module:MyMethod"
+        )
+    return known[name]
+
+
+def _imported(place: str) -> type[Method]:
+    """A class of a user's own module, which is named by its place."""
+    method = outside(place)
+    if not (isinstance(method, type) and issubclass(method, Method)):
+        raise UserError(f"{place}: expected a subclass of pcfh.methods.base.Method, got {method!r}")
+    return type(method.__name__, (method,), {"name": place, "__doc__": method.__doc__})
+
+
+def kind_of(network: Any) -> str:
+    """The name of the method to which a network belongs, as generator files say it."""
+    return next(name for name, m in known_methods().items() if isinstance(network, resolved(m.network)))

@@ -11,8 +11,7 @@ from torch import nn
 
 from pcfh import __version__
 from pcfh.errors import UserError
-from pcfh.methods.base import resolved
-from pcfh.methods.find import VARIABLE, kind_of, known_methods
+from pcfh.methods.base import VARIABLE, kind_of, known_methods, resolved
 from pcfh.weight_files import GENERATOR, read_weights, refuse_other, write_weights
 
 
@@ -43,13 +42,12 @@ def load_generator(path: Path) -> tuple[Any, Mapping[str, Any]]:
     """
     if not path.is_file():
         raise UserError(f"{path}: no such file; expected the generator.safetensors of a training run")
+    refuse_other(path, GENERATOR)
     try:
         weights, metadata = read_weights(path)
     except (SafetensorError, OSError) as error:
-        refuse_other(path, GENERATOR)
         raise UserError(f"{path}: not a readable safetensors file ({error})") from error
     if metadata.get("format") != GENERATOR:
-        refuse_other(path, GENERATOR)
         raise UserError(
             f"{path}: expected a generator ({GENERATOR}), got "
             f"{metadata.get('format', 'no format mark')}; use the generator.safetensors of a training run"

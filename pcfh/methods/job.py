@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pcfh.errors import UserError
-from pcfh.methods.base import Config, Needs
-from pcfh.methods.find import find_method, validate
+from pcfh.methods.base import Config, Needs, find_method
+from pcfh.methods.find import validate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class TrainingJob:
         truth: root of the rendered database that was prepared, where the objective asks for true images.
         start: generator to start from (fine-tune), of the same method and sizes; None starts from the
             seed's weights.
-        extend: whether the run may go on past the end that was planned when it began.
+        extend: whether the run may train past the end that was planned when it began.
     """
 
     prepared: Path

@@ -20,10 +20,9 @@ from pcfh.databases.records import Record, require_disjoint
 from pcfh.databases.rendered import truth_crop
 from pcfh.errors import UserError
 from pcfh.files import sha256_of
-from pcfh.methods.base import Config, resolved
+from pcfh.methods.base import Config, find_method, kind_of, resolved
 from pcfh.methods.batch import Batch
 from pcfh.methods.files import load_generator, save_generator, training_history
-from pcfh.methods.find import find_method, kind_of
 from pcfh.methods.held_out import HeldOut, split_people
 from pcfh.methods.job import TrainingJob, check
 from pcfh.methods.trainer import Trainer
@@ -35,7 +34,7 @@ from pcfh.recognisers.lightcnn.network import to_lightcnn_input
 from pcfh.recognisers.lightcnn.weights import load_recognizer
 from pcfh.runtime import Runtime
 from pcfh.training.checkpoint import State
-from pcfh.training.loop import Callbacks, Task, linear_decay, run_task, seed_step
+from pcfh.training.loop import Callbacks, Learner, Task, linear_decay, run_task, seed_step
 
 GENERATOR = "generator.safetensors"
 _PREVIEW = 6  # pairs in a picture grid
@@ -55,7 +54,7 @@ def train(job: TrainingJob, runtime: Runtime, callbacks: Callbacks | None = None
     return run_task(GeneratorTask(job, runtime), job.run, runtime, callbacks, extend=job.extend)
 
 
-class MethodTask(Task):
+class MethodLearner(Learner):
     """The networks of a method, and how they are moved; without data.
 
     Args:
@@ -67,14 +66,12 @@ class MethodTask(Task):
         trainer: of the method; its networks have the seed's weights.
     """
 
-    weights_file = GENERATOR
-
     def __init__(self, config: Config, runtime: Runtime, recognizer: nn.Module | None = None) -> None:
         t = self._training = config.training
         torch.manual_seed(t.seed)
         self.trainer: Trainer = resolved(find_method(t.method).trainer)(config, runtime, recognizer)
         self.networks, self.result = self.trainer.networks, self.trainer.generator
-        self.pace, self.image_every = t, t.image_every
+        self.pace = t
 
     def optimizer(self) -> torch.optim.Optimizer:
         """Adam, with a rate for the critics and one for all other networks."""
@@ -93,7 +90,7 @@ class MethodTask(Task):
         return linear_decay(step, self._training.steps, self._training.constant)
 
 
-class GeneratorTask(MethodTask):
+class GeneratorTask(MethodLearner, Task):
     """The networks of a method, and the pairs that they learn from.
 
     Args:
@@ -104,6 +101,7 @@ class GeneratorTask(MethodTask):
         batches: what the steps see, once prepared.
     """
 
+    weights_file = GENERATOR
     batches: "BatchMaker"
 
     def __init__(self, job: TrainingJob, runtime: Runtime) -> None:
@@ -115,6 +113,7 @@ class GeneratorTask(MethodTask):
         self._teacher = self._recognizer if job.needs.recognizer else None
         super().__init__(job.config, runtime, self._teacher)
         self._before = [] if job.start is None else start_from(self.trainer.generator, job.start)
+        self.image_every = job.config.training.image_every
         self.identity = _identity(job)
         self.settings = to_toml(job.config, f"pcfh {__version__}, protocol {job.protocol}")
 

@@ -7,35 +7,17 @@ it draws from PyTorch's generator, which is seeded for each step and process; wh
 weights lies in buffers of the networks. That is why a run can be resumed bit for bit, whatever its method.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from pcfh.methods.batch import Batch, Image, Values
 from pcfh.runtime import Runtime
 
 
-@runtime_checkable
-class Generator(Protocol):
-    """A network that turns NIR images into VIS images, which is what a run is for; an ``nn.Module``.
-
-    Attributes:
-        size: side of its images in pixels.
-        arguments: with which its class builds the same network again.
-    """
-
-    size: int
-    arguments: dict[str, Any]
-
-    def __call__(
-        self, nir: Float[Tensor, "b 3 s s"], landmarks: Float[Tensor, "b 68 2"]
-    ) -> Float[Tensor, "b 3 s s"]:
-        """VIS images in [-1, 1], of NIR ones and their landmarks in pixels."""
-
-
-class Trainer:
+class Trainer(ABC):
     """Builds the networks of a method with new weights, and computes their gradients; subclass it.
 
     Args:
@@ -49,26 +31,30 @@ class Trainer:
 
     networks: nn.Module
 
-    def __init__(self, config: Any, runtime: Runtime, recognizer: nn.Module | None) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def __init__(self, config: Any, runtime: Runtime, recognizer: nn.Module | None) -> None: ...
 
     @property
+    @abstractmethod
     def generator(self) -> nn.Module:
-        """The network that turns NIR into VIS: its moving average is what the run is for."""
-        raise NotImplementedError
+        """The network that turns NIR into VIS images: its moving average is what the run is for.
+
+        It is called with NIR images in [-1, 1], three equal channels, and their 68 landmarks in pixels. Its
+        ``size`` is the side of its images, its ``arguments`` are those with which its class builds it again.
+        """
 
     @property
     def critics(self) -> Sequence[nn.Module]:
         """Those networks that learn at the critics' rate; all others learn at the generators'."""
         return ()
 
+    @abstractmethod
     def compute_gradients(self, batch: Batch) -> Values:
         """Puts the gradient of every network into its parameters' ``grad``; updates nothing.
 
         Returns:
             Detached numbers by name, to be logged: ``loss/...`` are terms with their weights.
         """
-        raise NotImplementedError
 
     def pictures(self, batch: Batch, output: Image) -> Mapping[str, Image]:
         """What else is worth a look beside input, VIS capture and output, by title, in [-1, 1]."""

@@ -3,7 +3,7 @@
     <out>/manifest.json     records, protocols, what was dropped; written last: it vouches for the rest
     <out>/crops/<size>/<NIR|VIS>/<subject>/<session>_<stem>.png    NIR crops have one channel, VIS crops three
     <out>/report.txt        what was dropped and why
-    <out>/journal.jsonl     what is done, to go on from after an interruption
+    <out>/journal.jsonl     what is done, to resume from after an interruption
 
 The manifest holds landmarks in pixels of the source picture; those of any crop follow from them, since the
 alignment does. Crops are named by their path below ``crops/<size>``, the same at every size.

@@ -22,7 +22,7 @@ from jaxtyping import Float
 
 from pcfh.evaluation.folds import rate_difference
 from pcfh.evaluation.intervals import Bootstrap, Interval, mcnemar, mean_interval
-from pcfh.evaluation.outcomes import MethodOutcome
+from pcfh.evaluation.outcomes import Evaluation, MethodOutcome
 from pcfh.evaluation.results import GENERATED, TRUTH, Results, Spread, spread
 from pcfh.recipes.experiment import Row, Run
 from pcfh.recipes.paper_numbers import LIGHT_CNN, PCFH, TABLES, PaperTable
@@ -196,14 +196,6 @@ class ReproducedTable:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluated:
-    """What the evaluation of a run left: the report's figures, and the outcome of each method."""
-
-    results: Results
-    outcomes: Mapping[str, MethodOutcome]
-
-
-@dataclass(frozen=True, kw_only=True)
 class _File:
     """The content of a table's results.json, for other programs."""
 
@@ -212,7 +204,7 @@ class _File:
     results: ReproducedTable
 
 
-Runs = Mapping[Run, Evaluated]
+Runs = Mapping[Run, Evaluation]
 
 
 def to_json(table: ReproducedTable) -> str:
@@ -254,7 +246,7 @@ def measured_row(row: Row, runs: Runs, alone: Figures | None, cost: Cost) -> Mea
         alone: figures of Light CNN; None where they are not there.
         cost: of its trainings.
     """
-    figures, methods = figures_of(row, runs), next(iter(runs.values())).outcomes
+    figures, methods = figures_of(row, runs), next(iter(runs.values())).methods
     untrained = row.key == LIGHT_CNN
     return MeasuredRow(
         key=row.key,
@@ -269,13 +261,16 @@ def measured_row(row: Row, runs: Runs, alone: Figures | None, cost: Cost) -> Mea
 
 
 def cuts_of(row: Figures, alone: Figures) -> Cuts:
-    """What a row takes away of the errors of the recogniser alone: 1 - (1 - row) / (1 - alone)."""
-    return Cuts(rank1=_cut(row.rank1, alone.rank1), vr01=_cut(row.vr01, alone.vr01))
+    """What a row takes away of the errors of the recogniser alone."""
+    rank1 = error_cut(row.rank1.mean, alone.rank1.mean)
+    if row.vr01 is None or alone.vr01 is None:
+        return Cuts(rank1=rank1, vr01=None)
+    return Cuts(rank1=rank1, vr01=error_cut(row.vr01.mean, alone.vr01.mean))
 
 
-def paper_cut(row: float, alone: float) -> float:
-    """The same of the paper's figures, which are in percent."""
-    return 1 - (100 - row) / (100 - alone)
+def error_cut(row: float, alone: float, best: float = 1.0) -> float | None:
+    """1 - (best - row) / (best - alone), with 100 as the best for percent; None where nothing can be cut."""
+    return None if alone == best else 1 - (best - row) / (best - alone)
 
 
 def compared(rows: Mapping[Row, Runs]) -> tuple[PairedTest, ...]:
@@ -310,17 +305,11 @@ def paired_test(
 
 
 def _outcomes(row: Row, runs: Runs, score: str | None = None) -> dict[Run, MethodOutcome]:
-    return {run: evaluated.outcomes[score or row.score] for run, evaluated in runs.items()}
+    return {run: evaluated.methods[score or row.score] for run, evaluated in runs.items()}
 
 
 def _of(outcomes: Mapping[Run, MethodOutcome], fold: str) -> list[MethodOutcome]:
     return [outcome for run, outcome in outcomes.items() if run.fold == fold]
-
-
-def _cut(row: Spread | None, alone: Spread | None) -> float | None:
-    if row is None or alone is None or alone.mean == 1:
-        return None
-    return 1 - (1 - row.mean) / (1 - alone.mean)
 
 
 def _rank1_difference(folds: Sequence[tuple[list[MethodOutcome], list[MethodOutcome]]]) -> Interval | None:

@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Literal
 
 from pcfh.config import known_settings, nearest
+from pcfh.databases.rendered import TRUTH
 from pcfh.errors import UserError
+from pcfh.evaluation.evaluation_data import EvaluationJob
 from pcfh.evaluation.results import FUSION, ORIGINAL
-from pcfh.methods.base import Config
-from pcfh.methods.find import find_method, known_methods, overridden, preset, presets, validate
+from pcfh.methods.base import Config, find_method, known_methods
+from pcfh.methods.find import overridden, preset, presets, validate
+from pcfh.preparation.manifest import read_manifest
 from pcfh.recipes.paper_numbers import LIGHT_CNN, NO_AWM, NO_MIC, PCFH, TABLES, PaperTable
 
 Until = Literal["prepared", "trained", "table"]
@@ -349,3 +352,21 @@ def _key(assignment: str) -> str:
 
 def _of_training(assignment: str) -> bool:
     return _key(assignment).startswith("training.")
+
+
+def prepared_folder(work: Path, name: str) -> Path:
+    """Where a prepared database lies."""
+    return work / "prepared" / name
+
+
+def evaluation_job(config: ExperimentConfig, prepared: Path, protocol: str) -> EvaluationJob:
+    """What to evaluate on, of a database that is rendered or not."""
+    root = read_manifest(prepared).source.root
+    return EvaluationJob(
+        prepared=prepared,
+        protocols=(protocol,),
+        cache=config.work / "cache",
+        raw=root if (root / TRUTH).is_dir() else None,
+        batch=config.batch,
+        resamples=config.resamples,
+    )

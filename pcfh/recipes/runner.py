@@ -13,39 +13,37 @@ from dataclasses import dataclass, replace
 from math import fsum
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import UInt8
-
 from pcfh import __version__
 from pcfh.config import identity_of
 from pcfh.databases.layouts import in_protocols, open_database
 from pcfh.databases.records import Database
-from pcfh.databases.rendered import TRUTH
 from pcfh.errors import UserError
-from pcfh.evaluation.evaluate import evaluate_data
-from pcfh.evaluation.evaluation_data import EvaluationData, EvaluationJob, evaluated_protocols
-from pcfh.evaluation.outcomes import OUTCOMES, read_outcomes, write_outcomes
+from pcfh.evaluation.evaluate import evaluate
+from pcfh.evaluation.evaluation_data import EvaluationData, evaluated_protocols
+from pcfh.evaluation.outcomes import OUTCOMES, Evaluation, read_outcomes, write_outcomes
 from pcfh.evaluation.report import RESULTS
 from pcfh.evaluation.results import Results, read_results, to_json
 from pcfh.files import sha256_of, write_atomically
 from pcfh.hallucinate import Hallucinator
 from pcfh.landmarks import open_backend
-from pcfh.landmarks.base import Face, LandmarkBackend
+from pcfh.landmarks.base import LandmarkBackend
 from pcfh.methods.find import configured
 from pcfh.methods.job import TrainingJob
 from pcfh.methods.train import GENERATOR, train
 from pcfh.preparation.align_capture import PrepareOptions
 from pcfh.preparation.align_database import prepare
 from pcfh.preparation.manifest import MANIFEST, read_manifest
-from pcfh.recipes.comparison import Cost, Evaluated, ReproducedTable, compared, figures_of, measured_row
+from pcfh.recipes.comparison import Cost, ReproducedTable, compared, figures_of, measured_row
 from pcfh.recipes.experiment import (
     ExperimentConfig,
     RecipeCallbacks,
     Row,
     Run,
+    evaluation_job,
     images_seen,
     needs_recognizer,
     pcfh_config,
+    prepared_folder,
     require_sound,
     row_config,
     row_of,
@@ -54,7 +52,6 @@ from pcfh.recipes.experiment import (
 from pcfh.recipes.paper_numbers import LIGHT_CNN
 from pcfh.recognisers.alignment import Alignment
 from pcfh.recognisers.base import Recognizer
-from pcfh.recognisers.features import digest_of
 from pcfh.recognisers.registry import open_recognizer
 from pcfh.runtime import Runtime
 from pcfh.training.loop import SETTINGS, Callbacks
@@ -79,10 +76,6 @@ class _Bench:
     casia: Path
     tested: Path
     recognizer: Recognizer
-
-    def row_of(self, run: Run) -> Row:
-        """The row of a run."""
-        return row_of(run.row)
 
     def weights(self, run: Run) -> Path | None:
         """What the training of a run leaves; None where nothing is trained."""
@@ -113,7 +106,7 @@ def reproduce(
     require_sound(config)
     recognizer = open_recognizer(config.recognizer, device=str(runtime.device))
     # Opened first, so that nobody learns after a day of training that its files are not there.
-    backend = RememberingBackend(open_backend("blaze")) if config.pose and config.until == "table" else None
+    backend = open_backend("blaze") if config.pose and config.until == "table" else None
     prepared = _prepared(config, recognizer, runtime, callbacks)
     if config.until == "prepared":
         return None
@@ -175,17 +168,6 @@ def prepare_database(
     if report.dropped:
         callbacks.say(f"{len(report.dropped)} captures could not be prepared, see {out / 'report.txt'}")
     return out
-
-
-def prepared_folder(work: Path, name: str) -> Path:
-    """Where a prepared database lies."""
-    return work / "prepared" / name
-
-
-def rendered_root(prepared: Path) -> Path | None:
-    """Root of the database that was prepared, where it is a rendered one with true images."""
-    root = read_manifest(prepared).source.root
-    return root if (root / TRUTH).is_dir() else None
 
 
 def _prepared(
@@ -267,7 +249,7 @@ def is_trained(bench: _Bench, run: Run) -> bool:
 
 def _training_job(bench: _Bench, run: Run) -> TrainingJob:
     assert run.seed is not None
-    config = row_config(bench.row_of(run), bench.config.budget, run.seed)
+    config = row_config(row_of(run.row), bench.config.budget, run.seed)
     return TrainingJob(
         prepared=bench.casia,
         protocol=run.fold,
@@ -278,25 +260,6 @@ def _training_job(bench: _Bench, run: Run) -> TrainingJob:
 
 
 # Evaluation
-
-
-class RememberingBackend:
-    """A landmark backend that looks at each picture once, as the runs share inputs and true images.
-
-    Args:
-        backend: which does the work.
-    """
-
-    def __init__(self, backend: LandmarkBackend) -> None:
-        self.name = backend.name
-        self._backend, self._found = backend, dict[bytes, list[Face]]()
-
-    def detect(self, image: UInt8[np.ndarray, "h w 3"]) -> list[Face]:
-        """Finds the faces of an image, or remembers them."""
-        key = digest_of(image)
-        if key not in self._found:
-            self._found[key] = self._backend.detect(image)
-        return self._found[key]
 
 
 def evaluate_run(
@@ -318,30 +281,23 @@ def evaluate_run(
     callbacks.say(f"Evaluating {run}")
     config, weights = bench.config, bench.weights(run)
     protocol = run.fold if config.tested == "casia" else _DRAWN
-    job = EvaluationJob(
-        prepared=bench.tested,
-        protocols=(protocol,),
-        cache=config.work / "cache",
-        raw=rendered_root(bench.tested),
-        batch=config.batch,
-        resamples=config.resamples,
-    )
+    job = evaluation_job(config, bench.tested, protocol)
     generators = {}
     if weights is not None:
         generators[protocol] = Hallucinator.from_file(weights, device=config.device)
     data = EvaluationData(job, generators, bench.recognizer.alignment)
     tell = callbacks.progress(f"{run}: ")
-    found = evaluate_data(data, bench.recognizer, backend=backend, on_progress=tell)
+    found = evaluate(data, bench.recognizer, backend=backend, on_progress=tell)
     write_outcomes(bench.evaluation(run) / OUTCOMES, found.outcomes)
     write_atomically(bench.evaluation(run) / RESULTS, to_json(found.results).encode())
 
 
-def evaluated(bench: _Bench, run: Run) -> Evaluated | None:
+def evaluated(bench: _Bench, run: Run) -> Evaluation | None:
     """What the evaluation of a run left, if it was of this data, recogniser, generator and settings."""
     folder, weights = bench.evaluation(run), bench.weights(run)
     try:
         results = read_results(folder / RESULTS)
-        (outcomes,) = read_outcomes(folder / OUTCOMES).values()
+        outcomes = read_outcomes(folder / OUTCOMES)
     except UserError:
         return None
     keys = {bench.recognizer.key} | ({sha256_of(weights)} if weights else set())
@@ -351,7 +307,7 @@ def evaluated(bench: _Bench, run: Run) -> Evaluated | None:
         and {model.key for model in results.models} == keys
         and _has_pose(results) == (bench.config.pose and (results.rendered or weights is not None))
     )
-    return Evaluated(results=results, outcomes=outcomes) if same else None
+    return Evaluation(results=results, outcomes=outcomes) if same else None
 
 
 def _has_pose(results: Results) -> bool:
@@ -409,12 +365,12 @@ def collect(bench: _Bench, folds: tuple[str, ...]) -> ReproducedTable:
     )
 
 
-def _finished(bench: _Bench, row: Row, folds: tuple[str, ...]) -> dict[Run, Evaluated]:
+def _finished(bench: _Bench, row: Row, folds: tuple[str, ...]) -> dict[Run, Evaluation]:
     """The runs of a row, of all seeds whose folds are all done."""
     place = Run(row=row.key, seed=0, fold="").folder(bench.config.work).parent.parent
     there = (path.name.removeprefix("seed-") for path in place.glob("seed-*"))
     seeds = sorted(int(name) for name in there if name.isdecimal()) if row.method else [0]
-    found: dict[Run, Evaluated] = {}
+    found: dict[Run, Evaluation] = {}
     for seed in seeds:
         runs = runs_of(row, [seed], folds)
         if all(run.seed is None or is_trained(bench, run) for run in runs):
@@ -424,7 +380,7 @@ def _finished(bench: _Bench, row: Row, folds: tuple[str, ...]) -> dict[Run, Eval
     return found
 
 
-def _cost(bench: _Bench, runs: Mapping[Run, Evaluated]) -> Cost:
+def _cost(bench: _Bench, runs: Mapping[Run, Evaluation]) -> Cost:
     """Of some trainings, as the last rows of their metrics.csv say."""
     last = [read_metrics(run.folder(bench.config.work) / "run")[-1:] for run in runs if run.seed is not None]
     rows = [row for some in last for row in some]

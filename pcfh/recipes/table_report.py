@@ -6,21 +6,19 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from pcfh.databases.records import Record
-from pcfh.evaluation.evaluation_data import EvaluationData, EvaluationJob
+from pcfh.evaluation.evaluation_data import EvaluationData
 from pcfh.evaluation.intervals import Interval
 from pcfh.evaluation.results import Spread
-from pcfh.evaluation.sheets import to_jpeg
+from pcfh.evaluation.sheets import sheet
 from pcfh.evaluation.text_tables import UNMEASURED, TextTable, interval_text, percent
 from pcfh.files import write_atomically
 from pcfh.hallucinate import Hallucinator
-from pcfh.images import read_image
+from pcfh.images import jpeg_bytes, read_image
 from pcfh.methods.train import GENERATOR
 from pcfh.pages import render
 from pcfh.preparation.manifest import crops_folder
@@ -31,27 +29,17 @@ from pcfh.recipes.comparison import (
     MeasuredRow,
     PairedTest,
     ReproducedTable,
-    paper_cut,
+    error_cut,
     to_json,
 )
-from pcfh.recipes.experiment import ExperimentConfig, Run
+from pcfh.recipes.experiment import ExperimentConfig, Run, evaluation_job, prepared_folder
 from pcfh.recipes.paper_numbers import COLUMNS, LIGHT_CNN, PaperRow
-from pcfh.recipes.runner import prepared_folder, rendered_root
 from pcfh.recognisers.registry import open_recognizer
 
 ABSENT = "–"
 NOT_RUN = "not run"
 RIVAL = "paper only"
 _MOST_EXAMPLES, _SEED = 8, 0
-_small = partial(to_jpeg, quality=88)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Example:
-    """One probe: JPEG files by what they show, in the order of the page's columns."""
-
-    person: str
-    pictures: tuple[tuple[str, bytes], ...]
 
 
 def write_table(config: ExperimentConfig, table: ReproducedTable) -> Path:
@@ -67,7 +55,7 @@ def write_table(config: ExperimentConfig, table: ReproducedTable) -> Path:
     files = {
         "table.md": markdown(table),
         "table.tex": latex(table),
-        "table.html": page(table, examples(config, table)),
+        "table.html": page(table, face_sheet(config, table)),
         "results.json": to_json(table),
     }
     for name, text in files.items():
@@ -92,12 +80,12 @@ def latex(table: ReproducedTable) -> str:
     return f"% {title(table)}. {caption(table)}\n{rows.latex()}\n"
 
 
-def page(table: ReproducedTable, faces: Sequence[Example] = ()) -> str:
+def page(table: ReproducedTable, faces: bytes | None = None) -> str:
     """One HTML page: it holds its style and pictures and loads nothing.
 
     Args:
         table: finished.
-        faces: to show; none leaves them out.
+        faces: JPEG file of a sheet; None leaves it out.
     """
     provenance = [
         ("pcfh", table.version),
@@ -112,7 +100,7 @@ def page(table: ReproducedTable, faces: Sequence[Example] = ()) -> str:
         caption=caption(table),
         notes=table.notes,
         sections=parts(table).items(),
-        examples=faces,
+        faces=faces,
         provenance=TextTable("Where the figures come from.", ("What", "Which"), provenance),
     )
 
@@ -194,7 +182,7 @@ def _cuts(table: ReproducedTable) -> TextTable:
     for row in table.rows:
         if row.cuts is not None:
             means = printed[row.key].means if row.key in printed else None
-            paper = [ABSENT if means is None else _cut(paper_cut(means[i], alone[i])) for i in (0, 2)]
+            paper = [ABSENT if means is None else _cut(error_cut(means[i], alone[i], 100.0)) for i in (0, 2)]
             cells = (paper[0], _cut(row.cuts.rank1), paper[1], _cut(row.cuts.vr01))
             rows.append((table.label(row.key), *cells))
     return TextTable(
@@ -286,23 +274,16 @@ def _plain(spread: Spread | None) -> str:
 # Faces
 
 
-def examples(config: ExperimentConfig, table: ReproducedTable) -> list[Example]:
-    """Some probes of the first fold with what each row made of them; none where the faces are not rendered.
+def face_sheet(config: ExperimentConfig, table: ReproducedTable) -> bytes | None:
+    """A JPEG file of some probes with what each row made of them; None where the faces are not rendered.
 
     Args:
         config: what the user wanted.
         table: what came of it.
     """
     if not table.rendered:
-        return []
-    prepared, fold = prepared_folder(config.work, "casia"), table.folds[0]
-    job = EvaluationJob(
-        prepared=prepared,
-        protocols=(fold,),
-        cache=config.work / "cache",
-        raw=rendered_root(prepared),
-        batch=config.batch,
-    )
+        return None
+    fold = table.folds[0]
     generators = {
         table.label(row.key): Hallucinator.from_file(
             Run(row=row.key, seed=row.seeds[0], fold=fold).folder(config.work) / "run" / GENERATOR,
@@ -311,19 +292,18 @@ def examples(config: ExperimentConfig, table: ReproducedTable) -> list[Example]:
         for row in table.rows
         if row.seeds
     }
+    job = evaluation_job(config, prepared_folder(config.work, "casia"), fold)
     alignment = open_recognizer(config.recognizer, device="cpu").alignment
     data = EvaluationData(job, {fold: next(iter(generators.values()))} if generators else {}, alignment)
     probes = _drawn(data.folds[0].probe)
-    root = crops_folder(prepared, data.generated_size)
-    columns = [("NIR", [_small(read_image(root / probe.path)) for probe in probes])]
-    for label, generator in generators.items():
-        made = data.generated(generator, probes)
-        columns.append((label, [_small(image, trained=True) for image in made]))
-    columns.append(("true VIS", [_small(image) for image in data.true_crops(probes)]))
-    return [
-        Example(person=probe.subject, pictures=tuple((name, made[i]) for name, made in columns))
-        for i, probe in enumerate(probes)
-    ]
+    root = crops_folder(job.prepared, data.generated_size)
+    by_row = {
+        "NIR": [read_image(root / probe.path) for probe in probes],
+        **{label: [*data.generated(generator, probes)] for label, generator in generators.items()},
+        "true VIS": [*data.true_crops(probes)],
+    }
+    columns = [(probe.subject, [made[i] for made in by_row.values()]) for i, probe in enumerate(probes)]
+    return jpeg_bytes(sheet(columns, [*by_row]), trained=bool(generators))
 
 
 def _drawn(probes: Sequence[Record]) -> list[Record]:

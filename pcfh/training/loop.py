@@ -14,6 +14,7 @@ on with the learning rate that a run of the new length has at that step.
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -40,45 +41,53 @@ class TrainingStoppedError(UserError):
     """The objective left the real numbers; the weights of the last checkpoint are good."""
 
 
-class Task:
-    """What is trained, and on what; subclass it.
+class Learner(ABC):
+    """The networks of a training, and how they are moved; without data.
 
     Attributes:
         pace: settings with ``steps``, ``ema``, ``log_every``, ``validate_every`` and ``checkpoint_every``.
         networks: all that learn.
         result: the one of them whose moving average the run is for.
+    """
+
+    pace: Any
+    networks: nn.Module
+    result: nn.Module
+
+    @abstractmethod
+    def optimizer(self) -> torch.optim.Optimizer:
+        """A new optimizer of all networks; each of its groups has a "full_rate"."""
+
+    @abstractmethod
+    def rate_factor(self, step: int) -> float:
+        """What the learning rates of a step are multiplied by."""
+
+
+class Task(Learner):
+    """What is trained, and on what; subclass it.
+
+    Attributes:
         weights_file: name of the file that the average is written to.
         image_every: steps between picture grids; 0 where there is nothing to see.
         settings: what stands in the run's configuration file.
         identity: what must be the same when the run is resumed, as plain data.
     """
 
-    pace: Any
-    networks: nn.Module
-    result: nn.Module
     weights_file: str
     image_every: int = 0
     settings: str
     identity: Mapping[str, Any]
 
-    def optimizer(self) -> torch.optim.Optimizer:
-        """A new optimizer of all networks; each of its groups has a "full_rate"."""
-        raise NotImplementedError
-
-    def rate_factor(self, step: int) -> float:
-        """What the learning rates of a step are multiplied by."""
-        raise NotImplementedError
-
     def prepare(self) -> None:
         """Does what costs time and is needed before the first step."""
 
+    @abstractmethod
     def fetch(self, step: int) -> Any:
         """What a step sees, on the CPU; called in another thread, one step ahead."""
-        raise NotImplementedError
 
+    @abstractmethod
     def compute_gradients(self, step: int, fetched: Any) -> dict[str, Tensor]:
         """Fills ``grad`` of all networks; gives numbers to be logged, by name."""
-        raise NotImplementedError
 
     def validate(self, average: nn.Module) -> Mapping[str, float]:
         """Figures on the people held out, by name; none where nobody is.
@@ -88,12 +97,12 @@ class Task:
         return {}
 
     def pictures(self, average: nn.Module) -> tuple[UInt8[Tensor, "3 h w"], Sequence[str]]:
-        """A picture grid and the titles of its rows."""
+        """A picture grid and the titles of its rows; asked for only where ``image_every`` is not 0."""
         raise NotImplementedError
 
+    @abstractmethod
     def save(self, path: Path, average: nn.Module, step: int) -> None:
         """Writes the weights that the run is for."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +128,7 @@ def run_task(
         run: the run's folder.
         runtime: this process among the others.
         callbacks: see there.
-        extend: whether the run may go on past the end that was planned when it began.
+        extend: whether the run may train past the end that was planned when it began.
 
     Returns:
         The last state; its ``step`` is less than planned where the run was stopped.
@@ -147,10 +156,10 @@ def run_task(
     return state
 
 
-def begin(task: Task) -> State:
+def begin(learner: Learner) -> State:
     """The state before the first step: an optimizer that has not moved, an average that is the network."""
-    average = deepcopy(task.result).eval().requires_grad_(False)
-    return State(networks=task.networks, average=average, optimizer=task.optimizer())
+    average = deepcopy(learner.result).eval().requires_grad_(False)
+    return State(networks=learner.networks, average=average, optimizer=learner.optimizer())
 
 
 def _loop(
@@ -184,17 +193,17 @@ def _loop(
                 save_checkpoint(run / CHECKPOINT, state, identity)
 
 
-def update(state: State, task: Task) -> None:
+def update(state: State, learner: Learner) -> None:
     """Moves all weights along their gradients, and the average after them."""
-    factor = task.rate_factor(state.step)
+    factor = learner.rate_factor(state.step)
     for group in state.optimizer.param_groups:
         group["lr"] = group["full_rate"] * factor
     state.optimizer.step()
     state.optimizer.zero_grad(set_to_none=True)
     # A young average follows quickly, so that it forgets the first, random weights.
-    decay = min(task.pace.ema, (1 + state.step) / (10 + state.step))
+    decay = min(learner.pace.ema, (1 + state.step) / (10 + state.step))
     with torch.no_grad():
-        torch._foreach_lerp_(list(state.average.parameters()), list(task.result.parameters()), 1 - decay)
+        torch._foreach_lerp_(list(state.average.parameters()), list(learner.result.parameters()), 1 - decay)
     state.step += 1
 
 

@@ -41,9 +41,9 @@ from pcfh.pages import data_url
 from pcfh.web.archive import free_name, zip_bytes
 from pcfh.web.decode import decode
 from pcfh.web.engine import Engine, compare
-from pcfh.web.guard import Guard
+from pcfh.web.guard import LOOPBACK, Guard
 from pcfh.web.limits import Limits
-from pcfh.web.responses import enrolled, entry_of, generated, translated
+from pcfh.web.responses import entry_of, generated, translated
 from pcfh.web.sessions import Session, Sessions, new_id
 from pcfh.web.uploads import file_name, person_name, read_body
 from pcfh.web.worker import Worker
@@ -60,7 +60,7 @@ def create_app(engine: Engine, limits: Limits, hosts: Collection[str]) -> ASGIAp
     Args:
         engine: the networks.
         limits: how much visitors may upload and keep.
-        hosts: names and addresses under which it may be asked for, without ports.
+        hosts: names and addresses under which it may be asked for besides the loopback ones, without ports.
     """
     api = Api(engine, limits)
     routes = [
@@ -83,7 +83,9 @@ def create_app(engine: Engine, limits: Limits, hosts: Collection[str]) -> ASGIAp
         HTTPException: _http_error,
         Exception: _fault,
     }
-    return Guard(Starlette(routes=routes, exception_handlers=handlers, lifespan=api.lifespan), hosts)
+    return Guard(
+        Starlette(routes=routes, exception_handlers=handlers, lifespan=api.lifespan), {*LOOPBACK, *hosts}
+    )
 
 
 class Api:
@@ -164,7 +166,7 @@ class Api:
         """Adds a visible-light photograph to the gallery."""
         name = person_name(request)
         self._require_gallery_room(self._sessions.find(request.cookies.get(COOKIE)))
-        entry = await self._computed(request, partial(enrolled, self._engine, name))
+        entry = await self._computed(request, partial(self._engine.enrol, name))
         self._sessions.require_room(len(entry.picture) + entry.feature.nbytes)
         session = self._sessions.open(request.cookies.get(COOKIE))
         self._require_gallery_room(session)  # others of this visitor may have come in between

@@ -14,6 +14,7 @@ from pcfh.evaluation.scores import cosine_scores, fused_scores
 from pcfh.geometry.align import align_face
 from pcfh.geometry.parts import part_corner, parts_of
 from pcfh.hallucinate import Hallucinator, NoFaceError
+from pcfh.images import png_bytes
 from pcfh.recognisers.alignment import realign
 from pcfh.recognisers.base import Recognizer
 
@@ -59,10 +60,11 @@ class Translation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EnrolledFace:
-    """The aligned face of a visible-light photograph, and its features."""
+class Enrolled:
+    """An entry of a gallery: a name, the face as a PNG file, and its features."""
 
-    crop: UInt8[np.ndarray, "s s 3"]
+    name: str
+    picture: bytes
     feature: Float32[np.ndarray, " d"]
 
 
@@ -110,7 +112,7 @@ class Engine:
         """The visible-light face alone; see ``translate``."""
         return self.hallucinator(image, self._locate(image))
 
-    def enrol(self, image: UInt8[np.ndarray, "h w 3"]) -> EnrolledFace:
+    def enrol(self, name: str, image: UInt8[np.ndarray, "h w 3"]) -> Enrolled:
         """Aligns the largest face of a visible-light photograph, in colour, and computes its features.
 
         Raises:
@@ -118,7 +120,8 @@ class Engine:
             UserError: it cannot be aligned.
         """
         crop, points = align_face(image, self._locate(image), self.hallucinator.size)
-        return EnrolledFace(crop=crop, feature=self._features(crop[None], points)[0])
+        feature = self._features(crop[None], points)[0]
+        return Enrolled(name=name, picture=png_bytes(crop, {}), feature=feature)
 
     def _locate(self, image: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "68 2"]:
         """Landmarks of the largest face; the text of the error is for somebody who has the page alone."""

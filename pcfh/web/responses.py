@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from pcfh.evaluation.sheets import to_jpeg
-from pcfh.images import png_bytes
+from pcfh.images import jpeg_bytes, png_bytes
 from pcfh.pages import data_url
 from pcfh.web.decode import preview
-from pcfh.web.engine import Engine, Probe
-from pcfh.web.sessions import Enrolled
+from pcfh.web.engine import Engine, Enrolled, Probe
 
 _QUALITY = 88  # of the photograph that is shown
 _DIGITS = 2  # of a pixel, after the point
@@ -30,7 +28,7 @@ def translated(engine: Engine, image: UInt8[np.ndarray, "h w 3"]) -> tuple[Probe
     small, landmarks = preview(image, face.landmarks)
     shown = {
         "photo": {
-            "image": data_url(to_jpeg(small, quality=_QUALITY), "jpeg"),
+            "image": data_url(jpeg_bytes(small, quality=_QUALITY), "jpeg"),
             "width": small.shape[1],
             "height": small.shape[0],
             "landmarks": _points(landmarks),
@@ -44,12 +42,6 @@ def translated(engine: Engine, image: UInt8[np.ndarray, "h w 3"]) -> tuple[Probe
         "parts": [dataclasses.asdict(box) for box in face.boxes],
     }
     return face.probe, shown
-
-
-def enrolled(engine: Engine, name: str, image: UInt8[np.ndarray, "h w 3"]) -> Enrolled:
-    """Makes an entry of a gallery of a visible-light photograph."""
-    face = engine.enrol(image)
-    return Enrolled(name=name, picture=png_bytes(face.crop, {}), feature=face.feature)
 
 
 def generated(engine: Engine, image: UInt8[np.ndarray, "h w 3"]) -> bytes:

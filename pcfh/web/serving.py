@@ -1,15 +1,12 @@
 """The server process: binds, serves until it is told to end."""
 
 import socket
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from pcfh.errors import UserError
-from pcfh.web.app import create_app
-from pcfh.web.engine import Engine
-from pcfh.web.guard import LOOPBACK
-from pcfh.web.limits import Limits
 
 _CONNECTIONS = 200
 _LAST_PORT = 65_535
@@ -38,24 +35,16 @@ def bound_socket(host: str, port: int) -> socket.socket:
 
 
 def run_server(
-    engine: Engine,
-    limits: Limits,
-    listening: socket.socket,
-    *,
-    hosts: Collection[str] = (),
-    on_address: Callable[[str], None] = lambda address: None,
+    app: ASGIApp, listening: socket.socket, on_address: Callable[[str], None] = lambda address: None
 ) -> None:
     """Serves the page until SIGINT or SIGTERM.
 
     Args:
-        engine: the networks.
-        limits: how much visitors may upload and keep.
+        app: from ``create_app``.
         listening: from ``bound_socket``.
-        hosts: names under which the page may be asked for, besides its address and the loopback ones.
         on_address: called with the page's address.
     """
     host, port = listening.getsockname()[:2]
-    app = create_app(engine, limits, {*LOOPBACK, host, *hosts})
     config = uvicorn.Config(
         app,
         log_level="warning",

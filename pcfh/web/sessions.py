@@ -9,36 +9,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import numpy as np
-from jaxtyping import Float32
 from starlette.exceptions import HTTPException
 
-from pcfh.web.engine import Probe
+from pcfh.web.archive import Batch
+from pcfh.web.engine import Enrolled, Probe
 from pcfh.web.limits import Limits
 
 PROBES = 8  # faces of one visitor that can be searched for; the oldest gives way
 _RETRY = {"Retry-After": "60"}  # seconds
-
-
-@dataclass(frozen=True, kw_only=True)
-class Enrolled:
-    """An entry of a gallery: a name, the face as a PNG file, and its features."""
-
-    name: str
-    picture: bytes
-    feature: Float32[np.ndarray, " d"]
-
-
-@dataclass(kw_only=True)
-class Batch:
-    """Generated faces as PNG files by their names, and why others failed."""
-
-    made: dict[str, bytes] = field(default_factory=dict)
-    failed: list[tuple[str, str]] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        """How many photographs are through."""
-        return len(self.made) + len(self.failed)
 
 
 @dataclass(kw_only=True)

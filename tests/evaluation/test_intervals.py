@@ -5,9 +5,8 @@ from scipy.stats import binomtest
 from pcfh.errors import UserError
 from pcfh.evaluation.intervals import (
     Bootstrap,
-    bootstrap_interval,
     mcnemar,
-    mean_and_deviation,
+    mean_interval,
     percentile_interval,
     verification_rate_draws,
 )
@@ -43,11 +42,11 @@ def draw_by_draw(m, far, weights):
     return (own * accepted).sum() / own.sum()
 
 
-class TestBootstrapInterval:
+class TestMeanInterval:
     def test_covers_the_truth_in_a_simulation(self):
         rng, covered = np.random.default_rng(0), 0
         for seed in range(400):
-            interval = bootstrap_interval(*clustered(rng), resamples=400, seed=seed)
+            interval = mean_interval(*clustered(rng), Bootstrap(resamples=400, seed=seed))
             covered += interval.low <= 0.7 <= interval.high
         assert 0.91 <= covered / 400 <= 0.98
 
@@ -55,32 +54,26 @@ class TestBootstrapInterval:
         rng, covered = np.random.default_rng(0), 0
         for seed in range(100):
             hits, _ = clustered(rng, each=20)
-            interval = bootstrap_interval(hits, np.arange(len(hits)), resamples=200, seed=seed)
+            interval = mean_interval(hits, np.arange(len(hits)), Bootstrap(resamples=200, seed=seed))
             covered += interval.low <= 0.7 <= interval.high
         assert covered / 100 < 0.8
 
     def test_of_equal_values_is_a_point(self):
-        interval = bootstrap_interval(np.full(6, 0.25), np.arange(6))
+        interval = mean_interval(np.full(6, 0.25), np.arange(6), Bootstrap())
         assert (interval.low, interval.estimate, interval.high) == (0.25, 0.25, 0.25)
 
     def test_is_as_wide_as_the_central_limit_says(self):
         values = np.random.default_rng(0).normal(size=2000)
-        interval = bootstrap_interval(values, np.arange(2000), resamples=4000)
+        interval = mean_interval(values, np.arange(2000), Bootstrap(resamples=4000))
         assert interval.high - interval.low == pytest.approx(2 * 1.96 / np.sqrt(2000), rel=0.06)
-
-    def test_grows_with_the_level(self):
-        values, people = clustered(np.random.default_rng(0))
-        wide, narrow = (bootstrap_interval(values, people, level=level) for level in (0.99, 0.9))
-        assert wide.low < narrow.low < narrow.high < wide.high
 
     def test_does_not_depend_on_the_names_of_people(self):
         values, people = clustered(np.random.default_rng(0))
         named = np.array([f"person {number:03d}" for number in people])
-        assert bootstrap_interval(values, named) == bootstrap_interval(values, people)
+        assert mean_interval(values, named, Bootstrap()) == mean_interval(values, people, Bootstrap())
 
-    def test_of_one_person_is_refused(self):
-        with pytest.raises(UserError, match="at least two people, got 1"):
-            bootstrap_interval(np.ones(5), np.zeros(5))
+    def test_of_one_person_is_none(self):
+        assert mean_interval(np.ones(5), np.zeros(5), Bootstrap()) is None
 
 
 class TestVerificationRateDraws:
@@ -141,15 +134,6 @@ class TestVerificationRateDraws:
             verification_rate_draws(m, [0.05], Bootstrap(seed=s))[0] for s, m in ((0, a), (0, b), (1, b))
         ]
         assert np.std(draws[1] - draws[0]) < np.std(draws[2] - draws[0])
-
-
-class TestMeanAndDeviation:
-    def test_by_hand(self):
-        assert mean_and_deviation(np.array([1.0, 2.0, 3.0, 6.0])) == pytest.approx((3, np.sqrt(14 / 3)))
-
-    def test_of_one_fold_are_refused(self):
-        with pytest.raises(UserError, match="at least two folds, got 1"):
-            mean_and_deviation(np.array([0.5]))
 
 
 class TestMcNemar:

@@ -4,19 +4,18 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from blocks import Blocks, hallucinator, made_results
+from blocks import Blocks, evaluate, made_results
 
 from pcfh.errors import UserError
 from pcfh.evaluation import report
-from pcfh.evaluation.evaluate import evaluate
-from pcfh.evaluation.evaluation_data import EvaluationData, EvaluationJob
-from pcfh.evaluation.page import MistakePictures
-from pcfh.evaluation.report import mistake_pictures, write_report
+from pcfh.evaluation.evaluation_data import EvaluationJob
+from pcfh.evaluation.report import write_report
 from pcfh.evaluation.results import Spread, from_json, read_results, spread, summaries, to_json
+from pcfh.evaluation.sheets import FaceSheets
 from pcfh.evaluation.text_tables import TextTable, label, latex, main_table, markdown, percent
 
 VOID = {"meta", "img", "source", "br", "hr", "link", "input"}
-PICTURES = MistakePictures(probe=b"p", generated=b"g", right=b"r", wrong=b"w")
+SHEETS = FaceSheets(random=b"r", worst=b"w", rows=("NIR",))
 
 
 class Checker(HTMLParser):
@@ -49,7 +48,7 @@ def results():
 @pytest.fixture(scope="module")
 def written(results, tmp_path_factory):
     out = tmp_path_factory.mktemp("report")
-    write_report(results, out, [PICTURES])
+    write_report(results, out, SHEETS)
     return out
 
 
@@ -202,21 +201,26 @@ def test_the_page_says_what_it_must_not_be_used_for(checked):
 
 def test_captures_of_a_real_database_come_with_a_warning(html, tmp_path):
     assert "do not publish it" in html
-    report_without = write_report(made_results(), tmp_path).report.read_text()
-    assert "do not publish it" not in report_without
+    write_report(made_results(), tmp_path)
+    assert "do not publish it" not in (tmp_path / "report.html").read_text()
 
 
-def test_a_report_without_pictures_has_no_mistakes(tmp_path):
-    assert "Worst mistakes" not in write_report(made_results(), tmp_path).report.read_text()
+def test_the_worst_faces_are_named_beside_their_sheet(checked):
+    text = [part.strip() for part in checked.text]
+    start = text.index("003")
+    assert [part for part in text[start:] if part][:5] == ["003", "004", "1", "0.250", "0.500"]
 
 
 # Files
 
 
 def test_equal_results_give_equal_files(results, written, tmp_path):
-    write_report(results, tmp_path, [PICTURES])
+    write_report(results, tmp_path, SHEETS)
     names = sorted(path.name for path in written.iterdir())
-    assert names == ["cmc.png", "report.html", "results.json", "roc.png", "table.md", "table.tex"]
+    assert names == [
+        *("cmc.png", "random.jpg", "report.html", "results.json"),
+        *("roc.png", "table.md", "table.tex", "worst.jpg"),
+    ]
     assert [(tmp_path / n).read_bytes() for n in names] == [(written / n).read_bytes() for n in names]
 
 
@@ -239,13 +243,3 @@ def test_a_report_that_fails_leaves_the_former_one(results, tmp_path, monkeypatc
 @pytest.fixture
 def job(drawn_prepared, tmp_path):
     return EvaluationJob(prepared=drawn_prepared, protocols=("1",), cache=tmp_path / "cache", resamples=20)
-
-
-def test_pictures_of_mistakes_are_small_and_generated_ones_are_marked(job):
-    generators = {"1": hallucinator()}
-    results = evaluate(job, Blocks(), generators)
-    assert results.mistakes
-    shown = mistake_pictures(results, EvaluationData(job, generators, Blocks.alignment))
-    assert len(shown) == len(results.mistakes)
-    assert b"trainedAlgorithmicMedia" in shown[0].generated
-    assert b"trainedAlgorithmicMedia" not in shown[0].probe

@@ -3,13 +3,12 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from blocks import Blocks, hallucinator, made_results
+from blocks import Blocks, evaluate, hallucinator, made_results
 from PIL import Image
 
-from pcfh.evaluation.evaluate import evaluate
 from pcfh.evaluation.evaluation_data import EvaluationData, EvaluationJob
-from pcfh.evaluation.report import write_report
-from pcfh.evaluation.sheets import FaceSheets, face_sheets, sheet
+from pcfh.evaluation.report import face_sheets, write_report
+from pcfh.evaluation.sheets import FaceSheets, sheet
 
 
 @pytest.fixture
@@ -44,12 +43,13 @@ def test_a_ninth_face_goes_below_the_first():
 
 def test_a_sheet_has_a_row_for_each_image_that_is_known(job, drawn_database):
     generators = {"1": hallucinator()}
-    assert sheets_of(job, {}).rows == ("NIR", "gallery VIS")
+    assert sheets_of(job, {}).rows == ("NIR", "gallery VIS", "other's VIS")
     assert sheets_of(replace(job, raw=drawn_database), generators).rows == (
         "NIR",
         "generated",
         "true VIS",
         "gallery VIS",
+        "other's VIS",
     )
 
 
@@ -63,9 +63,9 @@ def test_sheets_are_files_and_on_the_page(tmp_path):
     buffer = BytesIO()
     Image.fromarray(flat(9)).save(buffer, "JPEG")
     sheets = FaceSheets(random=buffer.getvalue(), worst=buffer.getvalue(), rows=("NIR", "gallery VIS"))
-    written = write_report(made_results(), tmp_path, (), sheets)
+    write_report(made_results(), tmp_path, sheets)
     assert (tmp_path / "worst.jpg").read_bytes() == sheets.worst
-    page = written.report.read_text(encoding="utf-8")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "drawn at random (seed 0), not chosen" in page
     assert "do not publish it" in page
 

@@ -7,9 +7,9 @@ import torch
 from runs import CPU, SETTINGS, TORCHRUN, assert_same_bits, finish, job, stop_after, weights
 from smooth import batch
 
-from pcfh.methods.find import built_in, overridden, preset
-from pcfh.methods.train import MethodTask, picture_grid, train
-from pcfh.methods.trainer import Generator
+from pcfh.methods.base import built_in
+from pcfh.methods.find import overridden, preset
+from pcfh.methods.train import MethodLearner, picture_grid, train
 from pcfh.runtime import Runtime
 from pcfh.training.loop import CHECKPOINT, Callbacks, TrainingStoppedError, begin, seed_step, update
 
@@ -21,8 +21,8 @@ SMALL = {
 }
 
 
-def task_of(method: str, *settings: str) -> MethodTask:
-    return MethodTask(overridden(preset("tiny"), [*SETTINGS, *SMALL[method], *settings]), CPU)
+def task_of(method: str, *settings: str) -> MethodLearner:
+    return MethodLearner(overridden(preset("tiny"), [*SETTINGS, *SMALL[method], *settings]), CPU)
 
 
 def test_the_methods_of_the_folder_are_found():
@@ -35,7 +35,7 @@ def test_generator_and_critics_are_different_networks_of_the_method(name):
     networks = set(trainer.networks.modules())
     critics = {module for critic in trainer.critics for module in critic.modules()}
     assert critics < networks and trainer.generator in networks - critics
-    assert isinstance(trainer.generator, Generator)
+    assert trainer.generator.size == trainer.generator.arguments["size"]
 
 
 @pytest.mark.parametrize("name", METHODS)

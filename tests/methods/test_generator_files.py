@@ -8,9 +8,9 @@ from safetensors.torch import save_file
 from pcfh import __version__
 from pcfh.errors import UserError
 from pcfh.files import sha256_of
+from pcfh.methods.base import built_in, kind_of
 from pcfh.methods.cyclegan.cyclegan_trainer import ResidualGenerator
 from pcfh.methods.files import load_generator, save_generator
-from pcfh.methods.find import built_in, kind_of
 from pcfh.methods.pcfh.generator import Generator
 from pcfh.methods.pix2pix.pix2pix_trainer import UNetGenerator
 from pcfh.recognisers.lightcnn.network import build_lightcnn
@@ -172,7 +172,7 @@ def folder(generator_file):
         (
             load_recognizer,
             "generator.safetensors",
-            r"expected a recogniser, got a generator; give it by --generator",
+            r"is a generator, .*; expected a recogniser: give .*/recognizer\.safetensors",
         ),
     ],
 )

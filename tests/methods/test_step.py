@@ -22,7 +22,9 @@ WEIGHTS = LossWeights(
     lambda_y=0.1,
     lambda_awm=2.5e-5,
     lambda_mic=0.1,
-    alpha=(3.0, 0.003, 1e-6),
+    alpha_fit=3.0,
+    alpha_rank=0.003,
+    alpha_sparse=1e-6,
     penalty=10.0,
     group=2,
 )

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from blocks import made_results
 
-from pcfh.evaluation.intervals import Interval, bootstrap_interval, mcnemar
+from pcfh.evaluation.intervals import Bootstrap, Interval, mcnemar, mean_interval
+from pcfh.evaluation.outcomes import Evaluation
 from pcfh.evaluation.results import QualityRow, Spread
 from pcfh.recipes.comparison import (
     RATIO,
     Cost,
-    Evaluated,
     Figures,
     compared,
     cuts_of,
@@ -46,7 +46,7 @@ def test_over_folds_the_seeds_are_averaged_first():
 
 def fused(outcomes):
     """Figures of PCFH's runs by their outcomes of the fusion."""
-    runs = {r: Evaluated(results=made_results(), outcomes={"fusion": o}) for r, o in outcomes.items()}
+    runs = {r: Evaluation(results=made_results(), outcomes={"1": {"fusion": o}}) for r, o in outcomes.items()}
     return figures_of(PCFH, runs)
 
 
@@ -79,7 +79,7 @@ def test_rank_1_is_compared_by_each_probes_mean_over_seeds(outcome):
     b = {run(None, row="light-cnn"): outcome([0, 1, 0])}
     found = paired_test(("pcfh", a), ("light-cnn", b)).rank1
     difference = np.array([1.0, -0.5, 1.0])
-    assert found == bootstrap_interval(difference, np.array(["a", "a", "b"]), resamples=4)
+    assert found == mean_interval(difference, np.array(["a", "a", "b"]), Bootstrap(resamples=4))
 
 
 def test_rates_are_compared_in_the_same_draws(outcome):
@@ -127,7 +127,7 @@ def test_over_folds_rates_have_no_interval_but_the_folds_won(outcome):
 def test_each_row_meets_light_cnn_and_pcfh_each_other_row(outcome):
     of_row = {"original": outcome([1, 0, 1]), "fusion": outcome([1, 1, 1])}
     rows = {
-        row_of(key): {run(0, row=key): Evaluated(results=made_results(), outcomes=of_row)}
+        row_of(key): {run(0, row=key): Evaluation(results=made_results(), outcomes={"1": of_row})}
         for key in ("cyclegan", "light-cnn", "pcfh")
     }
     pairs = [(found.row, found.other) for found in compared(rows)]
@@ -143,7 +143,7 @@ def with_quality(outcome, *rows):
         for measure, images, value in rows
     )
     of_row = {"original": outcome([1, 0, 1]), "fusion": outcome([1, 1, 1]), "generated": outcome([0, 0, 1])}
-    return Evaluated(results=replace(made_results(), quality=quality), outcomes=of_row)
+    return Evaluation(results=replace(made_results(), quality=quality), outcomes={"1": of_row})
 
 
 DISTANCE = "landmark distance, of the eyes' distance"

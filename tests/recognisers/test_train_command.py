@@ -5,6 +5,7 @@ import pytest
 from pcfh.cli import main
 from pcfh.cli import train_recognizer as commands
 from pcfh.errors import UserError
+from pcfh.recognisers.training.train_lightcnn import RecognizerRecipe
 
 
 @pytest.fixture
@@ -27,6 +28,15 @@ def test_options_become_the_recipe(jobs, tmp_path):
     recipe = jobs[0].recipe
     assert (recipe.arch, recipe.steps, recipe.margin, recipe.seed) == ("lightcnn29", 7, 0.1, 3)
     assert jobs[0].protocol == "all"
+
+
+def test_options_go_before_the_configuration_file_and_that_before_the_defaults(jobs, tmp_path):
+    file = tmp_path / "config.toml"
+    file.write_text("[recipe]\nsteps = 7\nbatch = 5\n")
+    default = RecognizerRecipe().steps
+    with pytest.raises(SystemExit):
+        main(["train-recognizer", "data", str(tmp_path), "--config", str(file), "--steps", str(default)])
+    assert jobs[0].recipe == RecognizerRecipe(batch=5)
 
 
 def test_a_folder_where_nothing_is_prepared_exits_with_2(capsys, tmp_path):

@@ -10,7 +10,7 @@ from runs import CPU
 from pcfh import __version__
 from pcfh.errors import UserError
 from pcfh.methods.find import overridden, preset
-from pcfh.methods.train import MethodTask
+from pcfh.methods.train import MethodLearner
 from pcfh.training.checkpoint import State, load_checkpoint, save_checkpoint
 from pcfh.training.loop import begin
 
@@ -18,7 +18,7 @@ IDENTITY = {"config": {"training": {"seed": 0}}, "data": {"protocol": "1"}, "rec
 
 
 def state_of(seed: int, *settings: str) -> State:
-    return begin(MethodTask(overridden(preset("tiny"), [f"training.seed={seed}", *settings]), CPU))
+    return begin(MethodLearner(overridden(preset("tiny"), [f"training.seed={seed}", *settings]), CPU))
 
 
 def moved(seed: int) -> State:

@@ -28,7 +28,7 @@ from pcfh.methods.find import configured
 from pcfh.methods.train import (
     GENERATOR,
     GeneratorTask,
-    MethodTask,
+    MethodLearner,
     mean_of_people,
     open_pairs,
     train,
@@ -351,7 +351,7 @@ def test_an_unknown_protocol_lists_the_known_ones(drawn_prepared, tmp_path):
 
 
 def test_the_average_starts_as_the_generator_and_follows_it(drawn_prepared, tmp_path):
-    start = begin(MethodTask(job(drawn_prepared, tmp_path).config, CPU))
+    start = begin(MethodLearner(job(drawn_prepared, tmp_path).config, CPU))
     assert all(
         torch.equal(a, b)
         for a, b in zip(

@@ -10,8 +10,7 @@ import pytest
 from PIL import Image
 
 from pcfh.errors import UserError
-from pcfh.evaluation.sheets import to_jpeg
-from pcfh.images import png_bytes
+from pcfh.images import jpeg_bytes, png_bytes
 from pcfh.web.decode import decode, preview
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (30, 50, 3), np.uint8)
@@ -68,4 +67,4 @@ def test_a_point_stays_on_its_spot_of_a_shrunken_photograph():
 
 
 def test_jpeg_previews_carry_no_metadata():
-    assert not Image.open(BytesIO(to_jpeg(PIXELS))).getexif()
+    assert not Image.open(BytesIO(jpeg_bytes(PIXELS))).getexif()

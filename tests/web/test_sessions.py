@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from starlette.exceptions import HTTPException
 
-from pcfh.web.engine import Probe
+from pcfh.web.engine import Enrolled, Probe
 from pcfh.web.limits import Limits
-from pcfh.web.sessions import Enrolled, Sessions
+from pcfh.web.sessions import Sessions
 
 
 class Clock:

@@ -16,6 +16,8 @@ from pcfh.methods.pcfh.terms import LossWeights
 from pcfh.methods.trainer import Trainer
 from pcfh.runtime import Runtime
 
+_SUMS_OVER_PIXELS = ("lambda_rec", "lambda_awm")
+
 
 class PCFHTrainer(Trainer):
     """Teaches G_A; see ``pcfh.methods.trainer``.
@@ -63,17 +65,11 @@ class PCFHTrainer(Trainer):
 def pcfh_networks(config: Any) -> PCFH:
     """The networks of PCFH, with random weights."""
     n, o = config.networks, config.objective
-    return PCFH(
-        size=config.training.size,
-        generator_width=n.generator_width,
-        generator_blocks=n.generator_blocks,
-        local_blocks=n.local_blocks,
-        critic_width=n.critic_width,
-        attention_width=n.attention_width if o.awm else 0,
-        dependence_width=n.dependence_width if o.mic else 0,
-        patch_ramp=n.patch_ramp,
-        mi_estimator=o.mi_estimator,
-    )
+    widths = {
+        "attention_width": n.attention_width if o.awm else 0,
+        "dependence_width": n.dependence_width if o.mic else 0,
+    }
+    return PCFH(size=config.training.size, mi_estimator=o.mi_estimator, **{**vars(n), **widths})
 
 
 def pixel_weight(weight: float, reference_size: int, size: int) -> float:
@@ -84,21 +80,5 @@ def pixel_weight(weight: float, reference_size: int, size: int) -> float:
 def loss_weights(config: Any, device: torch.device) -> LossWeights:
     """The weights of PCFH's terms at the size of the images, and how a device computes them."""
     o, t = config.objective, config.training
-    return LossWeights(
-        lambda_ad=o.lambda_ad,
-        lambda_rec=pixel_weight(o.lambda_rec, o.reference_size, t.size),
-        lambda_id=o.lambda_id,
-        lambda_people=o.lambda_people,
-        people_margin=o.people_margin,
-        lambda_truth=o.lambda_truth,
-        lambda_y=o.lambda_y,
-        lambda_awm=pixel_weight(o.lambda_awm, o.reference_size, t.size),
-        lambda_mic=o.lambda_mic,
-        alpha=(o.alpha_fit, o.alpha_rank, o.alpha_sparse),
-        rec_noise=o.rec_noise,
-        id_shake=o.id_shake,
-        symmetric_fit=o.symmetric_fit,
-        penalty=o.penalty,
-        group=t.group,
-        bf16=mixes(t.precision, device),
-    )
+    sums = {name: pixel_weight(getattr(o, name), o.reference_size, t.size) for name in _SUMS_OVER_PIXELS}
+    return LossWeights(**{**vars(o), **sums}, group=t.group, bf16=mixes(t.precision, device))

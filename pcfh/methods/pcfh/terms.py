@@ -10,32 +10,28 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pcfh.methods.batch import Image, Values
+from pcfh.methods.pcfh import Objective
 
 
 @dataclass(frozen=True, kw_only=True)
-class LossWeights:
-    """The paper's weights at the size of the images, what its text leaves open, and what is ours.
+class LossWeights(Objective):
+    """The settings of the objective, with sums over pixels weighed for the size of the images.
 
     ``lambda_ad`` is 1 in the paper. D_A is held to a slope of 1; times lambda_ad it has the voice of one
     that is held to lambda_ad.
+
+    Attributes:
+        group: consecutive images among which Eq. 10 re-pairs.
+        bf16: mixed precision.
     """
 
-    lambda_ad: float = 1.0
-    lambda_rec: float
-    lambda_id: float
-    lambda_people: float = 0.0
-    people_margin: float = 0.0
-    lambda_truth: float = 0.0
-    lambda_y: float
-    lambda_awm: float
-    lambda_mic: float
-    alpha: tuple[float, float, float]
-    penalty: float
     group: int
-    rec_noise: float = 0.0
-    id_shake: bool = False
-    symmetric_fit: bool = False
     bf16: bool = False
+
+    @property
+    def alpha(self) -> tuple[float, float, float]:
+        """The three weights of Eq. 7."""
+        return self.alpha_fit, self.alpha_rank, self.alpha_sparse
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,6 @@ def load_recognizer(path: Path, *, head: bool = False) -> LightCNN:
     tensors = _read(path)
     arch = next((arch for mark, arch in _MARKS.items() if mark in tensors), None)
     if arch is None:
-        refuse_other(path, RECOGNIZER)
         raise UserError(f"{path}: expected the weights of a Light CNN, got {_some(tensors)}")
     if not head:
         tensors = {key: tensor for key, tensor in tensors.items() if not key.startswith("fc2.")}
@@ -88,11 +87,11 @@ def _read(path: Path) -> dict[str, Tensor]:
     """The tensors of a file by key, without the prefix."""
     if not path.is_file():
         raise UserError(f"{path}: no such file; give the path of a Light CNN's weights")
+    refuse_other(path, RECOGNIZER)
     content: Any = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
     if isinstance(content, dict):
         content = content.get("state_dict", content)
     if not _is_state_dict(content):
-        refuse_other(path, RECOGNIZER)
         raise UserError(f"{path}: expected a dict of tensors by name, or one under 'state_dict'")
     if all(key.startswith("module.") for key in content):
         content = {key.removeprefix("module."): tensor for key, tensor in content.items()}
@@ -109,17 +108,9 @@ def _is_state_dict(content: Any) -> bool:
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     """Reads a .safetensors file."""
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            mark = (file.metadata() or {}).get("format", "")
-        tensors: dict[str, Tensor] = safetensors.torch.load_file(path)
+        return safetensors.torch.load_file(path)
     except safetensors.SafetensorError as error:
         raise UserError(f"{path}: damaged, or not a .safetensors file ({error}); fetch it again") from error
-    if mark.startswith("pcfh-generator"):
-        raise UserError(
-            f"{path}: expected a recogniser, got a generator; give it by --generator, and the "
-            "recognizer.safetensors of pcfh train-recognizer as recogniser"
-        )
-    return tensors
 
 
 def _read_torch(path: Path) -> Any:

@@ -123,7 +123,7 @@ class RecognizerJob:
         run: the run's folder.
         recipe: how to train.
         start: weights to start from, of the same architecture; None starts from the seed's.
-        extend: whether the run may go on past the end that was planned when it began.
+        extend: whether the run may train past the end that was planned when it began.
     """
 
     prepared: Path
