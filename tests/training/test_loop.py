@@ -90,7 +90,7 @@ def test_the_same_seed_gives_the_same_bits_and_files(whole, drawn_prepared, tmp_
 
 def test_another_seed_begins_with_other_weights(drawn_prepared, tmp_path):
     first, second = (
-        begin(MethodTask(job(drawn_prepared, tmp_path, f"training.seed={seed}").config, CPU)).networks
+        begin(MethodLearner(job(drawn_prepared, tmp_path, f"training.seed={seed}").config, CPU)).networks
         for seed in (0, 1)
     )
     key = "G_A.whole.first.0.weight"
