@@ -1,12 +1,15 @@
-"""Exported files against the networks that they were made of."""
+"""Exported files against the networks that they were made of, and the example that uses one."""
 
 import io
 import json
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -202,3 +205,47 @@ def test_the_checkpoint_of_a_training_is_recognised_and_the_right_file_named(gen
     (tmp_path / "generator.safetensors").write_bytes(generator.read_bytes())
     with pytest.raises(UserError, match=r"checkpoint of a training.*give .*/generator\.safetensors"):
         export(tmp_path / "checkpoint.pt", tmp_path / "generator.onnx")
+
+
+TOLD = {"pcfh.kind": "generator", "pcfh.size": str(SIZE)}
+
+
+def test_the_command_says_what_it_compared_and_nothing_else(run, generator, tmp_path, monkeypatch):
+    monkeypatch.setattr(export_module, "converted", lambda *arguments: (b"network", TOLD, 1e-6))
+    path = tmp_path / "generator.onnx"
+    code, out, err = run("export", path, "--model", generator)
+    assert (code, err) == (0, "")
+    assert out.startswith(f"Written: {path} (generator, 64 pixels)\nLargest difference")
+
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "onnx_translate.py"
+# Makes every import of these fail, then runs the example as a program.
+ALONE = (
+    "import runpy, sys\n"
+    "for name in ('torch', 'pcfh', 'onnx', 'safetensors'): sys.modules[name] = None\n"
+    "sys.argv = sys.argv[1:]\n"
+    "runpy.run_path(sys.argv[0], run_name='__main__')"
+)
+
+
+@pytest.mark.slow
+def test_the_example_gives_the_hallucinators_picture_without_torch_and_marks_it(
+    generator, onnx_file, tmp_path
+):
+    images, _ = crops(1)
+    landmarks = np.random.default_rng(1).uniform(0, SIZE, (68, 2))
+    Image.fromarray(images[0]).save(tmp_path / "crop.png")
+    np.savetxt(tmp_path / "landmarks.txt", landmarks)
+    files = [onnx_file, "crop.png", "landmarks.txt", "vis.png"]
+    subprocess.run([sys.executable, "-c", ALONE, EXAMPLE, *files], cwd=tmp_path, check=True)
+    expected = Hallucinator.from_file(generator, device="cpu").translate_batch(images, landmarks[None])[0]
+    with Image.open(tmp_path / "vis.png") as picture:
+        found = np.asarray(picture).astype(int)
+        assert picture.text["Synthetic"] == "true"
+        assert "trainedAlgorithmicMedia" in picture.text["XML:com.adobe.xmp"]
+    assert np.abs(found - expected).max() <= 1  # a value may lie between two bytes
+
+
+def test_the_example_is_about_thirty_lines():
+    code = EXAMPLE.read_text().split('"""', 2)[2]
+    assert len([line for line in code.splitlines() if line.strip()]) <= 30

@@ -5,7 +5,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from pcfh.errors import UserError
@@ -46,12 +46,6 @@ def test_alpha_is_dropped_and_not_blended(tmp_path):
     image[..., 3] = 0
     Image.fromarray(image).save(tmp_path / "a.png")
     assert np.array_equal(read_image(tmp_path / "a.png"), image[..., :3])
-
-
-def test_grey_with_alpha_loses_its_alpha(tmp_path):
-    image = random_image(5, 7, 2)
-    Image.fromarray(image, "LA").save(tmp_path / "a.png")
-    assert np.array_equal(read_image(tmp_path / "a.png"), np.repeat(image[..., :1], 3, -1))
 
 
 def upright(image, turn):
@@ -194,41 +188,6 @@ def test_16_bit_colour_is_refused_though_pillow_would_drop_the_lower_bits(tmp_pa
         read_image(tmp_path / "a.png")
 
 
-def test_floating_point_is_refused(tmp_path):
-    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "a.tif")
-    with pytest.raises(UserError, match="more than 8 bits"):
-        read_image(tmp_path / "a.tif")
-
-
-def test_cmyk_is_refused(tmp_path):
-    Image.new("CMYK", (4, 4)).save(tmp_path / "a.jpg")
-    with pytest.raises(UserError, match=r"a\.jpg: is CMYK; convert it to RGB"):
-        read_image(tmp_path / "a.jpg")
-
-
-def test_a_palette_is_refused(tmp_path):
-    Image.fromarray(random_image(8, 8, 3)).quantize(8).save(tmp_path / "a.png")
-    with pytest.raises(UserError, match="palette; convert it to RGB"):
-        read_image(tmp_path / "a.png")
-
-
-def test_bilevel_is_refused(tmp_path):
-    Image.new("1", (4, 4)).save(tmp_path / "a.png")
-    with pytest.raises(UserError, match="one bit per pixel; convert it to 8-bit grey"):
-        read_image(tmp_path / "a.png")
-
-
-def test_another_colour_space_is_refused_by_its_name(tmp_path):
-    to_lab = ImageCms.buildTransform(
-        ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB"
-    )
-    lab = ImageCms.applyTransform(Image.new("RGB", (4, 4)), to_lab)
-    assert lab is not None
-    lab.save(tmp_path / "a.tif")
-    with pytest.raises(UserError, match="pixels of the kind LAB; convert it to RGB"):
-        read_image(tmp_path / "a.tif")
-
-
 @pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png", "a.tif"])
 def test_several_frames_are_refused(tmp_path, name):
     frames = [Image.fromarray(random_image(8, 8, 3) // n) for n in (1, 2)]
@@ -251,13 +210,6 @@ def test_what_is_no_image_is_refused(tmp_path, data):
     (tmp_path / "a.jpg").write_bytes(data)
     with pytest.raises(UserError, match="not a whole image"):
         read_image(tmp_path / "a.jpg")
-
-
-def test_a_bad_file_is_named_once(tmp_path):
-    (tmp_path / "a.jpg").write_bytes(b"no image at all")
-    with pytest.raises(UserError) as refused:
-        read_image(tmp_path / "a.jpg")
-    assert str(refused.value).count("a.jpg") == 1
 
 
 def test_a_file_that_needs_a_foreign_program_is_never_opened(tmp_path):
@@ -294,12 +246,6 @@ def test_a_decompression_bomb_is_refused(tmp_path):
         read_image(tmp_path / "a.png")
 
 
-def test_an_empty_image_is_refused(tmp_path):
-    (tmp_path / "a.png").write_bytes(png_of(0, 5, 8, 2))
-    with pytest.raises(UserError, match=r"a\.png: not a whole image"):
-        read_image(tmp_path / "a.png")
-
-
 def test_grey_of_equal_channels_is_that_channel():
     channel = random_image(6, 6, 1)
     assert np.array_equal(grey(np.repeat(channel, 3, -1)), channel)
@@ -324,3 +270,20 @@ def test_a_png_carries_text_of_any_script(tmp_path):
     write_png(tmp_path / "a.png", random_image(5, 7, 3), text)
     with Image.open(io.BytesIO((tmp_path / "a.png").read_bytes())) as opened:
         assert {key: str(value) for key, value in opened.info.items()} == text
+
+
+@pytest.mark.parametrize(
+    ("mode", "name", "said"),
+    [
+        ("F", "a.tif", "more than 8 bits"),
+        ("CMYK", "a.jpg", r"a\.jpg: is CMYK; convert it to RGB"),
+        ("P", "a.png", "palette; convert it to RGB"),
+        ("1", "a.png", "one bit per pixel; convert it to 8-bit grey"),
+        ("LAB", "a.tif", "pixels of the kind LAB; convert it to RGB"),
+    ],
+)
+def test_pixels_of_another_kind_are_refused_by_their_name(tmp_path, mode, name, said):
+    Image.new(mode, (4, 4)).save(tmp_path / name)
+    with pytest.raises(UserError, match=said) as refused:
+        read_image(tmp_path / name)
+    assert str(refused.value).count(name) == 1

@@ -81,17 +81,6 @@ def test_a_checkpoint_of_python_2_and_torch_02_from_a_gpu_gives_its_weights(tmp_
     torch.testing.assert_close(dict(model.state_dict()), dict(state()), rtol=0, atol=0)
 
 
-def test_a_bare_state_dict_without_prefix_gives_its_weights(tmp_path):
-    model = load_recognizer(saved(tmp_path / "a.pt", state()), head=True)
-    torch.testing.assert_close(dict(model.state_dict()), dict(state()), rtol=0, atol=0)
-
-
-def test_a_safetensors_file_gives_its_weights(tmp_path):
-    safetensors.torch.save_file(state(), tmp_path / "a.safetensors")
-    model = load_recognizer(tmp_path / "a.safetensors", head=True)
-    torch.testing.assert_close(dict(model.state_dict()), dict(state()), rtol=0, atol=0)
-
-
 @EACH
 def test_the_head_is_left_out_unless_asked_for(arch, tmp_path):
     model = load_recognizer(saved(tmp_path / "a.pt", state(arch)))
@@ -103,21 +92,6 @@ def test_the_head_is_left_out_unless_asked_for(arch, tmp_path):
 
 def test_a_file_without_head_loads_with_head_asked_for(tmp_path):
     assert load_recognizer(saved(tmp_path / "a.pt", state(classes=None)), head=True).fc2 is None
-
-
-def test_a_recogniser_is_in_evaluation_mode(tmp_path):
-    assert not load_recognizer(saved(tmp_path / "a.pt", state())).training
-
-
-def test_no_weight_of_a_recogniser_asks_for_a_gradient(tmp_path):
-    model = load_recognizer(saved(tmp_path / "a.pt", state()))
-    assert not any(parameter.requires_grad for parameter in model.parameters())
-
-
-def test_weights_of_16_bits_become_32(tmp_path):
-    halves = {key: tensor.half() for key, tensor in state().items()}
-    model = load_recognizer(saved(tmp_path / "a.pt", halves))
-    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
 
 
 def test_loading_leaves_the_random_numbers_alone(tmp_path):
@@ -213,3 +187,19 @@ def test_weights_of_another_shape_are_named_with_both_shapes(tmp_path):
     tensors = state() | {"fc1.filter.bias": torch.zeros(256)}
     with pytest.raises(UserError, match=r"of another shape: fc1\.filter\.bias \(256,\) for \(512,\)$"):
         load_recognizer(saved(tmp_path / "a.pt", tensors))
+
+
+@pytest.mark.parametrize(
+    ("save", "name"), [(torch.save, "a.pt"), (safetensors.torch.save_file, "a.safetensors")]
+)
+def test_bare_weights_of_either_kind_of_file_are_read(tmp_path, save, name):
+    save(state(), tmp_path / name)
+    model = load_recognizer(tmp_path / name, head=True)
+    torch.testing.assert_close(dict(model.state_dict()), dict(state()), rtol=0, atol=0)
+
+
+def test_a_recogniser_is_for_use_in_32_bits_whatever_its_file_holds(tmp_path):
+    halves = {key: tensor.half() for key, tensor in state().items()}
+    model = load_recognizer(saved(tmp_path / "a.pt", halves))
+    assert not model.training
+    assert {(p.dtype, p.requires_grad) for p in model.parameters()} == {(torch.float32, False)}

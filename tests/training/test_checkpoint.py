@@ -56,16 +56,6 @@ def test_weights_average_and_step_come_back_bit_for_bit(tmp_path):
         assert all(torch.equal(x, b.state_dict()[key]) for key, x in a.state_dict().items())
 
 
-def test_the_optimizers_moments_and_counts_come_back_bit_for_bit(tmp_path):
-    state, path = saved(tmp_path)
-    other = state_of(2)
-    load_checkpoint(path, other, IDENTITY)
-    a, b = (s.optimizer.state_dict()["state"] for s in (state, other))
-    assert a.keys() == b.keys()
-    assert {"step", "exp_avg", "exp_avg_sq"} == a[0].keys()
-    assert all(torch.equal(value, b[i][name]) for i in a for name, value in a[i].items())
-
-
 def test_the_random_numbers_go_on_where_they_were(checkpoint):
     moved(1)
     expected = torch.rand(5)
@@ -86,11 +76,6 @@ def test_the_next_update_is_the_same_after_loading(tmp_path):
         torch.equal(x, y)
         for x, y in zip(state.networks.parameters(), other.networks.parameters(), strict=True)
     )
-
-
-def test_saving_over_a_checkpoint_leaves_one_file(checkpoint):
-    save_checkpoint(checkpoint, moved(2), IDENTITY)
-    assert [path.name for path in checkpoint.parent.iterdir()] == ["checkpoint.pt"]
 
 
 def test_a_cut_off_checkpoint_is_refused_with_a_remedy(checkpoint):
@@ -133,15 +118,10 @@ def test_the_bomb_of_these_tests_works(bomb):
 
 
 def test_code_in_a_checkpoint_is_not_run(bomb):
-    with pytest.raises(UserError, match="not a readable checkpoint"):
+    with pytest.raises(UserError, match=r"not a readable checkpoint[^\n]*$") as caught:
         load_checkpoint(bomb, state_of(2), IDENTITY)
+    assert "weights_only" not in str(caught.value)  # nobody is told to switch the protection off
     assert not (bomb.parent / "exploded").exists()
-
-
-def test_nobody_is_told_to_switch_the_protection_off(bomb):
-    with pytest.raises(UserError, match=r"^[^\n]*$") as caught:
-        load_checkpoint(bomb, state_of(2), IDENTITY)
-    assert "weights_only" not in str(caught.value)
 
 
 def test_another_run_is_refused_and_every_difference_named(checkpoint):

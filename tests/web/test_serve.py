@@ -38,11 +38,6 @@ def test_an_impossible_port_is_said_so():
         bound_socket("127.0.0.1", 99999)
 
 
-def test_a_limit_of_nothing_is_a_mistake_of_the_user(run):
-    code, _, error = run("serve", "--max-queue", "0")
-    assert code == 2 and "--max-queue 0: expected at least 1" in error
-
-
 def test_a_missing_model_is_a_mistake_of_the_user(run, tmp_path, blaze):
     code, _, error = run("serve", "--model", tmp_path / "none.safetensors")
     assert code == 2 and "none.safetensors: no such file" in error

@@ -25,12 +25,6 @@ def opened(clock, **limits):
     return Sessions(Limits(**limits), clock=clock)
 
 
-def test_a_session_is_found_by_its_key(clock):
-    sessions = opened(clock)
-    session = sessions.open(None)
-    assert sessions.find(session.key) is session
-
-
 def test_no_key_finds_no_session(clock):
     sessions = opened(clock)
     sessions.open(None)
