@@ -6,6 +6,8 @@
         run/                                     see ``pcfh.training.loop``
         <casia|buaa|oulu>/                       results.json and outcomes.npz of its evaluation
     <work>/cache                                 features and generated faces
+
+Several tables can share a folder.
 """
 
 from collections.abc import Mapping
