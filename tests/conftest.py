@@ -9,6 +9,7 @@ from pcfh.databases.casia import read_casia
 from pcfh.errors import UserError
 from pcfh.landmarks.blaze import Blaze
 from pcfh.landmarks.fetch import cache_folder, fetch_blaze
+from pcfh.methods import base as methods
 from pcfh.preparation.align_capture import PrepareOptions
 from pcfh.preparation.align_database import prepare
 
@@ -17,6 +18,12 @@ pytest_plugins = ["miniatures"]
 
 def pytest_configure():
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def no_methods_of_other_tests(monkeypatch):
+    """Methods from outside that a test names are forgotten when it ends."""
+    monkeypatch.setattr(methods, "_outside", {})
 
 
 @pytest.fixture(scope="session")

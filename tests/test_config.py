@@ -136,7 +136,7 @@ def test_a_setting_without_a_value_says_so():
         ("training.precision=fp16", "auto or fp32 or bf16"),
         ("training.method=stargan", "no such method; known: pcfh, cyclegan, pix2pix"),
         ("training.method=pix2pics", r"no such method; did you mean pix2pix\?"),
-        ("training.method=nowhere:Mine", "no module 'nowhere' on Python's path"),
+        ("training.method=nowhere:Mine", "no module 'nowhere' in the working folder or on Python's path"),
         ("training.method=json:JSONDecoder", "expected a subclass of pcfh.methods.base.Method"),
         ("training.method=json:Nothing", "has no attribute 'Nothing'"),
     ],

@@ -127,7 +127,7 @@ def test_a_database_from_outside_is_one_file(run, outside):
 @pytest.mark.parametrize(
     ("place", "text"),
     [
-        ("my_databas:LAYOUT", "no module 'my_databas' on Python's path"),
+        ("my_databas:LAYOUT", "no module 'my_databas' in the working folder or on Python's path"),
         ("my_database:LAYOUTS", "has no attribute 'LAYOUTS'"),
         ("my_database:read", "expected a pcfh.databases.layouts.Layout, got <function"),
     ],
