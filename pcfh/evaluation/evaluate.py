@@ -108,6 +108,7 @@ def evaluate(
         resamples=job.resamples,
         seed=job.seed,
         fusion_weight=job.fusion_weight,
+        pose=backend is not None,
         folds=tuple(found.folds),
         group_far=far,
         groups=group_rows(counts, labels, job.bootstrap, thresholded=far is not None) if labels else (),

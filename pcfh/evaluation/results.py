@@ -240,6 +240,7 @@ class Results:
         random: probes for a sheet of faces, drawn by chance.
         worst: those with the lowest margins by the method ``shown_by``, lowest first.
         fusion_weight: of the generated face's score in the fusion.
+        pose: whether landmarks were looked for in the images; in poor ones none may have been found.
     """
 
     version: str
@@ -259,6 +260,7 @@ class Results:
     random: tuple[ShownFace, ...] = ()
     worst: tuple[ShownFace, ...] = ()
     fusion_weight: float = AVERAGE
+    pose: bool = False
 
     @property
     def methods(self) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from pcfh.evaluation.evaluate import evaluate
 from pcfh.evaluation.evaluation_data import EvaluationData, evaluated_protocols
 from pcfh.evaluation.outcomes import OUTCOMES, Evaluation, read_outcomes, write_outcomes
 from pcfh.evaluation.report import RESULTS
-from pcfh.evaluation.results import Results, read_results, to_json
+from pcfh.evaluation.results import read_results, to_json
 from pcfh.files import sha256_of, write_atomically
 from pcfh.hallucinate import Hallucinator
 from pcfh.landmarks import open_backend
@@ -307,13 +307,9 @@ def evaluated(bench: _Bench, run: Run) -> Evaluation | None:
         (results.version, results.resamples) == (__version__, bench.config.resamples)
         and results.manifest == sha256_of(bench.tested / MANIFEST)
         and {model.key for model in results.models} == keys
-        and _has_pose(results) == (bench.config.pose and (results.rendered or weights is not None))
+        and results.pose == bench.config.pose
     )
     return Evaluation(results=results, outcomes=outcomes) if same else None
-
-
-def _has_pose(results: Results) -> bool:
-    return any("landmark" in row.measure for row in results.quality)
 
 
 # The table

@@ -10,6 +10,7 @@ import pytest
 from pcfh.config import read_toml
 from pcfh.errors import UserError
 from pcfh.methods.train import GENERATOR
+from pcfh.recipes import runner
 from pcfh.recipes.comparison import Cost
 from pcfh.recipes.experiment import RecipeCallbacks, Run
 from pcfh.recipes.table_report import ABSENT, NOT_RUN, markdown, parts, write_table
@@ -21,6 +22,15 @@ def run_folder(work, row, seed=0):
 
 class Killed(BaseException):
     """What takes the place of a kill."""
+
+
+class Blind:
+    """A detector that finds nobody."""
+
+    name = "blind"
+
+    def detect(self, image):
+        return []
 
 
 def without_cost(table, *keys):
@@ -188,3 +198,11 @@ def test_the_detectors_noise_is_measured_where_pose_is(blaze, begun, experiment,
     alone = {figure.name: figure.figure.mean for figure in table.row("light-cnn").images}
     noise = alone["landmark distance, NIR to generated"]
     assert 0 < noise < 0.2
+
+
+def test_a_row_in_whose_faces_no_landmarks_are_found_is_measured_all_the_same(
+    begun, experiment, carry_out, monkeypatch
+):
+    monkeypatch.setattr(runner, "open_backend", lambda name: Blind())
+    table = carry_out(experiment(begun, rows=("light-cnn",), pose=True))
+    assert [row.key for row in table.rows] == ["light-cnn"]
