@@ -29,7 +29,21 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".bmp", ".png", ".tif", ".tiff", ".webp", ".j
 # Pictures, too, that are no photographs of a face database or cannot be read: named, so that none is left out
 # in silence.
 OTHER_SUFFIXES = (
-    *(".gif", ".heic", ".heif", ".avif", ".jp2", ".j2k", ".jpx", ".jxl", ".jxr", ".raw", ".dng", ".cr2", ".cr3"),
+    *(
+        ".gif",
+        ".heic",
+        ".heif",
+        ".avif",
+        ".jp2",
+        ".j2k",
+        ".jpx",
+        ".jxl",
+        ".jxr",
+        ".raw",
+        ".dng",
+        ".cr2",
+        ".cr3",
+    ),
     *(".nef", ".arw", ".orf", ".rw2", ".raf", ".pnm", ".pbm", ".pam", ".pfm", ".exr", ".hdr", ".psd", ".tga"),
 )
 MAX_SIDE = 16_384
@@ -81,9 +95,7 @@ def read_picture(path: Path) -> Picture:
             _require_usable(path, opened)
             pixels, note = _decoded(opened, declared_white(content))
     pixels = _upright(pixels, turn)
-    return Picture(
-        pixels=np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3))), note=note
-    )
+    return Picture(pixels=np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3))), note=note)
 
 
 def _decoded(opened: ImageFile, white: int | None) -> tuple[UInt8[np.ndarray, "h w c"], str]:
