@@ -1,9 +1,9 @@
 """Pictures in and out: 8-bit RGB arrays of (row, column, channel), value range 0 to 255.
 
 What a file holds is judged by its header before anything is decoded; of its metadata only the orientation is
-read. Whatever would need a guess (CMYK without its profile, numbers below zero, several frames) is refused with
-its remedy. One guess is made, and told: grey pictures of over 8 bits, as cameras write them, are scaled by the
-value that the file declares to be white, or by their largest.
+read. Whatever would need a guess (CMYK without its profile, numbers below zero, several frames) is refused
+with its remedy. One guess is made, and told: grey pictures of over 8 bits, as cameras write them, are scaled
+by the value that the file declares to be white, or by their largest.
 """
 
 import warnings
@@ -187,7 +187,8 @@ def _as_user_errors(path: Path) -> Iterator[None]:
     except Exception as error:  # of a dozen unrelated types, whatever Pillow raises over a damaged file
         reason = "of no known format" if isinstance(error, UnidentifiedImageError) else error
         raise UserError(
-            f"{path}: not a whole image ({reason}); replace it by an intact JPEG, PNG, BMP, TIFF, WebP or PGM file"
+            f"{path}: not a whole image ({reason}); replace it by an intact JPEG, PNG, BMP, TIFF, WebP or "
+            "PGM file"
         ) from error
 
 
@@ -212,14 +213,17 @@ def _reason_to_refuse(opened: ImageFile) -> str:
         return "has numbers with fractions and no known scale; convert it to 8-bit"
     if set(samples.get(_SAMPLE_FORMAT, ())) - {_UNSIGNED}:
         return "has numbers below zero and no known scale; convert it to 8-bit"
-    if opened.mode.startswith("I;16") or (opened.mode, opened.format) == ("I", "PPM"):
-        return ""
-    if opened.mode == "I":
+    if opened.mode == "I" and opened.format != "PPM":
         return "has 32 bits and no known scale; convert it to 8-bit"
+    if opened.mode.startswith("I"):
+        return ""
+    return _reason_to_refuse_shallow(opened, max(samples.get(_BITS_PER_SAMPLE, (8,))))
+
+
+def _reason_to_refuse_shallow(opened: ImageFile, bits: int) -> str:
+    """The same of pictures that Pillow gives out with 8 bits, whatever the file's own are."""
     kinds = (tile.args if isinstance(tile.args, str) else (tile.args or ("",))[0] for tile in opened.tile)
-    # Pillow would silently drop the lower bits of these.
-    deep = opened.format == "PNG" and any(";16" in str(kind) for kind in kinds)
-    if deep or max(samples.get(_BITS_PER_SAMPLE, (8,))) > 8:
+    if bits > 8 or (opened.format == "PNG" and any(";16" in str(kind) for kind in kinds)):
         return _DEEP
     if opened.mode in (*_CHANNELS, *_PALETTES):
         return ""
