@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from pcfh.databases.lists import DiskIndex, Lists, Noted, known_captures, read_protocol, require_folder
-from pcfh.databases.records import Database, Protocol, Record, require_sound
+from pcfh.databases.records import Database, Protocol, Record, closed, require_sound
 from pcfh.errors import UserError
 from pcfh.images import IMAGE_SUFFIXES
 
@@ -105,6 +105,7 @@ def drawn_database(root: Path, captures: Noted, protocol: Protocol, seed: int, *
         UserError: the protocol is not sound, or tests nobody.
     """
     require_sound(protocol)
+    protocol, unenrolled = closed(protocol)
     if not protocol.probe:
         raise UserError(
             f"protocol {protocol.name!r}: nobody has NIR and VIS captures to be tested with; "
@@ -113,7 +114,9 @@ def drawn_database(root: Path, captures: Noted, protocol: Protocol, seed: int, *
     records, notes = captures
     note = f"protocol {protocol.name} is drawn with seed {seed}: there is no official list"
     protocols = {protocol.name: protocol}
-    return Database(root=root, records=records, protocols=protocols, notes=(*notes, note, *remarks))
+    return Database(
+        root=root, records=records, protocols=protocols, notes=(*notes, note, *remarks, *unenrolled)
+    )
 
 
 def draw(items: Iterable[str], count: int, lot: str) -> list[str]:
