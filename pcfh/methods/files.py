@@ -83,10 +83,11 @@ def _network_of(path: Path, metadata: Mapping[str, str]) -> Any:
     )
 
 
-def training_history(about: Mapping[str, Any]) -> list[Mapping[str, str]]:
+def training_history(about: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """All that a generator has learnt from: its own training, and those of the weights it began with.
 
-    Each is named by its ``training_data`` and ``protocol``; a mean has learnt what its parts have.
+    Each is named by its ``training_data`` and ``protocol``, and by its ``people`` where the file says them
+    (see ``pcfh.preparation.manifest.learnt_from``); a mean has learnt what its parts have.
 
     Args:
         about: what ``load_generator`` says of it.
@@ -97,4 +98,8 @@ def training_history(about: Mapping[str, Any]) -> list[Mapping[str, str]]:
     """
     keys = ("training_data", "protocol")
     own = [about] if all(key in about for key in keys) else []
-    return [{key: str(training[key]) for key in keys} for training in (*about.get("before", ()), *own)]
+    return [
+        {key: str(training[key]) for key in keys}
+        | ({"people": [*map(str, training["people"])]} if "people" in training else {})
+        for training in (*about.get("before", ()), *own)
+    ]

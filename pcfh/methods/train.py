@@ -27,7 +27,7 @@ from pcfh.methods.held_out import HeldOut, split_people
 from pcfh.methods.job import TrainingJob, check
 from pcfh.methods.trainer import Trainer
 from pcfh.methods.vary import varied
-from pcfh.preparation.manifest import MANIFEST, open_prepared, read_manifest
+from pcfh.preparation.manifest import MANIFEST, learnt_from, open_prepared, read_manifest
 from pcfh.preparation.training_pairs import PairImages, Plan, TrainingPairs
 from pcfh.ranges import from_bytes, to_bytes
 from pcfh.recognisers.lightcnn.network import to_lightcnn_input
@@ -115,6 +115,7 @@ class GeneratorTask(MethodLearner, Task):
         self._before = [] if job.start is None else start_from(self.trainer.generator, job.start)
         self.image_every = job.config.training.image_every
         self.identity = _identity(job)
+        self._learnt_from = learnt_from(job.prepared, job.protocol)
         self.settings = to_toml(job.config, f"pcfh {__version__}, protocol {job.protocol}")
 
     def prepare(self) -> None:
@@ -146,17 +147,13 @@ class GeneratorTask(MethodLearner, Task):
 
     def save(self, path: Path, average: nn.Module, step: int) -> None:
         """Writes the generator, with what it has learnt from."""
-        about = {
-            "step": step,
-            "protocol": self._job.protocol,
-            "training_data": self.identity["data"]["manifest"],
-        }
+        about = {"step": step, "images": step * self._training.batch, **self._learnt_from}
         if self._before:
             about["before"] = self._before
         save_generator(path, average, about)
 
 
-def start_from(generator: Any, path: Path) -> list[Mapping[str, str]]:
+def start_from(generator: Any, path: Path) -> list[Mapping[str, Any]]:
     """Gives a generator the weights of a file.
 
     Returns:
