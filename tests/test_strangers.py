@@ -27,7 +27,7 @@ NO_FACE_COMMAND = "no face was found; give its landmarks in a file, or a picture
 NO_FACE_PAGE = "no face was found; choose a picture with a larger, upright face that looks into the camera"
 SEVERAL_FRAMES = "holds several frames; save the one you mean as a file of its own"
 NO_PICTURE = (
-    "not a whole image (of no known format); replace it by an intact JPEG, PNG, BMP, TIFF or WebP file"
+    "not a whole image (of no known format); replace it by an intact JPEG, PNG, BMP, TIFF, WebP or PGM file"
 )
 BY_COMMAND = {
     "animated.gif": SEVERAL_FRAMES,
