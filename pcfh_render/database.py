@@ -28,7 +28,7 @@ from PIL import Image
 
 from pcfh.databases.rendered import HOME, TRUTH
 from pcfh.errors import UserError
-from pcfh.files import LOCK, locked, remove_leftovers, write_atomically
+from pcfh.files import LOCK, is_leftover, locked, remove_leftovers, write_atomically
 from pcfh.journal import require_same
 from pcfh.parallel import map_unordered
 from pcfh.provenance import RENDERED, xmp
@@ -145,7 +145,7 @@ def _begin(home: Path, header: Mapping[str, Any]) -> None:
     """Notes what is rendered here, or makes sure that it is the same as before."""
     path = home / RECIPE
     if not path.is_file():
-        if any(entry.name != LOCK for entry in home.iterdir()):
+        if any(entry.name != LOCK and not is_leftover(entry) for entry in home.iterdir()):
             raise UserError(f"{home}: holds files that pcfh render did not write; choose a new folder")
         write_atomically(path, json.dumps(header, indent=1).encode() + b"\n")
         return
