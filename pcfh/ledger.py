@@ -139,28 +139,19 @@ class Ledger:
                 self._waiting.clear()
             self._flushed = time.monotonic()
 
-    def count(self, *states: State) -> int:
-        """How many rows there are of some states."""
-        marks = ", ".join("?" * len(states))
-        return self._database.execute(
-            f"SELECT count(*) FROM rows WHERE state IN ({marks})", states
-        ).fetchone()[0]
+    def vectors(self, settings: str) -> Iterator[tuple[str, str, bytes]]:
+        """Key, source and vector of what is done by some settings, by the keys."""
+        ask = "SELECT key, source, vector FROM rows WHERE state = 'done' AND settings = ? ORDER BY key"
+        found = self._database.execute(ask, (settings,))
+        return ((_shown(key), _shown(source), vector) for key, source, vector in found)
 
-    def errors(self, most: int, *states: State) -> list[tuple[str, str]]:
-        """Sources and errors of rows of some states, by the sources; not more than ``most``."""
-        marks = ", ".join("?" * len(states))
-        found = self._database.execute(
-            f"SELECT source, error FROM rows WHERE state IN ({marks}) ORDER BY source LIMIT ?",
-            (*states, most),
-        )
-        return [(os.fsdecode(source), error) for source, error in found]
-
-    def vectors(self) -> Iterator[tuple[str, str, bytes]]:
-        """Key, source and vector of what is done, by the keys."""
-        found = self._database.execute(
-            "SELECT key, source, vector FROM rows WHERE state = 'done' ORDER BY key"
-        )
-        return ((os.fsdecode(key), os.fsdecode(source), vector) for key, source, vector in found)
+    def measure_vectors(self, settings: str) -> tuple[int, int]:
+        """How many there are, and the length of the longest of their keys and sources."""
+        ask = "SELECT key, source FROM rows WHERE state = 'done' AND settings = ?"
+        count = longest = 0
+        for row in self._database.execute(ask, (settings,)):
+            count, longest = count + 1, max(longest, *map(len, map(_shown, row)))
+        return count, longest
 
     def close(self) -> None:
         """Brings all rows to the disk, and the table in order."""
@@ -278,6 +269,11 @@ def _values(row: Row) -> tuple[Any, ...]:
         *(_bytes(row.key), _bytes(row.source), _origin(row.source), *row.stamp, row.settings, row.state),
         *(row.faces, row.distance, row.unlike, row.error, row.vector),
     )
+
+
+def _shown(path: bytes) -> str:
+    """A path as text in UTF-8; one that is none with escapes."""
+    return path.decode(errors="backslashreplace")
 
 
 def _bytes(path: str) -> bytes:
