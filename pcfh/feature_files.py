@@ -122,9 +122,8 @@ def _write_npz(file: Path, about: dict[str, str], vectors: Vectors, count: int, 
     size = len(next(vectors())[2]) // 4
     text = f"<U{longest}"
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        _write_array(
-            archive, "features", "<f4", (count, size), (np.frombuffer(v, "<f4") for *_, v in vectors())
-        )
+        rows = (np.frombuffer(vector, "<f4") for *_, vector in vectors())
+        _write_array(archive, "features", "<f4", (count, size), rows)
         _write_array(archive, "paths", text, (count,), (path for path, *_ in vectors()))
         _write_array(archive, "sources", text, (count,), (source for _, source, _ in vectors()))
         for name, value in about.items():

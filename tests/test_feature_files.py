@@ -22,17 +22,13 @@ class Means:
     name, key = "means", "means 1"
 
     def __init__(self, alignment=LIGHTCNN):
-        self.alignment = alignment
+        self.alignment, self.calls = alignment, 0
 
     def features(self, crops, modality="VIS"):
+        self.calls += 1
         half = crops.shape[1] // 2
-        parts = [
-            crops[:, :half, :half],
-            crops[:, half:, :half],
-            crops[:, :half, half:],
-            crops[:, half:, half:],
-        ]
-        rows = np.stack([part.mean((1, 2, 3)) for part in parts], axis=1)
+        low, high = slice(half), slice(half, None)
+        rows = np.stack([crops[:, y, x].mean((1, 2, 3)) for y in (low, high) for x in (low, high)], axis=1)
         return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
@@ -86,8 +82,7 @@ def test_called_again_it_writes_the_same_bytes_and_computes_nothing(photos, tmp_
     extract(photos, tmp_path / "out", Means())
     before = (tmp_path / "out" / "features.npz").read_bytes()
     recognizer = Means()
-    recognizer.features = None
-    assert extract(photos, tmp_path / "out", recognizer).before == 2
+    assert (extract(photos, tmp_path / "out", recognizer).before, recognizer.calls) == (2, 0)
     assert (tmp_path / "out" / "features.npz").read_bytes() == before
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from pcfh.batches import run_work
+from pcfh.batches import no_end, run_work
 from pcfh.cli.batches import BatchOptions, PictureBar, report_batch
 from pcfh.databases.records import Modality
 from pcfh.devices import usable_device
@@ -85,15 +85,7 @@ def features(  # noqa: PLR0913 - one argument per option of the command
     work = embedding(opened, open_it, reading, modality=modality, here=here, batch=batch)
     about = {"recognizer": opened.key, "modality": modality}
     file, chosen = out / f"features.{kind}", way.way()
-    finish = partial(write_features, file, kind, about, work.settings)
+    finish = partial(write_features, file, kind, about, work.settings) if chosen.shard is None else no_end
     with PictureBar() as bar:
-        summary = run_work(
-            work,
-            sources,
-            out,
-            chosen,
-            progress=bar,
-            finish=finish if chosen.shard is None else lambda _: None,
-        )
-    code = report_batch(summary, "have an embedding" if chosen.shard else f"have an embedding in {file}")
-    return code
+        summary = run_work(work, sources, out, chosen, progress=bar, finish=finish)
+    return report_batch(summary, "have an embedding" if chosen.shard else f"have an embedding in {file}")
