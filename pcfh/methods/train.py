@@ -151,9 +151,12 @@ class GeneratorTask(MethodLearner, Task):
         save_generator(path, average, self._about(step))
 
     def keep(self, run: Path, average: nn.Module, step: int) -> None:
-        """Writes it under the number of images that it has seen, each time that some more have been."""
+        """Writes it under the number of images that it has seen, each time that some more have been.
+
+        The last one is not written twice.
+        """
         every, batch = self._training.keep_every, self._training.batch
-        if every and step * batch // every > (step - 1) * batch // every:
+        if every and step < self._training.steps and step * batch // every > (step - 1) * batch // every:
             save_generator(run / kept_name(step * batch), average, self._about(step), half=True)
 
     def _about(self, step: int) -> dict[str, Any]:
