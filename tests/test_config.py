@@ -226,7 +226,7 @@ def test_what_a_file_has_wrong_is_named(tmp_path, text, said):
 def test_what_does_not_change_the_weights_is_no_part_of_a_runs_identity():
     kept = identity_of(CPU)
     free = {"steps", "warp_cache_mb", "validate_every", "log_every", "image_every", "checkpoint_every"}
-    free |= {"capture", "resident", "fused_norm", "compiled"}
+    free |= {"keep_every", "capture", "resident", "fused_norm", "compiled"}
     assert to_plain(CPU)["training"].keys() - kept["training"].keys() == free
     assert kept["objective"] == to_plain(CPU)["objective"]
     own = {"steps", "validate_every", "log_every", "checkpoint_every"}

@@ -61,6 +61,8 @@ class Training:
             right and faster, "on" refuses to go on without.
         compiled: "on" compiles on a GPU those networks that are differentiated once (torch.compile), which
             takes a minute at the start; "auto" does not.
+        keep_every: NIR images between generators that are kept beside the last one, to see how the training
+            went; 0 keeps none.
     """
 
     method: str = "pcfh"
@@ -88,6 +90,7 @@ class Training:
     resident: Switch = "auto"
     fused_norm: Switch = "auto"
     compiled: Switch = "auto"
+    keep_every: FreeWhole = 0
 
 
 # 128 x 128 on two processor cores: what the narrow presets of all methods share.

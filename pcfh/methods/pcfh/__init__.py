@@ -8,7 +8,7 @@ from pcfh.config import Count, Weight, Whole
 from pcfh.errors import UserError
 from pcfh.methods.base import NARROW, Config, Method, Needs, Training, filled
 
-# Of Eq. 9. The paper's 0.1, for an N_E that it does not describe, would be up to eight times as loud as L_AWM.
+# Of Eq. 9. The paper's 0.1, for an N_E that it does not describe, would be far louder than L_AWM.
 LAMBDA_MIC = 0.02
 GPU_BATCH, GPU_RATE = 64, 2e-4  # four times the rate let D_A's penalty explode after 10,000 to 36,000 images
 GPU_GIGABYTES = 0.35  # of a step of paper-256 in bfloat16, for an image
