@@ -18,7 +18,7 @@ ORDER = (
     ),
     *("preparation", "databases", "landmarks", "geometry", "small modules"),
 )
-ON_FILES = {"api_faces", "api_databases", "demo", "doctor", "export", "translate"}
+ON_FILES = {"api_faces", "api_databases", "demo", "doctor", "export", "feature_files", "translate"}
 
 
 def layer(module: str) -> str:

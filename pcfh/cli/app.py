@@ -52,14 +52,18 @@ Settings = Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=T
 Names = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")]
 
 
-def progress_bar(unit: str, total: int, *, shown: bool = True) -> "tqdm[None]":
-    """A bar on the error stream that counts some unit of work, with the time left; in a log, few lines."""
+def progress_bar(unit: str, total: int | None, *, shown: bool = True, delay: float = 0.0) -> "tqdm[None]":
+    """A bar on the error stream that counts some unit of work, with the time left; in a log, few lines.
+
+    With a delay in seconds, a mistake that shows at once is not printed beside an empty bar.
+    """
     seconds = 0.1 if sys.stderr.isatty() else _LOG_SECONDS
     return tqdm(
         total=total,
         unit=f" {unit}",
         dynamic_ncols=True,
         disable=not shown,
+        delay=delay,
         mininterval=seconds,
         maxinterval=max(seconds, 10.0),
     )

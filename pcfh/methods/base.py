@@ -53,6 +53,8 @@ class Training:
         log_every: steps between scalars.
         image_every: steps between picture grids.
         checkpoint_every: steps between checkpoints.
+        keep_every: NIR images between generators that are kept beside the last one, to see how the training
+            went; 0 keeps none.
     """
 
     method: str = "pcfh"
@@ -76,6 +78,7 @@ class Training:
     log_every: FreeCount = 20
     image_every: FreeCount = 500
     checkpoint_every: FreeCount = 500
+    keep_every: FreeWhole = 0
 
 
 # 128 x 128 on two processor cores: what the narrow presets of all methods share.

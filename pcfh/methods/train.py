@@ -1,6 +1,7 @@
 """Training of a generator on prepared pairs: the task that the one loop is given.
 
     generator.safetensors       the moving average of the generator
+    generator-010000.safetensors    the same after so many images, in 16 bits; see ``Training.keep_every``
 
 What else a run's folder holds is said in ``pcfh.training.loop``.
 """
@@ -27,7 +28,7 @@ from pcfh.methods.held_out import HeldOut, split_people
 from pcfh.methods.job import TrainingJob, check
 from pcfh.methods.trainer import Trainer
 from pcfh.methods.vary import varied
-from pcfh.preparation.manifest import MANIFEST, open_prepared, read_manifest
+from pcfh.preparation.manifest import MANIFEST, learnt_from, open_prepared, read_manifest
 from pcfh.preparation.training_pairs import PairImages, Plan, TrainingPairs
 from pcfh.ranges import from_bytes, to_bytes
 from pcfh.recognisers.lightcnn.network import to_lightcnn_input
@@ -115,6 +116,7 @@ class GeneratorTask(MethodLearner, Task):
         self._before = [] if job.start is None else start_from(self.trainer.generator, job.start)
         self.image_every = job.config.training.image_every
         self.identity = _identity(job)
+        self._learnt_from = learnt_from(job.prepared, job.protocol)
         self.settings = to_toml(job.config, f"pcfh {__version__}, protocol {job.protocol}")
 
     def prepare(self) -> None:
@@ -146,17 +148,34 @@ class GeneratorTask(MethodLearner, Task):
 
     def save(self, path: Path, average: nn.Module, step: int) -> None:
         """Writes the generator, with what it has learnt from."""
-        about = {
-            "step": step,
-            "protocol": self._job.protocol,
-            "training_data": self.identity["data"]["manifest"],
-        }
+        save_generator(path, average, self._about(step))
+
+    def keep(self, run: Path, average: nn.Module, step: int) -> None:
+        """Writes it under the number of images that it has seen, each time that some more have been."""
+        every, batch = self._training.keep_every, self._training.batch
+        if every and step * batch // every > (step - 1) * batch // every:
+            save_generator(run / kept_name(step * batch), average, self._about(step), half=True)
+
+    def _about(self, step: int) -> dict[str, Any]:
+        """Where a generator comes from."""
+        about: dict[str, Any] = {"step": step, "images": step * self._training.batch, **self._learnt_from}
         if self._before:
             about["before"] = self._before
-        save_generator(path, average, about)
+        return about
 
 
-def start_from(generator: Any, path: Path) -> list[Mapping[str, str]]:
+def kept_name(images: int) -> str:
+    """The file of a generator that is kept after so many images."""
+    return f"generator-{images:06d}.safetensors"
+
+
+def kept_generators(run: Path) -> list[Path]:
+    """Those that a run has kept, that of the fewest images first."""
+    found = {path.stem.partition("-")[2]: path for path in run.glob("generator-*.safetensors")}
+    return [found[images] for images in sorted(filter(str.isdecimal, found), key=int)]
+
+
+def start_from(generator: Any, path: Path) -> list[Mapping[str, Any]]:
     """Gives a generator the weights of a file.
 
     Returns:

@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from pcfh.databases.records import Points, Record
 from pcfh.errors import UserError
 from pcfh.geometry.align import align_image, crop_of, require_inside, similarity
-from pcfh.images import grey, read_image, write_png
+from pcfh.images import grey, read_picture, write_png
 from pcfh.landmarks import open_backend
 from pcfh.landmarks.base import Face, LandmarkBackend
 from pcfh.preparation.manifest import crops_folder
@@ -91,12 +91,14 @@ def prepare_capture(
     targets = {size: crops_folder(out, size) / job.crop for size in options.sizes}
     stamp = stamp_of(path)
     try:
-        image = read_image(path)
-        found, note = _locate(image, job.record, backend, options.min_score)
+        picture = read_picture(path)
+        image = picture.pixels
+        found, several = _locate(image, job.record, backend, options.min_score)
         landmarks = rounded(found)
         points = np.array(landmarks)
         require_inside(points, *image.shape[:2])
         pixels = grey(image) if job.record.modality == "NIR" else image
+        note = "; ".join(filter(None, (picture.note, several)))
         for size, target in targets.items():
             write_png(target, align_image(pixels, similarity(points, crop_of(size)), size), {})
     except UserError as error:

@@ -6,6 +6,7 @@ folder, which one process at a time may work in:
     config.toml                 its settings, which ``--config`` takes back
     checkpoint.pt               to resume the run
     <weights>.safetensors       the moving average of what the run is for
+    <weights>-<n>.safetensors   the same after n images, where a run keeps some
     best.safetensors            the same where it scored best on the people held out
     metrics.csv tensorboard/ pictures/    what it shows of itself
 
@@ -104,6 +105,9 @@ class Task(Learner):
     def save(self, path: Path, average: nn.Module, step: int) -> None:
         """Writes the weights that the run is for."""
 
+    def keep(self, run: Path, average: nn.Module, step: int) -> None:
+        """Called after each step: writes them under a name of their own where they are to be kept."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Callbacks:
@@ -187,6 +191,7 @@ def _loop(
             figures = _validated(state, task, run)
             callbacks.on_step(state.step, {**values, **figures})
             _show(state, task, monitor, values, figures)
+            task.keep(run, state.average, state.step)
             if stop or _due(state.step, pace.checkpoint_every, pace):
                 # The checkpoint comes last: a run that says it is finished has its weights.
                 task.save(run / task.weights_file, state.average, state.step)

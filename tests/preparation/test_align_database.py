@@ -124,7 +124,7 @@ def test_two_workers_write_what_one_writes(ready, tmp_path):
 def test_a_second_call_does_no_work(ready, tmp_path, monkeypatch):
     prepare(read_casia(ready), tmp_path / "out", GIVEN)
     before = tree_of(tmp_path / "out")
-    monkeypatch.setattr(align_capture, "read_image", None)
+    monkeypatch.setattr(align_capture, "read_picture", None)
     prepare(read_casia(ready), tmp_path / "out", GIVEN)
     assert tree_of(tmp_path / "out") == before
 
