@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pcfh.errors import UserError
     from pcfh.evaluation.image_metrics import psnr, ssim
     from pcfh.evaluation.scores import figures
+    from pcfh.gallery.store import Gallery
     from pcfh.hallucinate import Hallucinator
     from pcfh.rates import ScoreMatrix
     from pcfh.recognisers.base import Recognizer
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Gallery",
     "Hallucinator",
     "Recognizer",
     "ScoreMatrix",
@@ -52,6 +54,7 @@ __all__ = [
 
 _ELSEWHERE = {
     **dict.fromkeys(("evaluate", "landmarks_of", "load_database", "prepare"), "pcfh.api_databases"),
+    "Gallery": "pcfh.gallery.store",
     "Hallucinator": "pcfh.hallucinate",
     "Recognizer": "pcfh.recognisers.base",
     "ScoreMatrix": "pcfh.rates",

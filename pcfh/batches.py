@@ -63,6 +63,7 @@ class ReadFace:
         faces: how many were found; None where nobody looked.
         distance: from the training range.
         unlike: words for what lies outside of it.
+        note: what had to be assumed to read the picture, or "".
         error: why there is no crop, or "".
         retry: whether the picture is not at fault.
     """
@@ -73,6 +74,7 @@ class ReadFace:
     faces: int | None = None
     distance: float | None = None
     unlike: str = ""
+    note: str = ""
     error: str = ""
     retry: bool = False
 
@@ -164,6 +166,10 @@ class Summary:
     table: Path
 
 
+def no_end(_: Ledger) -> None:
+    """What follows where nothing does."""
+
+
 def run_work(
     work: Work,
     sources: Sequence[Path],
@@ -171,7 +177,7 @@ def run_work(
     way: Way,
     *,
     progress: Progress | None = None,
-    finish: Callable[[Ledger], None] = lambda ledger: None,
+    finish: Callable[[Ledger], None] = no_end,
 ) -> Summary:
     """Does what is left to do of some work, and says what came of it all.
 
@@ -393,6 +399,7 @@ def _row(work: Work, written: Written) -> Row:
         faces=face.faces,
         distance=face.distance,
         unlike=face.unlike,
+        note=face.note,
         error=written.error,
         vector=written.vector,
     )

@@ -52,29 +52,25 @@ def write_atomically(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
-def is_leftover(path: Path) -> bool:
-    """Whether a file is a temporary one that a killed process left."""
-    return path.name.startswith(".") and path.name.endswith(_MARK)
-
-
 def remove_leftovers(folder: Path) -> None:
     """Deletes the temporary files that killed processes left anywhere below a folder."""
     for leftover in folder.rglob(f".*{_MARK}"):
         leftover.unlink()
 
 
-def lock(file: IO[Any], busy: str) -> None:
+def lock(file: IO[Any], busy: str, *, shared: bool = False) -> None:
     """Keeps other processes out of an open file until this one closes it or ends, however it ends.
 
     Args:
         file: which stands for what must not be written twice at once.
         busy: the message where another process holds it.
+        shared: lets those in who share it, too.
 
     Raises:
         UserError: another process holds it.
     """
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise UserError(busy) from error
     except OSError:
@@ -82,11 +78,11 @@ def lock(file: IO[Any], busy: str) -> None:
 
 
 @contextmanager
-def locked(folder: Path, busy: str) -> Iterator[None]:
+def locked(folder: Path, busy: str, *, shared: bool = False) -> Iterator[None]:
     """Keeps other processes out of a folder, which is made if need be; see ``lock``."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("a") as file:
-        lock(file, busy)
+        lock(file, busy, shared=shared)
         yield
 
 

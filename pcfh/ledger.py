@@ -1,6 +1,6 @@
 """What became of each of many items: kept while the work goes on, whatever ends it.
 
-    OUT/manifest.csv          for people: source, result, faces, distance, unlike, error
+    OUT/manifest.csv          for people: source, result, faces, distance, unlike, note, error
     OUT/.pcfh-work.sqlite     for the program: the same, and what tells whether an item must be done again
 
 The database is the truth; it takes a row only when the row's result is written whole. The table grows beside
@@ -28,13 +28,13 @@ from pcfh.shards import Shard
 MANIFEST = "manifest"
 _STATE = ".pcfh-work"
 _VERSION = 1
-_HEAD = ("source", "result", "faces", "distance", "unlike", "error")
+COLUMNS = ("source", "result", "faces", "distance", "unlike", "note", "error")
 _SECONDS = 1.0  # between two times that rows go to the disk
 _MADE = """CREATE TABLE IF NOT EXISTS rows (
     key BLOB PRIMARY KEY, source BLOB, origin BLOB, size INTEGER, changed INTEGER, settings TEXT, state TEXT,
-    faces INTEGER, distance REAL, unlike TEXT, error TEXT, vector BLOB) WITHOUT ROWID"""
+    faces INTEGER, distance REAL, unlike TEXT, note TEXT, error TEXT, vector BLOB) WITHOUT ROWID"""
 _MARK = "CREATE TABLE IF NOT EXISTS told (bytes INTEGER)"
-_COLUMNS = "key, source, origin, size, changed, settings, state, faces, distance, unlike, error, vector"
+_ALL = "key, source, origin, size, changed, settings, state, faces, distance, unlike, note, error, vector"
 
 _ASK = "SELECT state, error, origin, size, changed, settings FROM {}.rows WHERE key = ?"
 
@@ -56,6 +56,7 @@ class Row:
         faces: that were found; None where nobody looked.
         distance: from the training range; None where it is not known.
         unlike: words for what lies outside of it.
+        note: what had to be assumed, or "".
         error: why there is no result, or "".
         vector: numbers that are kept with the row.
     """
@@ -68,6 +69,7 @@ class Row:
     faces: int | None = None
     distance: float | None = None
     unlike: str = ""
+    note: str = ""
     error: str = ""
     vector: bytes | None = None
 
@@ -128,7 +130,7 @@ class Ledger:
         with self._mutex:
             if self._waiting:
                 self._changed = True
-                self._file.write(_text(map(_line, self._waiting)))
+                self._file.write(csv_text(map(_line, self._waiting)))
                 self._file.flush()
                 values = [_values(row) for row in self._waiting]
                 marks = ", ".join("?" * len(values[0]))
@@ -139,28 +141,19 @@ class Ledger:
                 self._waiting.clear()
             self._flushed = time.monotonic()
 
-    def count(self, *states: State) -> int:
-        """How many rows there are of some states."""
-        marks = ", ".join("?" * len(states))
-        return self._database.execute(
-            f"SELECT count(*) FROM rows WHERE state IN ({marks})", states
-        ).fetchone()[0]
+    def vectors(self, settings: str) -> Iterator[tuple[str, str, bytes]]:
+        """Key, source and vector of what is done by some settings, by the keys."""
+        ask = "SELECT key, source, vector FROM rows WHERE state = 'done' AND settings = ? ORDER BY key"
+        found = self._database.execute(ask, (settings,))
+        return ((_shown(key), _shown(source), vector) for key, source, vector in found)
 
-    def errors(self, most: int, *states: State) -> list[tuple[str, str]]:
-        """Sources and errors of rows of some states, by the sources; not more than ``most``."""
-        marks = ", ".join("?" * len(states))
-        found = self._database.execute(
-            f"SELECT source, error FROM rows WHERE state IN ({marks}) ORDER BY source LIMIT ?",
-            (*states, most),
-        )
-        return [(os.fsdecode(source), error) for source, error in found]
-
-    def vectors(self) -> Iterator[tuple[str, str, bytes]]:
-        """Key, source and vector of what is done, by the keys."""
-        found = self._database.execute(
-            "SELECT key, source, vector FROM rows WHERE state = 'done' ORDER BY key"
-        )
-        return ((os.fsdecode(key), os.fsdecode(source), vector) for key, source, vector in found)
+    def measure_vectors(self, settings: str) -> tuple[int, int]:
+        """How many there are, and the length of the longest of their keys and sources."""
+        ask = "SELECT key, source FROM rows WHERE state = 'done' AND settings = ?"
+        count = longest = 0
+        for row in self._database.execute(ask, (settings,)):
+            count, longest = count + 1, max(longest, *map(len, map(_shown, row)))
+        return count, longest
 
     def close(self) -> None:
         """Brings all rows to the disk, and the table in order."""
@@ -177,7 +170,7 @@ class Ledger:
             pass  # it is one, and not damaged
         self._database.execute("ATTACH ? AS part", (str(other),))
         self._database.execute("BEGIN")
-        self._database.execute(f"INSERT OR REPLACE INTO rows SELECT {_COLUMNS} FROM part.rows")
+        self._database.execute(f"INSERT OR REPLACE INTO rows SELECT {_ALL} FROM part.rows")
         self._tell(-1)  # the table does not know of them yet
         self._database.execute("COMMIT")
         self._database.execute("DETACH part")
@@ -186,12 +179,12 @@ class Ledger:
     def _write_table(self) -> None:
         """Writes the table anew."""
         rows = self._database.execute(
-            "SELECT source, key, faces, distance, unlike, error, state FROM rows ORDER BY source, key"
+            "SELECT source, key, state, faces, distance, unlike, note, error FROM rows ORDER BY source, key"
         )
         with atomic_path(self.table) as temporary, temporary.open("wb") as file:
-            file.write(_text([_HEAD]))
+            file.write(csv_text([COLUMNS]))
             while some := rows.fetchmany(1000):
-                file.write(_text(_cells(*row) for row in some))
+                file.write(csv_text(_cells(*row) for row in some))
         self._database.execute("BEGIN")
         self._tell(self._size())
         self._database.execute("COMMIT")
@@ -266,7 +259,7 @@ def _opened(path: Path) -> sqlite3.Connection:
         database.execute(_MADE)
         database.execute(_MARK)
         database.execute(f"PRAGMA user_version = {_VERSION}")
-        database.execute(f"SELECT {_COLUMNS} FROM rows LIMIT 1").fetchone()
+        database.execute(f"SELECT {_ALL} FROM rows LIMIT 1").fetchone()
     except sqlite3.DatabaseError as error:
         raise UserError(f"{path}: is damaged ({error}); delete it, and the work is done again") from error
     return database
@@ -276,8 +269,13 @@ def _values(row: Row) -> tuple[Any, ...]:
     """A row as the database keeps it; paths as bytes, since not all are text."""
     return (
         *(_bytes(row.key), _bytes(row.source), _origin(row.source), *row.stamp, row.settings, row.state),
-        *(row.faces, row.distance, row.unlike, row.error, row.vector),
+        *(row.faces, row.distance, row.unlike, row.note, row.error, row.vector),
     )
+
+
+def _shown(path: bytes) -> str:
+    """A path as text in UTF-8; one that is none with escapes."""
+    return path.decode(errors="backslashreplace")
 
 
 def _bytes(path: str) -> bytes:
@@ -290,24 +288,17 @@ def _origin(source: str) -> bytes:
 
 
 def _line(row: Row) -> Sequence[Any]:
-    return _cells(
-        _bytes(row.source), _bytes(row.key), row.faces, row.distance, row.unlike, row.error, row.state
-    )
+    texts = (row.unlike, row.note, row.error)
+    return _cells(_bytes(row.source), _bytes(row.key), row.state, row.faces, row.distance, *texts)
 
 
 def _cells(
-    source: bytes,
-    key: bytes,
-    faces: int | None,
-    distance: float | None,
-    unlike: str,
-    error: str,
-    state: str,
+    source: bytes, key: bytes, state: str, faces: int | None, distance: float | None, *texts: str
 ) -> Sequence[Any]:
     """A line of the table."""
     result = os.fsdecode(key) if state == "done" else ""
     far = "" if distance is None else f"{distance:.3f}"
-    return os.fsdecode(source), result, "" if faces is None else faces, far, unlike, error
+    return os.fsdecode(source), result, "" if faces is None else faces, far, *texts
 
 
 class _Lines:
@@ -320,7 +311,7 @@ class _Lines:
         self.parts.append(text)
 
 
-def _text(rows: Iterable[Sequence[Any]]) -> bytes:
+def csv_text(rows: Iterable[Sequence[Any]]) -> bytes:
     """Lines of a CSV file in UTF-8; a name on disk that is none is written with escapes."""
     lines = _Lines()
     csv.writer(lines, lineterminator="\n").writerows(rows)

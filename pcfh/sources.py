@@ -14,31 +14,10 @@ from pathlib import Path
 from stat import S_ISREG
 
 from pcfh.errors import UserError
-from pcfh.images import IMAGE_SUFFIXES
+from pcfh.images import IMAGE_SUFFIXES, OTHER_SUFFIXES
 
-# Endings of pictures. Most kinds cannot be read; reading them gives the reason, in the place of silence.
-_PICTURES = frozenset(
-    (
-        *IMAGE_SUFFIXES,
-        *(".jfif", ".jpe", ".jp2", ".j2k", ".jpf", ".jpx", ".jxl", ".gif", ".heic", ".heif", ".avif", ".ico"),
-        *(
-            ".pgm",
-            ".ppm",
-            ".pnm",
-            ".pbm",
-            ".tga",
-            ".psd",
-            ".exr",
-            ".hdr",
-            ".dng",
-            ".cr2",
-            ".cr3",
-            ".nef",
-            ".arw",
-        ),
-        *(".orf", ".raw", ".raf", ".rw2", ".dcm", ".svg"),
-    )
-)
+# Most of the other kinds cannot be read; reading them gives the reason, in the place of silence.
+_PICTURES = frozenset((*IMAGE_SUFFIXES, *OTHER_SUFFIXES))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

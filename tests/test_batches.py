@@ -139,11 +139,11 @@ def test_the_table_says_what_became_of_each_picture_in_the_order_of_their_names(
     batch.put(("d.jpg", "bad"), ("letter.txt", "to my aunt"))
     batch.run()
     assert [tuple(row.values()) for row in batch.table()] == [
-        (str(batch.photos / "a.jpg"), "a.png", "1", "0.250", "too dark", ""),
-        (str(batch.photos / "b/a.jpg"), "b/a.png", "1", "0.250", "too dark", ""),
-        (str(batch.photos / "b/c.png"), "b/c.png", "1", "0.250", "too dark", ""),
-        (str(batch.photos / "d.jpg"), "", "0", "", "", "is bad"),
-        (str(batch.photos / "letter.txt"), "", "", "", "", "left out: is no picture by its ending"),
+        (str(batch.photos / "a.jpg"), "a.png", "1", "0.250", "too dark", "", ""),
+        (str(batch.photos / "b/a.jpg"), "b/a.png", "1", "0.250", "too dark", "", ""),
+        (str(batch.photos / "b/c.png"), "b/c.png", "1", "0.250", "too dark", "", ""),
+        (str(batch.photos / "d.jpg"), "", "0", "", "", "", "is bad"),
+        (str(batch.photos / "letter.txt"), "", "", "", "", "", "left out: is no picture by its ending"),
     ]
 
 

@@ -8,7 +8,7 @@ Conventions of the whole package:
     two sessions is one person.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -116,6 +116,12 @@ def subjects(records: Iterable[Record]) -> tuple[str, ...]:
 def of_modality(records: Iterable[Record], modality: Modality) -> tuple[Record, ...]:
     """The records of one modality."""
     return tuple(record for record in records if record.modality == modality)
+
+
+def spaced(records: Sequence[Record], most: int) -> tuple[Record, ...]:
+    """At most some of the records, evenly spaced."""
+    count = min(most, len(records))
+    return tuple(records[i * len(records) // count] for i in range(count))
 
 
 def union(protocols: Iterable[Protocol]) -> tuple[Record, ...]:

@@ -13,7 +13,7 @@ from pcfh.batches import Reader, ReadFace, Task
 from pcfh.errors import UserError
 from pcfh.files import sha256_of
 from pcfh.geometry.align import align_face, crop_of, require_inside
-from pcfh.images import grey, read_image
+from pcfh.images import grey, read_picture
 from pcfh.landmarks import open_backend
 from pcfh.landmarks.base import Face, LandmarkBackend
 from pcfh.landmarks.given import landmark_key, read_landmarks
@@ -92,7 +92,8 @@ def _read(
     """One of them."""
     source, points, faces = Path(task.source), None, None
     try:
-        image = read_image(source)
+        picture = read_picture(source)
+        image = picture.pixels
         if options.aligned:
             require_aligned(image, options.size if options.nir else None)
         if given is not None:
@@ -116,6 +117,7 @@ def _read(
         faces=faces,
         distance=unlike.distance,
         unlike="; ".join(unlike.words),
+        note=picture.note,
     )
 
 

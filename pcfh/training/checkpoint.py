@@ -87,6 +87,7 @@ def load_checkpoint(path: Path, state: State, identity: Mapping[str, Any], *, ex
         state.networks.load_state_dict(content["networks"])
         state.average.load_state_dict(content["average"])
         state.optimizer.load_state_dict(content["optimizer"])
+        _lay_out_as_parameters(state.optimizer)
         torch.set_rng_state(content["rng"])
     except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise UserError(
@@ -111,6 +112,14 @@ def _is_whole(state: State, content: Mapping[str, Any]) -> bool:
         and all(isinstance(rate, int | float) and math.isfinite(rate) for rate in rates)
         and all(bool(torch.isfinite(tensor).all()) for tensor in (*weights, *moments))
     )
+
+
+def _lay_out_as_parameters(optimizer: torch.optim.Optimizer) -> None:
+    """Gives what belongs to a parameter its layout in memory, which differs from device to device."""
+    for parameter, kept in optimizer.state.items():
+        for name, value in kept.items():
+            if isinstance(value, torch.Tensor) and value.shape == parameter.shape and value.ndim:
+                kept[name] = torch.empty_like(parameter).copy_(value)
 
 
 def _read(path: Path) -> dict[str, Any]:
