@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, TextIO
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter, Token
 from tqdm import tqdm
@@ -99,7 +99,7 @@ def show_stage(bar: "tqdm[None]", stage: str, done: int, total: int) -> None:
     bar.update(done - bar.n)
 
 
-def say(text: object, *, file: TextIO | None = None) -> None:
+def say(text: object, *, file: Any = None) -> None:
     """Prints text that may hold names and messages from outside: what controls a terminal is spelt out."""
     print(_CONTROLS.sub(lambda found: repr(found[0])[1:-1], str(text)), file=file)
 

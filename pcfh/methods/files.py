@@ -64,19 +64,15 @@ def load_generator(path: Path) -> tuple[Any, Mapping[str, Any]]:
         training_history(about)  # raises where ``before`` is not as it should be
         arguments = json.loads(metadata["arguments"])
         _require_bounded(arguments)
-        if not all(bool(torch.isfinite(w).all()) for w in weights.values()):
-            raise UserError(
-                f"{path}: holds weights that are not finite (NaN); take another copy, or train anew"
-            )
         with torch.device("meta"):  # a false description may ask for more memory than there is
             generator = network(**arguments)
         generator.load_state_dict({name: w.to(torch.float32) for name, w in weights.items()}, assign=True)
-    except UserError:
-        raise
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, RecursionError) as error:
         raise UserError(
             f"{path}: its weights do not fit its own description; the file is damaged, take another copy"
         ) from error
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in generator.state_dict().values()):
+        raise UserError(f"{path}: holds weights that are not finite (NaN); take another copy, or train anew")
     return generator.eval().requires_grad_(False), about
 
 
