@@ -20,6 +20,7 @@ from pcfh.databases.records import Record, require_disjoint
 from pcfh.databases.rendered import truth_crop
 from pcfh.errors import UserError
 from pcfh.files import sha256_of
+from pcfh.levels import has_levels, levelled, put_levels_before
 from pcfh.methods.base import Config, find_method, kind_of, resolved
 from pcfh.methods.batch import Batch
 from pcfh.methods.files import load_generator, save_generator, training_history
@@ -71,6 +72,8 @@ class MethodLearner(Learner):
         torch.manual_seed(t.seed)
         self.trainer: Trainer = resolved(find_method(t.method).trainer)(config, runtime, recognizer)
         self.networks, self.result = self.trainer.networks, self.trainer.generator
+        if t.levels:
+            put_levels_before(self.trainer.generator)
         self.pace = t
 
     def optimizer(self) -> torch.optim.Optimizer:
@@ -168,6 +171,8 @@ def start_from(generator: Any, path: Path) -> list[Mapping[str, Any]]:
             f"{path}: holds the generator {kind_of(kept)} {kept.arguments}, and these settings train "
             f"{kind_of(generator)} {generator.arguments}; take the preset and the settings of that file"
         )
+    if has_levels(kept) and not has_levels(generator):
+        raise UserError(f"{path}: was trained with training.levels; leave it on")
     generator.load_state_dict(kept.state_dict())
     return training_history(about)
 
@@ -219,6 +224,7 @@ class BatchMaker:
         warp: bool = True,
     ) -> None:
         self._pairs, self._device, self._warp = pairs, runtime.device, warp
+        self._levels = config.training.levels
         self._batch = config.training.batch
         self._part = self._batch // runtime.processes
         self._rank = runtime.rank
@@ -249,16 +255,18 @@ class BatchMaker:
             vary: whether to change the NIR ones at random.
         """
         nir = from_bytes(images.nir.to(self._device)).expand(-1, 3, -1, -1)
+        landmarks = images.landmarks.to(self._device)
+        nir = varied(nir) if vary else nir
         features = means = person = people = None
         if self._features is not None:
             features = self._features[plan.vis, plan.mirror.astype(int)]
             means = self._mean_features[plan.vis, plan.mirror.astype(int)]
             person, people = self._person[plan.vis], self._people
         return Batch(
-            nir=varied(nir) if vary else nir,
+            nir=levelled(nir, landmarks) if self._levels else nir,
             vis=from_bytes(images.vis.to(self._device)),
             warped=None if images.warped is None else from_bytes(images.warped.to(self._device)),
-            landmarks=images.landmarks.to(self._device),
+            landmarks=landmarks,
             truth=None if images.truth is None else from_bytes(images.truth.to(self._device)),
             mix=torch.from_numpy(plan.mix).float().to(self._device),
             vis_features=features,
