@@ -34,7 +34,7 @@ def pack(
         probes: also pack the gallery and this many probes, evenly spaced, to evaluate there.
     """
     options = PackOptions(protocol=protocol, size=size, coding=coding, quality=quality, probes=probes)
-    with progress_bar("crops", 1) as bar:
+    with progress_bar("crops", 1, delay=1.0) as bar:
         packed = run_pack(prepared, file, options, partial(show_stage, bar, "pack"))
     for modality, loss in packed.loss.items():
         print(f"{modality}: {loss}")

@@ -3,11 +3,11 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast, get_args
 
 from pcfh.cli.app import Names, Several, progress_bar
 from pcfh.cli.inspect import DatabaseOptions
-from pcfh.databases.flattened import read_flattened
+from pcfh.databases.flattened import People, read_flattened
 from pcfh.databases.folder_pair import read_folder_pair
 from pcfh.databases.layouts import find_layout, in_protocols, open_database
 from pcfh.databases.records import Database
@@ -45,7 +45,7 @@ def prepare(  # noqa: PLR0913 - one argument per option of the command
         database: folder of CASIA NIR-VIS 2.0, Oulu-CASIA, BUAA-VisNir, LAMP-HQ or Tufts, or of another
             database in one of their layouts.
         reading: how to read it; with --root the lists are those of a flattened re-distribution (path, label,
-            domain).
+            domain), and --option people=label or people=path says which of the two is the person.
         casia: the same as --database with --layout casia.
         nir: folder of NIR pictures, one subfolder per person.
         vis: folder of VIS pictures, likewise.
@@ -100,7 +100,19 @@ def _database(
     if casia is not None:
         return open_database(casia, "casia"), "casia"
     if root is not None and lists is not None and lists.train is not None:
-        return read_flattened(root, lists.train, lists.gallery, probe=lists.probe), "flattened"
+        people = _people(reading)
+        return read_flattened(root, lists.train, lists.gallery, probe=lists.probe, people=people), "flattened"
     if nir is not None and vis is not None:
         return read_folder_pair(nir, vis, test_subjects=test_subjects), "folders"
     raise UserError("--root and --train-list go together, and so do --nir and --vis")
+
+
+def _people(reading: DatabaseOptions) -> People:
+    """What says who is who in lists with --root, the one option that they have."""
+    given = {name: value for name, value in reading.given.items() if name != "lists"}
+    people = given.pop("people", "auto")
+    if given or people not in get_args(People):
+        raise UserError(
+            f"with --root the one option is people, of {', '.join(get_args(People))}: --option people=label"
+        )
+    return cast(People, people)

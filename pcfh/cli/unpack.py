@@ -16,7 +16,7 @@ def unpack(file: Path, prepared: Path) -> int:
         file: the pack.
         prepared: folder to make.
     """
-    with progress_bar("crops", 1) as bar:
+    with progress_bar("crops", 1, delay=1.0) as bar:
         packed = run_unpack(file, prepared, partial(show_stage, bar, "unpack"))
     print(f"{packed.people} people, protocol {packed.protocol}, {packed.origin.coding}")
     print(f"Written to {prepared}; train on it with: pcfh train {prepared} RUN --protocol {packed.protocol}")

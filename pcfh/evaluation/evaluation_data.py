@@ -4,14 +4,14 @@ Axis letters: s side of a crop.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 
-from pcfh.databases.records import Database, Protocol, Record, require_disjoint, subjects
+from pcfh.databases.records import Database, Protocol, Record, require_disjoint, spaced, subjects
 from pcfh.databases.rendered import HOME, PARAMETERS, TRUTH, truth_crop
 from pcfh.errors import UserError
 from pcfh.evaluation.generated import MODEL, CropGenerator, generated_crops
@@ -42,6 +42,7 @@ class EvaluationJob:
         resamples: draws of people of each interval.
         seed: of the draws.
         fusion_weight: of the generated face's score in the fusion, 0 to 1.
+        probes: the most of each protocol, evenly spaced; None takes all.
     """
 
     prepared: Path
@@ -53,6 +54,7 @@ class EvaluationJob:
     resamples: int = 1000
     seed: int = 0
     fusion_weight: float = AVERAGE
+    probes: int | None = None
 
     @property
     def bootstrap(self) -> Bootstrap:
@@ -120,8 +122,9 @@ class EvaluationData:
 
     @cached_property
     def folds(self) -> tuple[Protocol, ...]:
-        """The chosen protocols."""
-        return chosen_protocols(self.database, self.job.protocols)
+        """The chosen protocols, with as many probes as are wanted."""
+        whole, most = chosen_protocols(self.database, self.job.protocols), self.job.probes
+        return whole if most is None else tuple(replace(f, probe=spaced(f.probe, most)) for f in whole)
 
     @cached_property
     def references(self) -> Mapping[str, tuple[Record, ...]]:

@@ -18,7 +18,7 @@ from pcfh.weight_files import GENERATOR, read_weights, refuse_other, write_weigh
 LEVELS = "skin"  # the one kind of levels there is, see ``pcfh.levels``
 
 
-def save_generator(path: Path, generator: nn.Module, about: Mapping[str, Any]) -> None:
+def save_generator(path: Path, generator: nn.Module, about: Mapping[str, Any], *, half: bool = False) -> None:
     """Writes a generator with what is needed to build and describe it.
 
     Args:
@@ -26,6 +26,7 @@ def save_generator(path: Path, generator: nn.Module, about: Mapping[str, Any]) -
         generator: of a known method.
         about: where it comes from (step, data, ...), plain data; ``before`` lists what it had learnt from
             when its training began, see ``training_history``.
+        half: in 16 bits: half as large, and no more for a training to start from.
     """
     metadata = {
         "format": GENERATOR,
@@ -36,7 +37,10 @@ def save_generator(path: Path, generator: nn.Module, about: Mapping[str, Any]) -
     }
     if has_levels(generator):
         metadata["levels"] = LEVELS
-    write_weights(path, generator.state_dict(), metadata)
+    weights = generator.state_dict()
+    if half:
+        weights = {name: weight.half() for name, weight in weights.items()}
+    write_weights(path, weights, metadata)
 
 
 def load_generator(path: Path) -> tuple[Any, Mapping[str, Any]]:

@@ -14,7 +14,7 @@ from itertools import chain, count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pcfh.databases.records import Database, Record
+from pcfh.databases.records import Database, Record, closed
 from pcfh.errors import UserError
 from pcfh.files import remove_leftovers, write_atomically
 from pcfh.geometry.align import crop_of
@@ -22,7 +22,7 @@ from pcfh.journal import open_journal
 from pcfh.landmarks.given import landmark_key, read_landmarks
 from pcfh.parallel import map_unordered
 from pcfh.preparation.align_capture import GIVEN, Job, Outcome, PrepareOptions, rounded, stamp_of, start
-from pcfh.preparation.manifest import MANIFEST, Drop, Manifest, crops_folder, write_manifest
+from pcfh.preparation.manifest import MANIFEST, Drop, Manifest, crops_folder, require_crops, write_manifest
 from pcfh.preparation.preparation_report import PrepareReport, make_report
 
 JOURNAL = "journal.jsonl"
@@ -172,19 +172,32 @@ def _conclude(
             crops[outcome.path] = job.crop
         if outcome.note:
             notes.append(f"{outcome.path}: {outcome.note}")
-    report = make_report(database, crops.keys(), dropped, notes)
+    source, unenrolled = _closed(database.with_records(kept))
+    report = make_report(database, crops.keys(), dropped, [*notes, *unenrolled])
     write_atomically(out / REPORT, report.text().encode(errors="backslashreplace"))
     _require_usable(out, report)
     manifest = Manifest(
         layout=options.layout,
         backend=options.backend,
         sizes=options.sizes,
-        source=database.with_records(kept),
+        source=source,
         crops=crops,
         dropped=tuple(dropped),
     )
+    for size in options.sizes:
+        require_crops(crops_folder(out, size), tuple(crops.values()))
     write_manifest(out, manifest)
     return report
+
+
+def _closed(database: Database) -> tuple[Database, tuple[str, ...]]:
+    """The database without probes whose people lost all that was enrolled of them, and notes on that."""
+    notes: list[str] = []
+    protocols = {}
+    for name, protocol in database.protocols.items():
+        protocols[name], remarks = closed(protocol)
+        notes += remarks
+    return replace(database, protocols=protocols), tuple(notes)
 
 
 def _require_usable(out: Path, report: PrepareReport) -> None:

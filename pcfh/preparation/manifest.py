@@ -182,12 +182,12 @@ def open_prepared(root: Path, size: int) -> Database:
             f"{root}: has no crops of {size} pixels, only of {sizes}; prepare again with that size"
         )
     folder = crops_folder(root, size)
-    _require_crops(folder, tuple(manifest.crops.values()))
+    require_crops(folder, tuple(manifest.crops.values()))
     crops = {record.path: _crop_record(record, manifest.crops, size) for record in manifest.source.records}
     return manifest.source.with_records(crops, root=folder)
 
 
-def _require_crops(folder: Path, crops: Sequence[str]) -> None:
+def require_crops(folder: Path, crops: Sequence[str]) -> None:
     """Refuses a folder in which crops are absent."""
     absent = [crop for crop in crops if not (folder / crop).is_file()]
     if absent:

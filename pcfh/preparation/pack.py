@@ -34,7 +34,16 @@ import numpy as np
 from jaxtyping import Int32, UInt8
 from PIL import Image
 
-from pcfh.databases.records import Database, Modality, Points, Protocol, Record, require_disjoint, union
+from pcfh.databases.records import (
+    Database,
+    Modality,
+    Points,
+    Protocol,
+    Record,
+    require_disjoint,
+    spaced,
+    union,
+)
 from pcfh.errors import UserError
 from pcfh.files import atomic_path, sha256_of
 from pcfh.geometry.align import crop_of
@@ -226,9 +235,7 @@ def thinned(protocol: Protocol, probes: int) -> Protocol:
     require_disjoint(protocol)
     if not probes:
         return replace(protocol, gallery=(), probe=())
-    count = min(probes, len(protocol.probe))
-    kept = tuple(protocol.probe[i * len(protocol.probe) // count] for i in range(count))
-    return replace(protocol, probe=kept)
+    return replace(protocol, probe=spaced(protocol.probe, probes))
 
 
 def coded(image: UInt8[np.ndarray, "h w 3"], modality: Modality, options: PackOptions) -> tuple[bytes, float]:
