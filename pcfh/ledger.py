@@ -28,13 +28,13 @@ from pcfh.shards import Shard
 MANIFEST = "manifest"
 _STATE = ".pcfh-work"
 _VERSION = 1
-_HEAD = ("source", "result", "faces", "distance", "unlike", "note", "error")
+COLUMNS = ("source", "result", "faces", "distance", "unlike", "note", "error")
 _SECONDS = 1.0  # between two times that rows go to the disk
 _MADE = """CREATE TABLE IF NOT EXISTS rows (
     key BLOB PRIMARY KEY, source BLOB, origin BLOB, size INTEGER, changed INTEGER, settings TEXT, state TEXT,
     faces INTEGER, distance REAL, unlike TEXT, note TEXT, error TEXT, vector BLOB) WITHOUT ROWID"""
 _MARK = "CREATE TABLE IF NOT EXISTS told (bytes INTEGER)"
-_COLUMNS = "key, source, origin, size, changed, settings, state, faces, distance, unlike, note, error, vector"
+_ALL = "key, source, origin, size, changed, settings, state, faces, distance, unlike, note, error, vector"
 
 _ASK = "SELECT state, error, origin, size, changed, settings FROM {}.rows WHERE key = ?"
 
@@ -130,7 +130,7 @@ class Ledger:
         with self._mutex:
             if self._waiting:
                 self._changed = True
-                self._file.write(_text(map(_line, self._waiting)))
+                self._file.write(csv_text(map(_line, self._waiting)))
                 self._file.flush()
                 values = [_values(row) for row in self._waiting]
                 marks = ", ".join("?" * len(values[0]))
@@ -170,7 +170,7 @@ class Ledger:
             pass  # it is one, and not damaged
         self._database.execute("ATTACH ? AS part", (str(other),))
         self._database.execute("BEGIN")
-        self._database.execute(f"INSERT OR REPLACE INTO rows SELECT {_COLUMNS} FROM part.rows")
+        self._database.execute(f"INSERT OR REPLACE INTO rows SELECT {_ALL} FROM part.rows")
         self._tell(-1)  # the table does not know of them yet
         self._database.execute("COMMIT")
         self._database.execute("DETACH part")
@@ -182,9 +182,9 @@ class Ledger:
             "SELECT source, key, state, faces, distance, unlike, note, error FROM rows ORDER BY source, key"
         )
         with atomic_path(self.table) as temporary, temporary.open("wb") as file:
-            file.write(_text([_HEAD]))
+            file.write(csv_text([COLUMNS]))
             while some := rows.fetchmany(1000):
-                file.write(_text(_cells(*row) for row in some))
+                file.write(csv_text(_cells(*row) for row in some))
         self._database.execute("BEGIN")
         self._tell(self._size())
         self._database.execute("COMMIT")
@@ -259,7 +259,7 @@ def _opened(path: Path) -> sqlite3.Connection:
         database.execute(_MADE)
         database.execute(_MARK)
         database.execute(f"PRAGMA user_version = {_VERSION}")
-        database.execute(f"SELECT {_COLUMNS} FROM rows LIMIT 1").fetchone()
+        database.execute(f"SELECT {_ALL} FROM rows LIMIT 1").fetchone()
     except sqlite3.DatabaseError as error:
         raise UserError(f"{path}: is damaged ({error}); delete it, and the work is done again") from error
     return database
@@ -311,7 +311,7 @@ class _Lines:
         self.parts.append(text)
 
 
-def _text(rows: Iterable[Sequence[Any]]) -> bytes:
+def csv_text(rows: Iterable[Sequence[Any]]) -> bytes:
     """Lines of a CSV file in UTF-8; a name on disk that is none is written with escapes."""
     lines = _Lines()
     csv.writer(lines, lineterminator="\n").writerows(rows)

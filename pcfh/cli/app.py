@@ -74,6 +74,20 @@ def progress_bar(unit: str, total: int | None, *, shown: bool = True, delay: flo
     )
 
 
+def resumed(bar: "tqdm[None]") -> Callable[[int, int], None]:
+    """Brings a bar to what is done of all. What is first told was done before: its speed is not measured."""
+    told: list[int] = []
+
+    def show(done: int, total: int) -> None:
+        bar.total = total
+        if not told:
+            bar.initial = bar.last_print_n = bar.n = done
+        told[:] = [done]
+        bar.update(done - bar.n)
+
+    return show
+
+
 def show_stage(bar: "tqdm[None]", stage: str, done: int, total: int) -> None:
     """Brings a bar to where a stage of work is; each stage begins anew."""
     if bar.desc != f"{stage}: ":
