@@ -3,6 +3,7 @@
     python -m bench step          a training step on a processor, part by part, beside CycleGAN's
     python -m bench device        training steps and the shipped generator on any device, by the clock
     python -m bench inference     images a second of a generator in several ways
+    python -m bench fuzz          damaged pictures through the reader, translate, prepare and the page
     python -m bench faces         pictures of the renderer, and what a landmark detector makes of them
 
 One thread is the default on a processor: the processor time of several depends on who else uses the machine,
@@ -12,13 +13,14 @@ because some of oneDNN's kernels wait for each other by spinning, whatever OMP_W
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from bench import device, faces, inference, step
+from bench import device, faces, fuzz, inference, step
 
 PROGRAMS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "step": step.main,
     "device": device.main,
     "inference": inference.main,
     "faces": faces.main,
+    "fuzz": fuzz.main,
 }
 
 

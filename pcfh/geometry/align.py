@@ -148,7 +148,7 @@ def align_image(
         size: side of the crop.
     """
     inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2]
-    rows, columns, origin = _covered_part(image, inverse, size)
+    inside, rows, columns, origin = _covered_part(image, inverse, size)
     block = max(1, int(np.hypot(*inverse[:, 0])))
     linear, shift = inverse[:, :2], inverse[:, 2] - origin
     # Pillow counts from pixel edges: centre (x, y) is its (x + 0.5, y + 0.5), before and after.
@@ -156,7 +156,7 @@ def align_image(
     linear = linear / block
     data = (*linear[0], offset[0], *linear[1], offset[1])
     channels = [
-        _reduced(image[..., c], rows, columns, block).transform(
+        _reduced(inside[..., c], rows, columns, block).transform(
             (size, size), Image.Transform.AFFINE, data, Image.Resampling.BICUBIC
         )
         for c in range(image.shape[2])
@@ -166,16 +166,21 @@ def align_image(
 
 def _covered_part(
     image: UInt8[np.ndarray, "h w c"], inverse: Float[np.ndarray, "2 3"], size: int
-) -> tuple[Int[np.ndarray, " h2"], Int[np.ndarray, " w2"], Float[np.ndarray, " 2"]]:
-    """Rows and columns under the crop with a margin, those at the border again beyond it; their corner."""
+) -> tuple[
+    UInt8[np.ndarray, "h3 w3 c"], Int[np.ndarray, " h2"], Int[np.ndarray, " w2"], Float[np.ndarray, " 2"]
+]:
+    """The part of the image under the crop with a margin; its rows and columns, again and again beyond the
+    image's border; the corner of these.
+    """
     height, width = image.shape[:2]
     corners = transform_points(inverse, np.array([[0, 0], [size, 0], [0, size], [size, size]]) - 0.5)
     margin = 4 + 2 * np.hypot(*inverse[:, 0])
     low = np.floor(corners.min(0) - margin).astype(int)
     high = np.ceil(corners.max(0) + margin).astype(int)
-    columns = np.clip(np.arange(low[0], high[0]), 0, width - 1)
-    rows = np.clip(np.arange(low[1], high[1]), 0, height - 1)
-    return rows, columns, low.astype(np.float64)
+    (left, top), (right, bottom) = np.clip(low, 0, (width - 1, height - 1)), np.clip(high, 1, (width, height))
+    rows = np.clip(np.arange(low[1], high[1]), top, bottom - 1) - top
+    columns = np.clip(np.arange(low[0], high[0]), left, right - 1) - left
+    return image[top:bottom, left:right], rows, columns, low.astype(np.float64)
 
 
 def _reduced(
@@ -185,7 +190,11 @@ def _reduced(
     block: int,
 ) -> Image.Image:
     """Some rows and columns of a channel, each block averaged; in bands, so that little memory is held."""
+    if channel.shape == (len(rows), len(columns)):  # all of them, once; an index is twenty times as slow
+        return Image.fromarray(channel).reduce(block)
     step = block * max(1, _AT_ONCE // (block * len(columns)))
-    parts = [rows[start : start + step, None] for start in range(0, len(rows), step)]
-    bands = [np.asarray(Image.fromarray(channel[part, columns]).reduce(block)) for part in parts]
-    return Image.fromarray(np.concatenate(bands))
+    parts = (rows[start : start + step] for start in range(0, len(rows), step))
+    bands = (channel.take(part, axis=0).take(columns, axis=1) for part in parts)
+    return Image.fromarray(
+        np.concatenate([np.asarray(Image.fromarray(band).reduce(block)) for band in bands])
+    )

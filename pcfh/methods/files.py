@@ -11,10 +11,12 @@ from torch import nn
 
 from pcfh import __version__
 from pcfh.errors import UserError
+from pcfh.levels import has_levels, put_levels_before
 from pcfh.methods.base import VARIABLE, kind_of, known_methods, resolved
 from pcfh.weight_files import GENERATOR, read_weights, refuse_other, write_weights
 
 _MOST = 4096  # of anything that a generator's description counts
+LEVELS = "skin"  # the one kind of levels there is, see ``pcfh.levels``
 
 
 def save_generator(path: Path, generator: nn.Module, about: Mapping[str, Any], *, half: bool = False) -> None:
@@ -34,6 +36,8 @@ def save_generator(path: Path, generator: nn.Module, about: Mapping[str, Any], *
         "arguments": json.dumps(generator.arguments),
         "about": json.dumps(about),
     }
+    if has_levels(generator):
+        metadata["levels"] = LEVELS
     weights = generator.state_dict()
     if half:
         weights = {name: weight.half() for name, weight in weights.items()}
@@ -73,6 +77,11 @@ def load_generator(path: Path) -> tuple[Any, Mapping[str, Any]]:
         ) from error
     if not all(bool(torch.isfinite(tensor).all()) for tensor in generator.state_dict().values()):
         raise UserError(f"{path}: holds weights that are not finite (NaN); take another copy, or train anew")
+    levels = metadata.get("levels")
+    if levels not in (None, LEVELS):
+        raise UserError(f"{path}: wants levels {levels!r}, which this version does not know; update pcfh")
+    if levels:
+        put_levels_before(generator)
     return generator.eval().requires_grad_(False), about
 
 

@@ -23,6 +23,7 @@ from pcfh.databases.rendered import truth_crop
 from pcfh.devices import mixes, to_device
 from pcfh.errors import UserError
 from pcfh.files import sha256_of
+from pcfh.levels import has_levels, levelled, put_levels_before
 from pcfh.methods.base import Config, Training, find_method, kind_of, resolved
 from pcfh.methods.batch import Batch
 from pcfh.methods.files import load_generator, save_generator, training_history
@@ -78,6 +79,8 @@ class MethodLearner(Learner):
         self.trainer: Trainer = resolved(find_method(t.method).trainer)(config, runtime, recognizer)
         self.notes = quicken(self.trainer, t, runtime.device)
         self.networks, self.result = self.trainer.networks, self.trainer.generator
+        if t.levels:
+            put_levels_before(self.trainer.generator)
         self.pace = t
 
     def optimizer(self) -> torch.optim.Optimizer:
@@ -219,6 +222,8 @@ def start_from(generator: Any, path: Path) -> list[Mapping[str, Any]]:
             f"{path}: holds the generator {kind_of(kept)} {kept.arguments}, and these settings train "
             f"{kind_of(generator)} {generator.arguments}; take the preset and the settings of that file"
         )
+    if has_levels(kept) and not has_levels(generator):
+        raise UserError(f"{path}: was trained with training.levels; leave it on")
     generator.load_state_dict(kept.state_dict())
     return training_history(about)
 
@@ -270,6 +275,7 @@ class BatchMaker:
         warp: bool = True,
     ) -> None:
         self._pairs, self._device, self._warp = pairs, runtime.device, warp
+        self._levels = config.training.levels
         self._batch = config.training.batch
         self._part = self._batch // runtime.processes
         self._rank = runtime.rank
@@ -303,6 +309,8 @@ class BatchMaker:
         if images is None:
             images = self._pairs.images(plan, warp=self._warp)
         nir = from_bytes(to_device(images.nir, self._device)).expand(-1, 3, -1, -1)
+        landmarks = to_device(images.landmarks, self._device)
+        nir = varied(nir) if vary else nir
         features = means = person = people = None
         if self._features is not None:
             vis, mirror = (to_device(torch.from_numpy(n), self._device) for n in (plan.vis, plan.mirror))
@@ -310,10 +318,10 @@ class BatchMaker:
             means = self._mean_features[vis, mirror.long()]
             person, people = self._person[vis], self._people
         return Batch(
-            nir=varied(nir) if vary else nir,
+            nir=levelled(nir, landmarks) if self._levels else nir,
             vis=from_bytes(to_device(images.vis, self._device)),
             warped=None if images.warped is None else from_bytes(to_device(images.warped, self._device)),
-            landmarks=to_device(images.landmarks, self._device),
+            landmarks=landmarks,
             truth=None if images.truth is None else from_bytes(to_device(images.truth, self._device)),
             mix=to_device(torch.from_numpy(plan.mix).float(), self._device),
             vis_features=features,
