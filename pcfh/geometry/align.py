@@ -169,8 +169,9 @@ def _covered_part(
 ) -> tuple[
     UInt8[np.ndarray, "h3 w3 c"], Int[np.ndarray, " h2"], Int[np.ndarray, " w2"], Float[np.ndarray, " 2"]
 ]:
-    """The part of the image under the crop with a margin; its rows and columns, again and again beyond the
-    image's border; the corner of these.
+    """The part of the image under the crop, and the rows and columns of it that make the crop with a margin.
+
+    Beyond the image's border they are those at the border again. Last comes the corner of the margin.
     """
     height, width = image.shape[:2]
     corners = transform_points(inverse, np.array([[0, 0], [size, 0], [0, size], [size, size]]) - 0.5)
