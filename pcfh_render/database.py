@@ -28,10 +28,11 @@ from PIL import Image
 
 from pcfh.databases.rendered import HOME, TRUTH
 from pcfh.errors import UserError
-from pcfh.files import LOCK, locked, remove_leftovers, write_atomically
+from pcfh.files import locked, remove_leftovers, write_atomically
 from pcfh.journal import require_same
-from pcfh.parallel import map_unordered
+from pcfh.parallel import Workers, map_unordered
 from pcfh.provenance import RENDERED, xmp
+from pcfh.shards import Shard
 from pcfh_render.checksums import SUMS, whole_sum, write_sums
 from pcfh_render.difficulty import difficulty_of
 from pcfh_render.layout import capture_path, subject_name, write_lists, write_readme, write_tables
@@ -44,6 +45,7 @@ from pcfh_render.tables import capture_row, person_row, written
 RECIPE = "recipe.json"
 VERSION = 2  # of what a recipe gives; raise it when the same recipe gives other files
 _PEOPLE = ".people"
+_BUSY = "{}: is being rendered by another process; wait for it or end it"
 _DESCRIPTION = f"Synthetic face, rendered by pcfh (renderer {VERSION}); no photograph."
 
 Progress = Callable[[int, int], None]
@@ -107,17 +109,19 @@ class Rendered:
 
 
 def render_database(
-    studio: Studio, out: Path, recipe: Recipe, *, workers: int = 1, on_progress: Progress | None = None
+    studio: Studio, out: Path, recipe: Recipe, *, workers: Workers = 1, on_progress: Progress | None = None
 ) -> Rendered:
     """Renders a database; called again after an interruption, it does what is left to do.
+
+    So it takes in what ``render_part`` has done.
 
     Args:
         studio: makes renderers for the recipe's size.
         out: folder to write ``NIR-VIS-2.0`` into.
         recipe: what to render.
-        workers: number of processes; 1 works in this one.
-        on_progress: called after each person with the numbers of captures that are done (earlier ones too)
-            and of all.
+        workers: number of processes, or a cluster's address; 1 works in this process.
+        on_progress: called first and after each person with the numbers of captures that are done (earlier
+            ones too) and of all.
 
     Raises:
         UserError: the recipe cannot work, or ``out`` holds something else or is being written.
@@ -126,9 +130,10 @@ def render_database(
     home = out / HOME
     plan = {subject: sittings(recipe, subject) for subject in recipe.subjects}
     total = sum(_count(plan[subject]) for subject in plan)
-    with locked(home, f"{home}: is being rendered by another process; wait for it or end it"):
-        _begin(home, {"version": VERSION, "face_model": studio.fingerprint, **recipe.described()})
+    with locked(home, _BUSY.format(home)):
+        _begin(home, studio, recipe)
         if not (home / SUMS).is_file():
+            remove_leftovers(home)
             _render_people(home, studio, recipe, plan=plan, workers=workers, on_progress=on_progress)
             _conclude(home, recipe)
         shutil.rmtree(home / _PEOPLE, ignore_errors=True)
@@ -137,15 +142,53 @@ def render_database(
     return Rendered(home=home, people=recipe.identities, captures=total, checksum=whole_sum(home))
 
 
+def render_part(
+    studio: Studio,
+    out: Path,
+    recipe: Recipe,
+    shard: Shard,
+    *,
+    workers: Workers = 1,
+    on_progress: Progress | None = None,
+) -> int:
+    """Renders the people of a shard; several may be at work on one folder.
+
+    Args:
+        studio: see ``render_database``, as for the others.
+        out: see there.
+        recipe: the whole.
+        shard: which people.
+        workers: see there.
+        on_progress: likewise, of this part.
+
+    Returns:
+        How many people are done.
+
+    Raises:
+        UserError: see ``render_database``.
+    """
+    recipe.check()
+    home = out / HOME
+    mine = [subject for subject in recipe.subjects if shard.has(str(subject))]
+    with locked(home, _BUSY.format(home), shared=True):
+        _begin(home, studio, recipe)
+        if not (home / SUMS).is_file():
+            with locked(home / _PEOPLE / shard.mark, _BUSY.format(home)):
+                plan = {subject: sittings(recipe, subject) for subject in mine}
+                _render_people(home, studio, recipe, plan=plan, workers=workers, on_progress=on_progress)
+    return len(mine)
+
+
 def _count(plan: Sequence[Sitting]) -> int:
     return sum(sitting.nir + sitting.vis for sitting in plan)
 
 
-def _begin(home: Path, header: Mapping[str, Any]) -> None:
+def _begin(home: Path, studio: Studio, recipe: Recipe) -> None:
     """Notes what is rendered here, or makes sure that it is the same as before."""
+    header = {"version": VERSION, "face_model": studio.fingerprint, **recipe.described()}
     path = home / RECIPE
     if not path.is_file():
-        if any(entry.name != LOCK for entry in home.iterdir()):
+        if any(not entry.name.startswith(".") for entry in home.iterdir()):  # those are locks and leftovers
             raise UserError(f"{home}: holds files that pcfh render did not write; choose a new folder")
         write_atomically(path, json.dumps(header, indent=1).encode() + b"\n")
         return
@@ -154,7 +197,7 @@ def _begin(home: Path, header: Mapping[str, Any]) -> None:
     except ValueError as error:
         raise UserError(f"{path}: is damaged ({error}); delete {home}") from error
     full = {"truth_fold": 0}  # is not written down where it is 0
-    require_same(home, full | found, full | dict(header), work="database")
+    require_same(home, full | found, full | header, work="database")
 
 
 def _render_people(
@@ -163,14 +206,15 @@ def _render_people(
     recipe: Recipe,
     *,
     plan: Mapping[int, Sequence[Sitting]],
-    workers: int,
+    workers: Workers,
     on_progress: Progress | None,
 ) -> None:
     """Renders all people who are not noted yet."""
-    remove_leftovers(home)
     pending = [subject for subject in plan if not _note(home, subject).is_file()]
     total = sum(map(_count, plan.values()))
     done = total - sum(_count(plan[subject]) for subject in pending)
+    if on_progress:
+        on_progress(done, total)
     with closing(map_unordered(partial(start, home, studio, recipe), pending, workers)) as finished:
         for subject in finished:
             done += _count(plan[subject])

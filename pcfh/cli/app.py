@@ -1,8 +1,8 @@
 """The application, and what several commands share.
 
 A file of this folder that holds a function of its own name is a command; ``models_fetch`` is ``pcfh models
-fetch``. Commands are imported when they are called, so that help, the version and light commands do not wait
-for PyTorch.
+fetch``, and likewise with ``gallery``. Commands are imported when they are called, so that help, the version
+and light commands do not wait for PyTorch.
 """
 
 import ast
@@ -28,6 +28,11 @@ app = App(
 
 models = App(name="models", help="Files of networks: the landmark detector's, means of generators.")
 app.command(models)
+
+gallery = App(name="gallery", help="Enrolled faces: enrol, search, compare at a threshold, remove.")
+app.command(gallery)
+
+_GROUPS = {"models": models, "gallery": gallery}
 
 _LOG_SECONDS = 30.0  # between two lines of progress where nobody looks at a terminal
 
@@ -67,6 +72,20 @@ def progress_bar(unit: str, total: int | None, *, shown: bool = True, delay: flo
         mininterval=seconds,
         maxinterval=max(seconds, 10.0),
     )
+
+
+def resumed(bar: "tqdm[None]") -> Callable[[int, int], None]:
+    """Brings a bar to what is done of all. What is first told was done before: its speed is not measured."""
+    told: list[int] = []
+
+    def show(done: int, total: int) -> None:
+        bar.total = total
+        if not told:
+            bar.initial = bar.last_print_n = bar.n = done
+        told[:] = [done]
+        bar.update(done - bar.n)
+
+    return show
 
 
 def show_stage(bar: "tqdm[None]", stage: str, done: int, total: int) -> None:
@@ -109,8 +128,8 @@ def register() -> None:
     for path in sorted(Path(__file__).parent.glob("*.py")):
         text = help_of(path)
         if text is not None:
-            word = path.stem.removeprefix("models_")
-            parent = app if word == path.stem else models
+            group, _, rest = path.stem.partition("_")
+            parent, word = (_GROUPS[group], rest) if rest and group in _GROUPS else (app, path.stem)
             parent.command(f"pcfh.cli.{path.stem}:{path.stem}", name=word.replace("_", "-"), help=text)
 
 

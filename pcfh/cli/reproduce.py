@@ -60,7 +60,7 @@ def reproduce(  # noqa: PLR0913 - one argument per option of the command
             up to 128 pixels, else their published ones, and see as many images.
         steps: of PCFH's training, in the place of the preset's; the others see as many images.
         images: NIR images that each training sees, whatever its batch, in the place of steps.
-        settings: overrides as of pcfh train. Size, precision, flip, vary_nir, warp cache, logs and
+        settings: overrides as of pcfh train. Size, precision, flip, vary_nir, levels, warp cache, logs and
             checkpoints of training apply to all rows, baseline.* to Pix2Pix and CycleGAN, all others, such as
             objective.lambda_id=0.001, to the rows of PCFH only; the identity loss uses --recognizer.
         seeds: of training, joined by commas or blanks; 0 1 2 if not given, 0 for table2.

@@ -44,6 +44,7 @@ class Training:
         precision: "fp32", "bf16" for mixed precision, or "auto" for the latter where the device has
             arithmetic for it.
         flip: mirrors half of the pairs.
+        levels: one exposure for all NIR images, in training and in use, see ``pcfh.levels``.
         vary_nir: other light, exposure and noise for the NIR images at each step.
         validation: share of the training people who are held out, to score the generator on; 0 trains on
             all.
@@ -79,6 +80,7 @@ class Training:
     precision: Precision = "auto"
     flip: bool = True
     vary_nir: bool = False
+    levels: bool = True
     validation: Share = 0.0
     warp_cache_mb: FreeWhole = 2048
     seed: Whole = 0

@@ -11,8 +11,11 @@ from torch import nn
 
 from pcfh import __version__
 from pcfh.errors import UserError
+from pcfh.levels import has_levels, put_levels_before
 from pcfh.methods.base import VARIABLE, kind_of, known_methods, resolved
 from pcfh.weight_files import GENERATOR, read_weights, refuse_other, write_weights
+
+LEVELS = "skin"  # the one kind of levels there is, see ``pcfh.levels``
 
 
 def save_generator(path: Path, generator: nn.Module, about: Mapping[str, Any], *, half: bool = False) -> None:
@@ -32,6 +35,8 @@ def save_generator(path: Path, generator: nn.Module, about: Mapping[str, Any], *
         "arguments": json.dumps(generator.arguments),
         "about": json.dumps(about),
     }
+    if has_levels(generator):
+        metadata["levels"] = LEVELS
     weights = generator.state_dict()
     if half:
         weights = {name: weight.half() for name, weight in weights.items()}
@@ -67,6 +72,11 @@ def load_generator(path: Path) -> tuple[Any, Mapping[str, Any]]:
         raise UserError(
             f"{path}: its weights do not fit its own description; the file is damaged, take another copy"
         ) from error
+    levels = metadata.get("levels")
+    if levels not in (None, LEVELS):
+        raise UserError(f"{path}: wants levels {levels!r}, which this version does not know; update pcfh")
+    if levels:
+        put_levels_before(generator)
     return generator.eval().requires_grad_(False), about
 
 

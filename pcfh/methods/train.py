@@ -23,6 +23,7 @@ from pcfh.databases.rendered import truth_crop
 from pcfh.devices import mixes, to_device
 from pcfh.errors import UserError
 from pcfh.files import sha256_of
+from pcfh.levels import has_levels, levelled, put_levels_before
 from pcfh.methods.base import Config, Training, find_method, kind_of, resolved
 from pcfh.methods.batch import Batch
 from pcfh.methods.files import load_generator, save_generator, training_history
@@ -79,6 +80,8 @@ class MethodLearner(Learner):
         self.trainer: Trainer = resolved(find_method(t.method).trainer)(config, runtime, recognizer)
         self.notes = quicken(self.trainer, t, runtime.device)
         self.networks, self.result = self.trainer.networks, self.trainer.generator
+        if t.levels:
+            put_levels_before(self.trainer.generator)
         self.pace = t
 
     def optimizer(self) -> torch.optim.Optimizer:
@@ -184,9 +187,12 @@ class GeneratorTask(MethodLearner, Task):
         save_generator(path, average, self._about(step))
 
     def keep(self, run: Path, average: nn.Module, step: int) -> None:
-        """Writes it under the number of images that it has seen, each time that some more have been."""
+        """Writes it under the number of images that it has seen, each time that some more have been.
+
+        The last one is not written twice.
+        """
         every, batch = self._training.keep_every, self._training.batch
-        if every and step * batch // every > (step - 1) * batch // every:
+        if every and step < self._training.steps and step * batch // every > (step - 1) * batch // every:
             save_generator(run / kept_name(step * batch), average, self._about(step), half=True)
 
     def _about(self, step: int) -> dict[str, Any]:
@@ -223,6 +229,8 @@ def start_from(generator: Any, path: Path) -> list[Mapping[str, Any]]:
             f"{path}: holds the generator {kind_of(kept)} {kept.arguments}, and these settings train "
             f"{kind_of(generator)} {generator.arguments}; take the preset and the settings of that file"
         )
+    if has_levels(kept) and not has_levels(generator):
+        raise UserError(f"{path}: was trained with training.levels; leave it on")
     generator.load_state_dict(kept.state_dict())
     return training_history(about)
 
@@ -274,6 +282,7 @@ class BatchMaker:
         warp: bool = True,
     ) -> None:
         self._pairs, self._device, self._warp = pairs, runtime.device, warp
+        self._levels = config.training.levels
         self._batch = config.training.batch
         self._part = self._batch // runtime.processes
         self._rank = runtime.rank
@@ -309,6 +318,8 @@ class BatchMaker:
         batch = pictures_of(plan, images, self._device)
         if vary:
             batch = replace(batch, nir=varied(batch.nir))
+        if self._levels:
+            batch = replace(batch, nir=levelled(batch.nir, batch.landmarks))
         if self._features is None:
             return batch
         vis, mirror = (to_device(torch.from_numpy(named), self._device) for named in (plan.vis, plan.mirror))

@@ -10,10 +10,11 @@ import pytest
 from pcfh.config import read_toml
 from pcfh.errors import UserError
 from pcfh.methods.files import load_generator, save_generator
-from pcfh.methods.train import GENERATOR
+from pcfh.methods.train import GENERATOR, kept_generators
 from pcfh.preparation.pack import PackOptions, pack, unpack
 from pcfh.recipes import runner
 from pcfh.recipes.comparison import Cost
+from pcfh.recipes.curve import Point, curve_rows, read_points
 from pcfh.recipes.experiment import RecipeCallbacks, Run
 from pcfh.recipes.table_report import ABSENT, NOT_RUN, markdown, parts, write_table
 
@@ -318,3 +319,47 @@ def test_a_generator_of_other_people_is_refused(trained_elsewhere, begun, experi
     save_generator(target / GENERATOR, network, {**about, **other, "people": people})
     table = carry_out(experiment(begun, rows=("pix2pix",)))
     assert "pix2pix, seed 0, fold 1 has learnt from 3 of the 4 people of the training." in table.notes
+
+
+# Along the way
+
+
+def test_generators_kept_along_the_way_are_scored_and_the_last_is_the_tables(
+    begun, experiment, carry_out, outsider, tmp_path
+):
+    asked = experiment(begun, rows=("pcfh",), outside=(str(outsider),))
+    asked = replace(asked, budget=replace(asked.budget, curve=2))
+    table = carry_out(asked)
+    assert [(row.row, row.images, row.probes) for row in table.curve] == [("pcfh", 4, 16), ("pcfh", 8, 16)]
+    last, row = table.curve[-1], table.row("pcfh")
+    by_outsider = table.outside[0].row("pcfh")
+    assert last.fusion == (row.figures.rank1.mean, by_outsider.figures.rank1.mean)
+    assert last.alone == (row.generated.rank1.mean, by_outsider.generated.rank1.mean)
+    assert last.error == {figure.name: figure.figure.mean for figure in row.images}["MAE"]
+    page = write_table(replace(asked, out=tmp_path / "out"), table).read_text()
+    assert (tmp_path / "out" / "curve.png").read_bytes().startswith(b"\x89PNG")
+    assert page.count("<picture>") == 1
+    # Its points alone are enough, e.g. from another machine; and what is there is not made again.
+    kept = kept_generators(run_folder(begun, "pcfh"))
+    assert [path.name for path in kept] == ["generator-000004.safetensors"]
+    kept[0].unlink()
+    points = next(begun.rglob("curve.json"))
+    before = points.stat().st_mtime_ns
+    assert (carry_out(asked).curve, points.stat().st_mtime_ns) == (table.curve, before)
+
+
+def test_points_on_other_probes_are_not_set_beside_each_other():
+    def point(images, data, fusion, key="k"):
+        usual = {"model": "m", "recognizer": key, "probes": 10, "alone": 0.5, "error": None}
+        return Point(images=images, data=data, fusion=fusion, key=key, **usual)
+
+    here = [point(10, "a", 0.5), point(10, "a", 0.7), point(20, "a", 0.9), point(30, "b", 1.0)]
+    rows = curve_rows({"pcfh": here}, ["k"])
+    assert [(row.images, row.fusion) for row in rows] == [(10, (0.6,)), (20, (0.9,))]
+    assert curve_rows({"pcfh": here}, ["k", "another"]) == ()
+
+
+def test_a_damaged_curve_is_named(tmp_path):
+    (tmp_path / "curve.json").write_text("{")
+    with pytest.raises(UserError, match=r"curve\.json: expected the points of a curve .* delete it"):
+        read_points(tmp_path / "curve.json")
