@@ -5,6 +5,7 @@
     python -m bench captured      what each thing done for a GPU's step gains, and that it computes the same
     python -m bench inference     images a second of a generator in several ways
     python -m bench fuzz          damaged pictures through the reader, translate, prepare and the page
+    python -m bench kills         commands killed at random moments, and what they end in
     python -m bench faces         pictures of the renderer, and what a landmark detector makes of them
 
 One thread is the default on a processor: the processor time of several depends on who else uses the machine,
@@ -15,7 +16,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 
-from bench import captured, device, faces, inference, step
+from bench import captured, device, faces, inference, kills, step
 
 PROGRAMS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "step": step.main,
@@ -23,6 +24,7 @@ PROGRAMS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "captured": captured.main,
     "inference": inference.main,
     "faces": faces.main,
+    "kills": kills.main,
     "fuzz": lambda arguments: import_module("bench.fuzz").main(arguments),  # wants the extra web
 }
 
