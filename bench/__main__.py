@@ -4,6 +4,7 @@
     python -m bench device        training steps and the shipped generator on any device, by the clock
     python -m bench captured      what each thing done for a GPU's step gains, and that it computes the same
     python -m bench inference     images a second of a generator in several ways
+    python -m bench fuzz          damaged pictures through the reader, translate, prepare and the page
     python -m bench faces         pictures of the renderer, and what a landmark detector makes of them
 
 One thread is the default on a processor: the processor time of several depends on who else uses the machine,
@@ -12,6 +13,7 @@ because some of oneDNN's kernels wait for each other by spinning, whatever OMP_W
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 
 from bench import captured, device, faces, inference, step
 
@@ -21,6 +23,7 @@ PROGRAMS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "captured": captured.main,
     "inference": inference.main,
     "faces": faces.main,
+    "fuzz": lambda arguments: import_module("bench.fuzz").main(arguments),  # wants the extra web
 }
 
 
