@@ -262,6 +262,11 @@ def test_on_a_gpu_a_preset_sees_as_many_images_in_larger_batches(name):
 
 
 def test_a_small_gpu_gets_small_batches_and_a_batch_that_is_given_stays():
-    assert [configured("paper-256", gigabytes=g).training.batch for g in (6.0, 12.0, 24.0, 80.0)] == [8, 16, 32, 64]
+    assert [configured("paper-256", gigabytes=g).training.batch for g in (6.0, 12.0, 24.0, 80.0)] == [
+        8,
+        16,
+        32,
+        64,
+    ]
     given = configured("paper-256", settings=["training.batch=24"], gigabytes=80.0)
     assert given == configured("paper-256", settings=["training.batch=24"])
