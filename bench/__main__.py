@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-PROGRAMS = ("step", "device", "captured", "inference", "faces")
+PROGRAMS = ("step", "device", "captured", "inference", "fuzz", "faces")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
