@@ -36,7 +36,7 @@ from pcfh_render.checksums import SUMS, whole_sum, write_sums
 from pcfh_render.difficulty import difficulty_of
 from pcfh_render.layout import capture_path, subject_name, write_lists, write_readme, write_tables
 from pcfh_render.params import Look, Person, Shot
-from pcfh_render.recipes import Recipe, Sitting, people_with_truth, sittings
+from pcfh_render.recipes import LATER, Recipe, Sitting, people_with_truth, sittings
 from pcfh_render.sampling import draw_look, draw_person
 from pcfh_render.shots import draw_shots
 from pcfh_render.tables import capture_row, person_row, written
@@ -153,7 +153,7 @@ def _begin(home: Path, header: Mapping[str, Any]) -> None:
         found = json.loads(path.read_bytes())
     except ValueError as error:
         raise UserError(f"{path}: is damaged ({error}); delete {home}") from error
-    full = {"truth_fold": 0}  # is not written down where it is 0
+    full = dict.fromkeys(LATER, 0)  # are not written down where they are not set
     require_same(home, full | found, full | dict(header), work="database")
 
 

@@ -25,14 +25,17 @@ class Recipe:
             those of another range of numbers are others.
         nir: NIR captures of a person, on average.
         vis: VIS captures of a person, on average.
-        difficulty: "easy", "casia" or "hard".
+        difficulty: "easy", "casia", "hard" or "wild".
         sessions: how many, 1 to 4.
         returning: share of people who were recorded in two sessions.
         folds: of View 2; 0 writes no lists at all.
         size: side of the pictures in pixels.
         quality: JPEG quality of the truth images, and the highest of the captures.
         truth_fold: 0 renders the true VIS image of every NIR capture; the number of a fold, only those of
-            people who are tested in it, since training by the paper needs none.
+            who are tested in it, since training by the paper needs none.
+        masks: whether what each pixel shows is kept, see ``pcfh.databases.rendered.Region``.
+        shifts: whether each near-infrared capture is taken again under each shift of ``shifts.SHIFTS`` alone;
+            there is a fold for each shift, in which everybody is tested.
     """
 
     identities: int
@@ -47,6 +50,8 @@ class Recipe:
     size: int = 256
     quality: int = 95
     truth_fold: int = 0
+    masks: bool = False
+    shifts: bool = False
 
     @property
     def subjects(self) -> range:
@@ -54,8 +59,8 @@ class Recipe:
         return range(self.first, self.first + self.identities)
 
     def described(self) -> dict[str, Any]:
-        """All settings by name, as a database tells them; ``truth_fold`` only where it is set."""
-        return {name: value for name, value in asdict(self).items() if value or name != "truth_fold"}
+        """All settings by name, as a database tells them; those of ``LATER`` only where they are set."""
+        return {name: value for name, value in asdict(self).items() if value or name not in LATER}
 
     def check(self) -> None:
         """Refuses what cannot be rendered.
@@ -80,6 +85,7 @@ class Recipe:
             raise UserError(f"expected a truth fold of 0 to {self.folds}, got {self.truth_fold}")
 
 
+LATER = ("truth_fold", "masks", "shifts")  # came after the first databases; nothing where they are not set
 _LIMITS: tuple[tuple[str, float, float], ...] = (
     ("identities", 1, 99_999),
     ("first", 1, 99_999),
@@ -100,6 +106,10 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "sf-mini": Recipe(identities=160, seed=2019),
         "sample": Recipe(identities=48, seed=2019, first=161, nir=3, vis=2, folds=2, quality=85),
         "recogniser": Recipe(identities=2000, seed=715, nir=0, vis=8, returning=0.5, folds=0),
+        "wild": Recipe(identities=5000, seed=850, nir=3, vis=3, difficulty="wild", folds=0, size=288, masks=True),
+        "shifts": Recipe(
+            identities=80, seed=1550, nir=2, vis=2, difficulty="wild", folds=0, size=288, masks=True, shifts=True
+        ),
     }
 )
 
