@@ -21,7 +21,8 @@ NAME = re.compile(r"([^/]+)/(nir|vis)_\d+\.\w+", re.IGNORECASE)
 
 def read(root: Path, *, seed: int = 0, people_tested: int = 2) -> Database:
     """Reads the database; its keyword arguments are options of the command line."""
-    matches = filter(None, map(NAME.fullmatch, pictures_below(root)))
+    names, notes = pictures_below(root)  # the notes say what is left out
+    matches = filter(None, map(NAME.fullmatch, names))
     records = tuple(
         Record(subject=m[1], modality="NIR" if m[2].lower() == "nir" else "VIS", path=m[0]) for m in matches
     )
@@ -34,7 +35,7 @@ def read(root: Path, *, seed: int = 0, people_tested: int = 2) -> Database:
         probe=of_modality(test, "NIR"),
     )
     require_sound(protocol)  # nobody in training and test, galleries of VIS and probes of NIR captures
-    return Database(root=root, records=records, protocols={"1": protocol})
+    return Database(root=root, records=records, protocols={"1": protocol}, notes=notes)
 
 
 LAYOUT = Layout(

@@ -11,9 +11,11 @@ Called again, it resumes where it was stopped. The generator has never seen the 
 import json
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from pcfh import __version__
+from pcfh.batches import Task, process, stretches
 from pcfh.databases.casia import read_casia
 from pcfh.databases.records import LANDMARKS_FILE, Database
 from pcfh.databases.rendered import SAMPLE, TRUTH
@@ -27,12 +29,14 @@ from pcfh.files import sha256_of, write_atomically
 from pcfh.hallucinate import Hallucinator
 from pcfh.preparation.align_capture import PrepareOptions
 from pcfh.preparation.align_database import prepare
+from pcfh.preparation.face_reader import ReaderOptions, start_reader
 from pcfh.recognisers.registry import open_recognizer
-from pcfh.translate import Item, TranslateOptions, translate_items
+from pcfh.translate import write_faces
 
 MARK = "demo.json"
 PREPARED, FACES, REPORT = "prepared", "faces", "report"
 _PROTOCOL = "1"
+_BATCH = 8
 _FORMAT = {"format": "pcfh-demo"}  # how the mark begins
 
 Say = Callable[[str], None]
@@ -122,16 +126,19 @@ def _claim(out: Path, faces: Path, generator: Path, recognizer: Path) -> None:
 
 def _translate(database: Database, faces: Path, out: Path, hallucinator: Hallucinator, say: Say) -> None:
     """Writes the VIS face of each probe that is not there yet."""
-    items = [
-        Item(
-            source=faces / record.path,
-            target=(out / record.path).with_suffix(".png"),
+    tasks = [
+        Task(
+            source=str(faces / record.path),
             name=record.path,
+            key=record.path,
+            target=str((out / record.path).with_suffix(".png")),
         )
         for record in database.protocol(_PROTOCOL).probe
     ]
-    missing = [item for item in items if not item.target.exists()]
+    missing = [task for task in tasks if not Path(task.target).exists()]
     say(f"translating {len(missing)} NIR photographs of people whom the generator has never seen")
-    failures = translate_items(hallucinator, missing, TranslateOptions(landmarks=faces / LANDMARKS_FILE))
-    for failure in failures:
-        say(f"{failure.source}: {failure.reason}")
+    read = start_reader(ReaderOptions(size=hallucinator.size, landmarks=faces / LANDMARKS_FILE))
+    for group in stretches(missing, _BATCH):
+        for written in process(read, partial(write_faces, hallucinator), group):
+            if written.error:
+                say(f"{written.face.task.source}: {written.error}")

@@ -48,18 +48,19 @@ def remove_leftovers(folder: Path) -> None:
         leftover.unlink()
 
 
-def lock(file: IO[Any], busy: str) -> None:
+def lock(file: IO[Any], busy: str, *, shared: bool = False) -> None:
     """Keeps other processes out of an open file until this one closes it or ends, however it ends.
 
     Args:
         file: which stands for what must not be written twice at once.
         busy: the message where another process holds it.
+        shared: lets those in who share it, too.
 
     Raises:
         UserError: another process holds it.
     """
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise UserError(busy) from error
     except OSError:
@@ -67,11 +68,11 @@ def lock(file: IO[Any], busy: str) -> None:
 
 
 @contextmanager
-def locked(folder: Path, busy: str) -> Iterator[None]:
+def locked(folder: Path, busy: str, *, shared: bool = False) -> Iterator[None]:
     """Keeps other processes out of a folder, which is made if need be; see ``lock``."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("a") as file:
-        lock(file, busy)
+        lock(file, busy, shared=shared)
         yield
 
 

@@ -18,18 +18,14 @@ from jaxtyping import Float, UInt8
 
 from pcfh import __version__
 from pcfh.devices import usable_device
-from pcfh.errors import UserError
 from pcfh.files import sha256_of
-from pcfh.geometry.align import align_face, require_inside
-from pcfh.images import grey
 from pcfh.landmarks import LandmarkBackend, open_backend
 from pcfh.methods.files import load_generator
+from pcfh.preparation.face_reader import NoFaceError, as_it_is, crop_of_photograph, largest, require_aligned
 from pcfh.provenance import TRAINED, xmp
 from pcfh.ranges import from_bytes, to_bytes
 
-
-class NoFaceError(UserError):
-    """No face was found in a picture."""
+__all__ = ["AlignedFace", "Hallucinator", "NoFaceError"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +79,11 @@ class Hallucinator:
         return cls(generator, about=about, device=chosen, backend=backend)
 
     @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self._device
+
+    @property
     def size(self) -> int:
         """Side of the generated images in pixels."""
         size: int = self._generator.size
@@ -110,8 +111,8 @@ class Hallucinator:
         """Finds a face and cuts it out as the generator takes it; see ``__call__``."""
         if landmarks is None:
             landmarks = self.locate(image)
-        crop, points = align_face(grey(image), landmarks, self.size)
-        return AlignedFace(crop=np.repeat(crop, 3, axis=2), landmarks=points)
+        crop, points = crop_of_photograph(image, landmarks, self.size, nir=True)
+        return AlignedFace(crop=crop, landmarks=points)
 
     def as_aligned(
         self, image: UInt8[np.ndarray, "h w 3"], landmarks: Float[np.ndarray, "68 2"] | None = None
@@ -122,15 +123,10 @@ class Hallucinator:
             NoFaceError: no landmarks were given and no face was found.
             UserError: the image has another size than the model's, or the landmarks are not of it.
         """
-        if image.shape[:2] != (self.size, self.size):
-            raise UserError(
-                f"expected an aligned crop of {self.size} x {self.size} pixels, got {image.shape[1]} x "
-                f"{image.shape[0]}; leave --aligned out to have the face found and aligned"
-            )
+        require_aligned(image, self.size)
         if landmarks is None:
             landmarks = self.locate(image)
-        require_inside(landmarks, *image.shape[:2])
-        return AlignedFace(crop=np.repeat(grey(image), 3, axis=2), landmarks=landmarks)
+        return AlignedFace(crop=as_it_is(image, landmarks, nir=True), landmarks=landmarks)
 
     def locate(self, image: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "68 2"]:
         """Landmarks of the largest face.
@@ -140,14 +136,7 @@ class Hallucinator:
         """
         if self._backend is None:
             self._backend = open_backend("blaze")
-        faces = self._backend.detect(image)
-        if not faces:
-            raise NoFaceError(
-                "no face was found; give its landmarks in a file, or a picture with a larger face"
-            )
-        return max(
-            faces, key=lambda face: (face.box[2] - face.box[0]) * (face.box[3] - face.box[1])
-        ).landmarks
+        return largest(self._backend.detect(image)).landmarks
 
     @torch.inference_mode()
     def translate_batch(

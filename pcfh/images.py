@@ -1,13 +1,15 @@
 """Pictures in and out: 8-bit RGB arrays of (row, column, channel), value range 0 to 255.
 
 What a file holds is judged by its header before anything is decoded; of its metadata only the orientation is
-read. Whatever would need a guess (16 bits and no known scale, CMYK without its profile, a palette, several
-frames) is refused with its remedy.
+read. Whatever would need a guess (CMYK without its profile, numbers below zero, several frames) is refused
+with its remedy. One guess is made, and told: grey pictures of over 8 bits, as cameras write them, are scaled
+by the value that the file declares to be white, or by their largest.
 """
 
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
@@ -20,25 +22,58 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from pcfh.errors import UserError
 from pcfh.files import write_atomically
-from pcfh.picture_bytes import pixels_and_turn
+from pcfh.picture_bytes import declared_white, pixels_and_turn
 from pcfh.provenance import TRAINED, xmp
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".bmp", ".png", ".tif", ".tiff", ".webp")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".bmp", ".png", ".tif", ".tiff", ".webp", ".jfif", ".jpe", ".pgm", ".ppm")
+# Pictures, too, that are no photographs of a face database or cannot be read: named, so that none is left out
+# in silence.
+OTHER_SUFFIXES = (
+    *(
+        ".gif",
+        ".heic",
+        ".heif",
+        ".avif",
+        ".jp2",
+        ".j2k",
+        ".jpx",
+        ".jxl",
+        ".jxr",
+        ".raw",
+        ".dng",
+        ".cr2",
+        ".cr3",
+    ),
+    *(".nef", ".arw", ".orf", ".rw2", ".raf", ".pnm", ".pbm", ".pam", ".pfm", ".exr", ".hdr", ".psd", ".tga"),
+)
 MAX_SIDE = 16_384
 MAX_PIXELS = 64_000_000
-MAX_BYTES = 1_000_000_000
+MAX_BYTES = 300_000_000
 
-# GIF only to say what is wrong with it; the many other formats of Pillow are no face database's.
-_FORMATS = ("JPEG", "BMP", "PNG", "TIFF", "WEBP", "GIF")
+# GIF only where a file is named; the many other formats of Pillow are no face database's.
+_FORMATS = ("JPEG", "BMP", "PNG", "TIFF", "WEBP", "GIF", "PPM")
 _CHANNELS: Mapping[str, int] = {"L": 1, "LA": 1, "RGB": 3, "RGBA": 3}
+_PALETTES = ("P", "PA")
 _REFUSED: Mapping[str, str] = {
     "1": "has one bit per pixel; convert it to 8-bit grey",
-    "P": "has a colour palette; convert it to RGB",
-    "PA": "has a colour palette; convert it to RGB",
     "CMYK": "is CMYK; convert it to RGB with its colour profile",
 }
-_BITS_PER_SAMPLE = 258  # TIFF
-_DEEP = "has more than 8 bits per channel and no known scale; convert it to 8-bit"
+_BITS_PER_SAMPLE, _SAMPLE_FORMAT, _UNSIGNED = 258, 339, 1  # TIFF
+_DEEP = "has colours of more than 8 bits per channel; convert it to 8-bit"
+_DEEPEST = 65_535
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A picture as it was read.
+
+    Attributes:
+        pixels: upright, grey ones as three equal channels.
+        note: what had to be assumed, for people; "" where nothing had.
+    """
+
+    pixels: UInt8[np.ndarray, "h w 3"]
+    note: str = ""
 
 
 def read_image(path: Path) -> UInt8[np.ndarray, "h w 3"]:
@@ -48,14 +83,39 @@ def read_image(path: Path) -> UInt8[np.ndarray, "h w 3"]:
         UserError: there is no such file, it is no whole image, or one that would have to be guessed at
             (see the module); the text names the file and what to do.
     """
+    return read_picture(path).pixels
+
+
+def read_picture(path: Path) -> Picture:
+    """Reads a picture as ``read_image`` does, and says what had to be assumed."""
     with _as_user_errors(path):
-        data, turn = pixels_and_turn(_bytes_of(path))
+        content = _bytes_of(path)
+        data, turn = pixels_and_turn(content)
         with Image.open(BytesIO(data), formats=_FORMATS) as opened:
             _require_usable(path, opened)
-            pixels = np.array(opened)
-    pixels = pixels.reshape(*pixels.shape[:2], -1)[..., : _CHANNELS[opened.mode]]
+            pixels, note = _decoded(opened, declared_white(content))
     pixels = _upright(pixels, turn)
-    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+    return Picture(pixels=np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3))), note=note)
+
+
+def _decoded(opened: ImageFile, white: int | None) -> tuple[UInt8[np.ndarray, "h w c"], str]:
+    """The pixels of one or three channels, and what was assumed.
+
+    Args:
+        opened: a usable picture.
+        white: the value that the file declares, if it does; else the largest is taken for it.
+    """
+    if opened.mode in _PALETTES:
+        return np.array(opened.convert("RGB")), ""
+    pixels = np.array(opened)
+    if opened.mode in _CHANNELS:
+        return pixels.reshape(*pixels.shape[:2], -1)[..., : _CHANNELS[opened.mode]], ""
+    if opened.format == "PPM":
+        white = _DEEPEST  # Pillow has scaled it by the file's own
+    top = white or int(pixels.max(initial=1))
+    source = "as the file says" if white else f"whose largest value, {top:,}, was taken for white"
+    shades = (np.arange(_DEEPEST + 1) * (255 / top)).round().clip(0, 255).astype(np.uint8)
+    return shades[pixels.clip(0, _DEEPEST).astype(np.uint16)][..., None], f"has more than 8 bits, {source}"
 
 
 def _bytes_of(path: Path) -> bytes:
@@ -127,7 +187,8 @@ def _as_user_errors(path: Path) -> Iterator[None]:
     except Exception as error:  # of a dozen unrelated types, whatever Pillow raises over a damaged file
         reason = "of no known format" if isinstance(error, UnidentifiedImageError) else error
         raise UserError(
-            f"{path}: not a whole image ({reason}); replace it by an intact JPEG, PNG, BMP, TIFF or WebP file"
+            f"{path}: not a whole image ({reason}); replace it by an intact JPEG, PNG, BMP, TIFF, WebP or "
+            "PGM file"
         ) from error
 
 
@@ -141,18 +202,29 @@ def _require_usable(path: Path, opened: ImageFile) -> None:
         )
     if getattr(opened, "is_animated", False):
         raise UserError(f"{path}: holds several frames; save the one you mean as a file of its own")
-    if _is_deep(opened):
-        raise UserError(f"{path}: {_DEEP}")
-    if opened.mode not in _CHANNELS:
-        remedy = _REFUSED.get(opened.mode, f"has pixels of the kind {opened.mode}; convert it to RGB")
-        raise UserError(f"{path}: {remedy}")
+    if reason := _reason_to_refuse(opened):
+        raise UserError(f"{path}: {reason}")
 
 
-def _is_deep(opened: ImageFile) -> bool:
-    """Whether the file has over 8 bits per channel, also where Pillow would silently drop the lower ones."""
-    if opened.mode.startswith(("I", "F")):
-        return True
-    if isinstance(opened, TiffImageFile):
-        return max(opened.tag_v2.get(_BITS_PER_SAMPLE, (8,))) > 8
+def _reason_to_refuse(opened: ImageFile) -> str:
+    """What is wrong with a picture's kind of pixels, or ""."""
+    samples = opened.tag_v2 if isinstance(opened, TiffImageFile) else {}
+    if opened.mode == "F":
+        return "has numbers with fractions and no known scale; convert it to 8-bit"
+    if set(samples.get(_SAMPLE_FORMAT, ())) - {_UNSIGNED}:
+        return "has numbers below zero and no known scale; convert it to 8-bit"
+    if opened.mode == "I" and opened.format != "PPM":
+        return "has 32 bits and no known scale; convert it to 8-bit"
+    if opened.mode.startswith("I"):
+        return ""
+    return _reason_to_refuse_shallow(opened, max(samples.get(_BITS_PER_SAMPLE, (8,))))
+
+
+def _reason_to_refuse_shallow(opened: ImageFile, bits: int) -> str:
+    """The same of pictures that Pillow gives out with 8 bits, whatever the file's own are."""
     kinds = (tile.args if isinstance(tile.args, str) else (tile.args or ("",))[0] for tile in opened.tile)
-    return opened.format == "PNG" and any(";16" in str(kind) for kind in kinds)
+    if bits > 8 or (opened.format == "PNG" and any(";16" in str(kind) for kind in kinds)):
+        return _DEEP
+    if opened.mode in (*_CHANNELS, *_PALETTES):
+        return ""
+    return _REFUSED.get(opened.mode, f"has pixels of the kind {opened.mode}; convert it to RGB")

@@ -2,25 +2,30 @@
 
 The standard library's pool does the work; what it lacks is added here: workers that end with their parent,
 however it ends, at once and in the middle of an item. (joblib's were tried: after ``kill -9`` of the parent
-its workers were all still there a minute later.) Each worker holds the reading end of one pipe whose other
-end is the parent's alone; when that closes, a thread of the worker ends its process.
+its workers were all still there a minute later. It leads to clusters, see ``pcfh.cluster``.) Each worker
+holds the reading end of one pipe whose other end is the parent's alone; when that closes, a thread of the
+worker ends its process.
 """
 
 import os
 import signal
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from threading import Thread
 from typing import Any, TypeVar
 
+from pcfh.cluster import SCHEMES, map_on_cluster
+from pcfh.errors import UserError
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Workers = int | str  # a number of processes here, or the address of a cluster
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _AHEAD = 2  # items that are handed out per worker, so that none waits for its next
@@ -33,8 +38,31 @@ class _Worker:
     function: Callable[[Any], Any] | None = None
 
 
+def usable_workers(workers: Workers) -> Workers:
+    """The number of processes, one per core of this process where 0 is asked for, or a cluster's address.
+
+    Raises:
+        UserError: it is neither.
+    """
+    if isinstance(workers, str) and workers.isdecimal():
+        workers = int(workers)
+    if isinstance(workers, int) and workers >= 0:
+        return workers or cores()
+    if isinstance(workers, str) and workers.startswith(SCHEMES):
+        return workers
+    raise UserError(
+        f"--workers {workers}: expected a number of processes (0 takes one per core), dask://HOST:8786 or "
+        "ray://HOST:10001"
+    )
+
+
+def cores() -> int:
+    """How many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def map_unordered(
-    start: Callable[[], Callable[[Item], Result]], items: Sequence[Item], workers: int
+    start: Callable[[], Callable[[Item], Result]], items: Iterable[Item], workers: Workers
 ) -> Generator[Result, None, None]:
     """Yields a function's results in the order in which they are ready.
 
@@ -42,24 +70,32 @@ def map_unordered(
 
     Args:
         start: makes the function, once in each process; sent to the processes by pickling.
-        items: what to call it with.
-        workers: number of processes, one thread each; 1 works in this process, with its threads.
+        items: what to call it with; few are taken ahead, a cluster's by other threads than this one.
+        workers: number of processes, one thread each; 1 works in this process, with its threads. Or a
+            cluster's address.
 
     Raises:
         RuntimeError: a process died.
+        UserError: no cluster answers.
         Exception: what ``start`` or the function raised, with the process's traceback as its cause.
     """
-    if not items:
+    rest = iter(items)
+    first = list(islice(rest, 1 if isinstance(workers, str) else workers))
+    if not first:
+        return
+    rest = chain(first, rest)
+    if isinstance(workers, str):
+        yield from map_on_cluster(start, rest, workers)
         return
     if workers == 1:
-        yield from map(start(), items)
+        yield from map(start(), rest)
         return
     context = get_context("spawn")
     lifeline, held = context.Pipe(duplex=False)
-    count = min(workers, len(items))
+    count = len(first)
     pool = ProcessPoolExecutor(count, context, initializer=_begin, initargs=(lifeline, start))
     try:
-        yield from _results(pool, iter(items), count * _AHEAD)
+        yield from _results(pool, rest, count * _AHEAD)
     except BrokenProcessPool as error:
         raise RuntimeError("a worker process died (killed, or out of memory?)") from error
     finally:

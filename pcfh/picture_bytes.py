@@ -1,8 +1,8 @@
 """What of a picture file holds pixels, apart from what else it says.
 
 Cameras, phones and programs write EXIF, profiles and texts of every kind, and a library that reads them all
-refuses intact pictures for their sake. Here the file is reduced to what decoding needs, and of the rest one
-number is read: how the picture is turned.
+refuses intact pictures for their sake. Here the file is reduced to what decoding needs, and of the rest two
+numbers are read: how the picture is turned, and in TIFF files which value is white.
 """
 
 import re
@@ -11,10 +11,12 @@ from collections.abc import Iterable, Iterator
 
 _UPRIGHT = 1
 _TURN = 0x0112  # EXIF and TIFF: Orientation
+_EXIF = b"Exif\0\0"
 _JPEG, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 _TIFF = {b"II*\0": "<", b"MM\0*": ">"}
 _XMP_TURN = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
-_SHORT = 3
+_WHITE, _DEPTH = 281, 258  # TIFF: MaxSampleValue, BitsPerSample
+_WHOLE = {1: "B", 3: "H", 4: "I"}  # TIFF's kinds of whole numbers: byte, short, long
 # Sizes, bits, compression, colours, rows, places, layout, predictor, palette, tiles, samples, JPEG, YCbCr.
 _TIFF_PIXELS = frozenset(
     (
@@ -23,6 +25,15 @@ _TIFF_PIXELS = frozenset(
     )
 )
 _PNG_FRAMES = (b"acTL", b"fcTL", b"fdAT")
+
+
+def declared_white(data: bytes) -> int | None:
+    """The value that a TIFF file of over 8 bits declares to be white; None where it declares none."""
+    entries = dict(_entries(data))
+    order = _TIFF.get(data[:4], "<")
+    said = _number(order, entries.get(_WHITE))
+    depth = _number(order, entries.get(_DEPTH)) or 16
+    return said or (2**depth - 1 if 8 < depth < 16 else None)
 
 
 def pixels_and_turn(data: bytes) -> tuple[bytes, int]:
@@ -95,13 +106,23 @@ def _turn(told: Iterable[bytes]) -> int:
 
 
 def _exif_turn(block: bytes) -> int | None:
-    """The orientation in a block that has the form of a TIFF file."""
-    exif = block.removeprefix(b"Exif\0\0")
-    entry = dict(_entries(exif)).get(_TURN)
+    """The orientation in a block that has the form of a TIFF file, and perhaps more than one head."""
+    while block.startswith(_EXIF):
+        block = block.removeprefix(_EXIF)
+    entry = dict(_entries(block)).get(_TURN)
+    turn = _number(_TIFF.get(block[:4], "<"), entry)
+    return turn if turn in range(1, 9) else None
+
+
+def _number(order: str, entry: bytes | None) -> int | None:
+    """The one whole number of a directory's entry; None where it holds something else."""
     if entry is None:
         return None
-    kind, count, value = struct.unpack_from(f"{_TIFF[exif[:4]]}HIH", entry, 2)
-    return value if kind == _SHORT and count == 1 and 1 <= value <= 8 else None
+    kind, count = struct.unpack_from(f"{order}HI", entry, 2)
+    if kind not in _WHOLE or count != 1:
+        return None
+    number: int = struct.unpack_from(f"{order}{_WHOLE[kind]}", entry, 8)[0]
+    return number
 
 
 def _entries(block: bytes) -> Iterator[tuple[int, bytes]]:

@@ -73,6 +73,14 @@ def draw_flash(rng: np.random.Generator, difficulty: Difficulty, *, session: int
     return Light(name="flash", kelvin=0.0, lamps=(room, *leds))
 
 
+def beside_the_lens(distance: float) -> tuple[Lamp, ...]:
+    """Near-infrared light of two LEDs, left and right of the lens."""
+    return tuple(
+        Lamp(kind="point", position=(away, 0.0, distance), colour=(0.0, 0.0, 0.0, 0.5), radius=0.8)
+        for away in (-3.0, 3.0)
+    )
+
+
 def draw_lamps(rng: np.random.Generator, difficulty: Difficulty, *, distance: float) -> Light:
     """Draws near-infrared light of any camera: LEDs or a ring of them, beside the lens or far from it.
 

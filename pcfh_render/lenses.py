@@ -39,7 +39,9 @@ class Lenses:
     normal: Float[np.ndarray, "k 3"]
     view: Float[np.ndarray, "k 3"]
 
-    def mirrored(self, lamps: Sequence[Lamp], pose: Pose, real: Real | None = None) -> Float[np.ndarray, "k 4"]:
+    def mirrored(
+        self, lamps: Sequence[Lamp], pose: Pose, real: Real | None = None
+    ) -> Float[np.ndarray, "k 4"]:
         """Radiance in four bands that the lenses mirror towards the camera.
 
         Light is mirrored by both faces of a lens, which are curved differently: each lamp gives two spots.

@@ -344,7 +344,7 @@ def test_torchrun_takes_no_option_for_a_short_form_of_its_own(run, command):
 
 def test_without_a_model_the_one_that_comes_with_the_program_translates(run, nir, points, tmp_path):
     code, out, _ = run("translate", nir, "--out", tmp_path / "vis", "--landmarks", points)
-    assert (code, out) == (0, f"2 of 2 pictures translated to {tmp_path / 'vis'}\n")
+    assert (code, out.splitlines()[0]) == (0, f"2 of 2 pictures translated to {tmp_path / 'vis'}")
     with Image.open(tmp_path / "vis" / "1.png") as image:
         assert image.text["Model"] == sha256_of(shipped("generator"))
 
@@ -356,7 +356,7 @@ def test_a_baseline_is_trained_and_translates_by_the_same_commands(
     settings = (f"training.method={kind}", "baseline.width=4", "training.steps=1")
     assert train(run, drawn_prepared, tmp_path / "run", *settings)[0] == 0
     code, out, _ = translate(run, tmp_path / "run" / "generator.safetensors", nir, tmp_path / "vis", points)
-    assert (code, out) == (0, f"2 of 2 pictures translated to {tmp_path / 'vis'}\n")
+    assert (code, out.splitlines()[0]) == (0, f"2 of 2 pictures translated to {tmp_path / 'vis'}")
 
 
 def test_three_steps_of_training_and_then_translation(run, drawn_prepared, nir, points, tmp_path):
@@ -365,7 +365,7 @@ def test_three_steps_of_training_and_then_translation(run, drawn_prepared, nir, 
     assert (code, out) == (0, f"Done: {generator}\n")
     assert "3/3" in err and "rec=" in err
     code, out, _ = translate(run, generator, nir, tmp_path / "vis", points)
-    assert (code, out) == (0, f"2 of 2 pictures translated to {tmp_path / 'vis'}\n")
+    assert (code, out.splitlines()[0]) == (0, f"2 of 2 pictures translated to {tmp_path / 'vis'}")
     with Image.open(tmp_path / "vis" / "2.png") as image:
         assert (image.size, image.mode, image.text["Synthetic"]) == ((64, 64), "RGB", "true")
 
@@ -427,7 +427,7 @@ def test_ctrl_c_elsewhere_exits_with_130_and_one_line(run, monkeypatch, generato
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pcfh.cli.translate.translate_items", interrupted)
+    monkeypatch.setattr("pcfh.cli.translate.run_work", interrupted)
     code, out, err = translate(run, generator, nir, tmp_path / "vis", points)
     assert (code, out) == (130, "")
     assert err.splitlines()[-1].startswith("pcfh: interrupted;")
@@ -437,12 +437,18 @@ def test_bad_pictures_are_listed_on_stderr_and_the_exit_code_is_1(run, generator
     (nir / "text.jpg").write_text("a letter to my aunt")
     (nir / "unknown.png").write_bytes((nir / "1.png").read_bytes())
     code, out, err = translate(run, generator, nir, tmp_path / "vis", points)
-    assert (code, out) == (1, f"2 of 4 pictures translated to {tmp_path / 'vis'}\n")
+    table = tmp_path / "vis" / "manifest.csv"
+    said = [f"2 of 4 pictures translated to {tmp_path / 'vis'}", f"The table is {table}"]
+    assert (code, out.splitlines()) == (1, said)
     lines = [line for line in err.splitlines() if line.startswith(str(nir))]
     assert [line.partition(": ")[0] for line in lines] == [str(nir / "text.jpg"), str(nir / "unknown.png")]
     assert "not a whole image" in lines[0] and "no line for unknown.png" in lines[1]
     assert err.splitlines()[-1] == "2 pictures failed"
-    assert sorted(path.name for path in (tmp_path / "vis").rglob("*")) == ["1.png", "2.png"]
+    assert sorted(path.name for path in (tmp_path / "vis").rglob("[!.]*")) == [
+        "1.png",
+        "2.png",
+        "manifest.csv",
+    ]
 
 
 def test_several_sources_may_be_given(run, generator, nir, points, tmp_path):
@@ -528,7 +534,7 @@ COMMANDS = commands()
 
 def test_every_file_of_the_command_line_but_its_frame_is_a_command():
     files = {path.stem for path in Path(method.__file__).parent.glob("[a-z]*.py")}
-    assert files - {path.stem for path in COMMANDS.values()} == {"app"}
+    assert files - {path.stem for path in COMMANDS.values()} == {"app", "batches"}
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)

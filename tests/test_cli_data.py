@@ -74,8 +74,8 @@ def test_own_lists_are_compared_with_nothing(run, oulu, tmp_path):
         "inspect", oulu, "--gallery-list", tmp_path / "g.txt", "--probe-list", tmp_path / "p.csv"
     )
     assert code == 0
-    assert ["own", "probe", "2", "2", "0", "2"] in [line.split() for line in out.splitlines()]
-    assert "protocol own: 1 people of the probes are not enrolled (P002)" in out
+    assert ["own", "probe", "1", "1", "0", "1"] in [line.split() for line in out.splitlines()]
+    assert "protocol own: 1 probes of 1 people who are not enrolled are left out (P002)" in out
 
 
 def test_the_layout_may_be_named_and_is_checked(run, oulu):

@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from pcfh.errors import UserError
-from pcfh.images import grey, read_image, write_png
+from pcfh.images import grey, read_image, read_picture, write_png
 
 
 def png_of(width, height, depth, colour_type, data=b""):
@@ -173,11 +173,61 @@ def test_the_first_picture_of_a_phones_double_photograph_is_read(tmp_path):
     assert read_image(tmp_path / "a.jpg").min() > 190
 
 
+def ramp_of(bits):
+    """Grey pixels from 0 to the largest of some bits, and how they look with 8."""
+    deep = np.linspace(0, 2**bits - 1, 16 * 16).round().reshape(16, 16).astype(np.uint16)
+    return deep, (deep * (255 / (2**bits - 1))).round()
+
+
 @pytest.mark.parametrize("name", ["a.png", "a.tif"])
-def test_16_bit_grey_is_refused(tmp_path, name):
-    Image.fromarray(random_image(5, 7).astype(np.uint16) * 256).save(tmp_path / name)
-    with pytest.raises(UserError, match=r"a\.\w+: has more than 8 bits .* convert it to 8-bit"):
-        read_image(tmp_path / name)
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_deep_grey_is_scaled_by_its_largest_value_and_says_so(tmp_path, name, bits):
+    deep, expected = ramp_of(bits)
+    Image.fromarray(deep).save(tmp_path / name)
+    picture = read_picture(tmp_path / name)
+    assert np.array_equal(picture.pixels[..., 1], expected)
+    assert picture.note == (
+        f"has more than 8 bits, whose largest value, {2**bits - 1:,}, was taken for white"
+    )
+
+
+def test_deep_grey_is_scaled_by_the_white_that_a_tiff_declares(tmp_path):
+    deep, _ = ramp_of(10)
+    Image.fromarray(deep).save(tmp_path / "a.tif", tiffinfo={281: 2046})
+    picture = read_picture(tmp_path / "a.tif")
+    assert picture.pixels.max() == round(255 / 2)
+    assert picture.note == "has more than 8 bits, as the file says"
+
+
+@pytest.mark.parametrize("white", [127, 255, 1023, 65_535])
+def test_a_pgm_is_scaled_by_the_white_that_it_declares(tmp_path, white):
+    half = np.full((4, 6), white // 2, ">u2" if white > 255 else "u1")
+    (tmp_path / "a.pgm").write_bytes(b"P5\n6 4\n%d\n" % white + half.tobytes())
+    pixels = read_image(tmp_path / "a.pgm")
+    assert pixels.shape == (4, 6, 3)
+    assert np.abs(pixels - 255 * (white // 2) / white).max() <= 0.5
+
+
+def test_deep_grey_that_is_black_stays_black(tmp_path):
+    Image.fromarray(np.zeros((4, 4), np.uint16)).save(tmp_path / "a.png")
+    assert not read_image(tmp_path / "a.png").any()
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.gif"])
+def test_a_palette_gives_the_colours_that_it_holds(tmp_path, name):
+    image = Image.fromarray(random_image(4, 4, 3)).quantize(16)
+    image.save(tmp_path / name)
+    assert np.array_equal(read_image(tmp_path / name), np.asarray(image.convert("RGB")))
+
+
+def test_numbers_below_zero_are_refused(tmp_path):
+    """A TIFF of signed bytes by hand: 4 x 4 of them."""
+    values = ((256, 4), (257, 4), (258, 8), (259, 1), (262, 1), (273, 130), (277, 1), (278, 4), (279, 16))
+    entries = b"".join(struct.pack("<HHII", tag, 3, 1, value) for tag, value in (*values, (339, 2)))
+    head = b"II*\0" + struct.pack("<IH", 8, len(values) + 1) + entries + bytes(4)
+    (tmp_path / "a.tif").write_bytes(head.ljust(130, b"\0") + bytes(range(16)))
+    with pytest.raises(UserError, match="has numbers below zero and no known scale"):
+        read_image(tmp_path / "a.tif")
 
 
 @pytest.mark.parametrize(("colour_type", "channels"), [(2, 3), (4, 2), (6, 4)])
@@ -275,9 +325,9 @@ def test_a_png_carries_text_of_any_script(tmp_path):
 @pytest.mark.parametrize(
     ("mode", "name", "said"),
     [
-        ("F", "a.tif", "more than 8 bits"),
+        ("F", "a.tif", "numbers with fractions and no known scale; convert it to 8-bit"),
+        ("I", "a.tif", "numbers below zero"),
         ("CMYK", "a.jpg", r"a\.jpg: is CMYK; convert it to RGB"),
-        ("P", "a.png", "palette; convert it to RGB"),
         ("1", "a.png", "one bit per pixel; convert it to 8-bit grey"),
         ("LAB", "a.tif", "pixels of the kind LAB; convert it to RGB"),
     ],

@@ -10,6 +10,7 @@ ORDER = (
         "web",
         "recipes",
         "work on files",
+        "gallery",
         "evaluation",
         "hallucinate",
         "methods",
@@ -18,7 +19,7 @@ ORDER = (
     ),
     *("preparation", "databases", "landmarks", "geometry", "small modules"),
 )
-ON_FILES = {"api_faces", "api_databases", "demo", "doctor", "export", "translate"}
+ON_FILES = {"api_faces", "api_databases", "demo", "doctor", "export", "feature_files", "translate"}
 
 
 def layer(module: str) -> str:

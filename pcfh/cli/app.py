@@ -1,8 +1,8 @@
 """The application, and what several commands share.
 
 A file of this folder that holds a function of its own name is a command; ``models_fetch`` is ``pcfh models
-fetch``. Commands are imported when they are called, so that help, the version and light commands do not wait
-for PyTorch.
+fetch``, and likewise with ``gallery``. Commands are imported when they are called, so that help, the version
+and light commands do not wait for PyTorch.
 """
 
 import ast
@@ -29,6 +29,11 @@ app = App(
 models = App(name="models", help="Files of networks: the landmark detector's, means of generators.")
 app.command(models)
 
+gallery = App(name="gallery", help="Enrolled faces: enrol, search, compare at a threshold, remove.")
+app.command(gallery)
+
+_GROUPS = {"models": models, "gallery": gallery}
+
 _LOG_SECONDS = 30.0  # between two lines of progress where nobody looks at a terminal
 
 
@@ -52,17 +57,35 @@ Settings = Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=T
 Names = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")]
 
 
-def progress_bar(unit: str, total: int, *, shown: bool = True) -> "tqdm[None]":
-    """A bar on the error stream that counts some unit of work, with the time left; in a log, few lines."""
+def progress_bar(unit: str, total: int | None, *, shown: bool = True, delay: float = 0.0) -> "tqdm[None]":
+    """A bar on the error stream that counts some unit of work, with the time left; in a log, few lines.
+
+    With a delay in seconds, a mistake that shows at once is not printed beside an empty bar.
+    """
     seconds = 0.1 if sys.stderr.isatty() else _LOG_SECONDS
     return tqdm(
         total=total,
         unit=f" {unit}",
         dynamic_ncols=True,
         disable=not shown,
+        delay=delay,
         mininterval=seconds,
         maxinterval=max(seconds, 10.0),
     )
+
+
+def resumed(bar: "tqdm[None]") -> Callable[[int, int], None]:
+    """Brings a bar to what is done of all. What is first told was done before: its speed is not measured."""
+    told: list[int] = []
+
+    def show(done: int, total: int) -> None:
+        bar.total = total
+        if not told:
+            bar.initial = bar.last_print_n = bar.n = done
+        told[:] = [done]
+        bar.update(done - bar.n)
+
+    return show
 
 
 def show_stage(bar: "tqdm[None]", stage: str, done: int, total: int) -> None:
@@ -105,8 +128,8 @@ def register() -> None:
     for path in sorted(Path(__file__).parent.glob("*.py")):
         text = help_of(path)
         if text is not None:
-            word = path.stem.removeprefix("models_")
-            parent = app if word == path.stem else models
+            group, _, rest = path.stem.partition("_")
+            parent, word = (_GROUPS[group], rest) if rest and group in _GROUPS else (app, path.stem)
             parent.command(f"pcfh.cli.{path.stem}:{path.stem}", name=word.replace("_", "-"), help=text)
 
 

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from tabulate import tabulate
 
 from pcfh.cli.app import Names
-from pcfh.databases.counts import Row, absent_protocols, compare, unenrolled
+from pcfh.databases.counts import Row, absent_protocols, compare
 from pcfh.databases.layouts import AUTO, Count, find_layout, layouts, open_database
 from pcfh.databases.lists import Lists
 from pcfh.databases.oulu import Illumination
@@ -94,7 +94,7 @@ def inspect(database: Path, *, options: DatabaseOptions = _DEFAULT) -> int:
         if text:
             print(f"\n{title}: {text}.")
     _print_section("Not as expected:", differences)
-    _print_section("Notes:", (*found.notes, *unenrolled(found)))
+    _print_section("Notes:", found.notes)
     return 1 if differences else 0
 
 

@@ -25,10 +25,13 @@ def reproduce(  # noqa: PLR0913 - one argument per option of the command
     protocol: Names = (),
     preset: str = "cpu",
     steps: int | None = None,
+    images: int | None = None,
     settings: Settings = (),
     seeds: Several = (),
     rows: Names = (),
     recognizer: Path | None = None,
+    outside: Names = (),
+    curve: int = 0,
     landmarks: Literal["blaze", "fan", "given"] = "blaze",
     pose: bool = True,
     draw_seed: int = 0,
@@ -48,13 +51,15 @@ def reproduce(  # noqa: PLR0913 - one argument per option of the command
     Args:
         table: table1 (CASIA, one fold), table2 (CASIA, all folds), table3 (BUAA) or table4 (Oulu-CASIA).
         out: folder to write to.
-        casia: CASIA NIR-VIS 2.0, or a rendered database; models are always trained on it.
+        casia: CASIA NIR-VIS 2.0, or a rendered database; models are always trained on it. Where it lies
+            prepared below WORK, or was unpacked there, it need not be named.
         oulu: Oulu-CASIA NIR-VIS, of table4.
         buaa: BUAA-VisNir, of table3.
         protocol: fold of CASIA to train on, 1 if not given; table2 takes several, all if not given.
         preset: of PCFH: cpu, paper-144, paper-256 or another. Pix2Pix and CycleGAN take their narrow presets
             up to 128 pixels, else their published ones, and see as many images.
         steps: of PCFH's training, in the place of the preset's; the others see as many images.
+        images: NIR images that each training sees, whatever its batch, in the place of steps.
         settings: overrides as of pcfh train. Size, precision, flip, vary_nir, warp cache, logs and
             checkpoints of training apply to all rows, baseline.* to Pix2Pix and CycleGAN, all others, such as
             objective.lambda_id=0.001, to the rows of PCFH only; the identity loss uses --recognizer.
@@ -63,6 +68,9 @@ def reproduce(  # noqa: PLR0913 - one argument per option of the command
             pcfh-no-awm, pcfh-no-mic, pcfh; or another method, my_module:MyMethod among them.
         recognizer: Light CNN checkpoint, recognizer.safetensors or ONNX model; the shipped one if not
             given.
+        outside: recognisers that no training has seen, by which every row is scored, too: ONNX models,
+            files of weights, or my_module:MyRecognizer.
+        curve: how many generators each training keeps along the way, to score each on 1,000 probes.
         landmarks: what finds faces and landmarks to prepare; given takes those that lie with the database.
         pose: also find landmarks in generated faces, with the default detector.
         draw_seed: of the people of Oulu-CASIA and BUAA who are tested.
@@ -81,8 +89,9 @@ def reproduce(  # noqa: PLR0913 - one argument per option of the command
         work=work or out,
         databases={name: root for name, root in databases.items() if root is not None},
         protocols=protocol or (("all",) if table == "table2" else ("1",)),
-        budget=TrainingBudget(preset=preset, steps=steps, settings=settings),
+        budget=TrainingBudget(preset=preset, steps=steps, images=images, curve=curve, settings=settings),
         recognizer=recognizer or shipped("recognizer"),
+        outside=outside,
         rows=rows,
         seeds=seeds,
         landmarks=landmarks,

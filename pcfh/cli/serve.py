@@ -4,18 +4,16 @@ import ipaddress
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from pcfh.cli.app import Names
 from pcfh.extras import extra
-from pcfh.hallucinate import Hallucinator
-from pcfh.landmarks import open_backend
-from pcfh.recognisers.registry import open_recognizer
-from pcfh.shipped import shipped
-from pcfh.web.engine import Engine
 from pcfh.web.limits import Limits
+
+if TYPE_CHECKING:
+    from pcfh.web.engine import Engine
 
 _DEFAULT = Limits()
 
@@ -44,12 +42,11 @@ def serve(
         device: auto, cpu, cuda or cuda:1.
         limits: how much visitors may upload and keep.
     """
+    print("Loading the networks.", file=sys.stderr, flush=True)
     with extra("web", "the web page"):
         from pcfh.web.app import create_app  # noqa: PLC0415 - an optional extra
         from pcfh.web.serving import bound_socket, run_server  # noqa: PLC0415 - an optional extra
-    finder = open_backend("blaze")
-    hallucinator = Hallucinator.from_file(model or shipped("generator"), device=device, backend=finder)
-    compares = open_recognizer(recognizer or shipped("recognizer"), device=device)
+    engine = _engine(model, recognizer, device)
     if not _is_loopback(host):
         print(
             f"pcfh: warning: at {host} others can reach this page. It asks for no password, and without TLS "
@@ -58,9 +55,22 @@ def serve(
         )
     with bound_socket(host, port) as listening, suppress(KeyboardInterrupt):
         names = {listening.getsockname()[0], *hosts}
-        run_server(create_app(Engine(hallucinator, compares), limits, names), listening, _announce)
+        run_server(create_app(engine, limits, names), listening, _announce)
     print("Ended; all photographs are forgotten.", file=sys.stderr)
     return 0
+
+
+def _engine(model: Path | None, recognizer: Path | None, device: str) -> "Engine":
+    """Opens the networks; what takes seconds to be imported is imported here, after the first line is out."""
+    from pcfh.hallucinate import Hallucinator  # noqa: PLC0415
+    from pcfh.landmarks import open_backend  # noqa: PLC0415
+    from pcfh.recognisers.registry import open_recognizer  # noqa: PLC0415
+    from pcfh.shipped import shipped  # noqa: PLC0415
+    from pcfh.web.engine import Engine  # noqa: PLC0415
+
+    finder = open_backend("blaze")
+    hallucinator = Hallucinator.from_file(model or shipped("generator"), device=device, backend=finder)
+    return Engine(hallucinator, open_recognizer(recognizer or shipped("recognizer"), device=device))
 
 
 def _announce(address: str) -> None:

@@ -1,22 +1,25 @@
 """The command that translates pictures."""
 
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from pcfh.cli.app import progress_bar
+from pcfh.batches import run_work
+from pcfh.cli.batches import BatchOptions, PictureBar, report_batch
 from pcfh.errors import UserError
 from pcfh.hallucinate import Hallucinator
 from pcfh.landmarks import open_backend
+from pcfh.landmarks.given import read_landmarks
+from pcfh.preparation.face_reader import ReaderOptions
 from pcfh.runtime import keep_freed_memory
 from pcfh.shipped import shipped
-from pcfh.translate import Failure, TranslateOptions, plan_items, translate_items
+from pcfh.translate import translation
+
+_DEFAULT = BatchOptions()
 
 
-def translate(
+def translate(  # noqa: PLR0913 - one argument per option of the command
     sources: Annotated[list[Path], Parameter(negative="")],
     *,
     out: Path,
@@ -26,11 +29,14 @@ def translate(
     backend: Literal["blaze", "fan"] = "blaze",
     device: str = "auto",
     batch: int = 8,
+    way: BatchOptions = _DEFAULT,
 ) -> int:
     """Translate NIR pictures to VIS faces.
 
-    A picture that cannot be translated is listed at the end, the rest goes on; the exit code is 1 then.
-    The PNG files say in their metadata that they are synthetic.
+    The same command does what is left to do: what is done is passed over, unless the picture or the model
+    changed. OUT/manifest.csv says what became of each picture. One that cannot be translated is listed at the
+    end, the rest goes on; the exit code is 1 then. The PNG files say in their metadata that they are
+    synthetic.
 
     Args:
         sources: pictures and folders of pictures.
@@ -41,24 +47,22 @@ def translate(
         backend: what finds faces and landmarks.
         device: auto, cpu, cuda or cuda:1.
         batch: pictures translated at once.
+        way: how the work goes.
     """
     if batch < 1:
         raise UserError(f"--batch {batch}: expected at least 1")
     keep_freed_memory()
-    finder = None if landmarks else open_backend(backend, device="cpu" if device == "auto" else device)
+    finder = "cpu" if device == "auto" else device
+    if landmarks:
+        read_landmarks(landmarks)  # refused here, before anything is written
+    else:
+        open_backend(backend, device=finder)
     chosen = model or shipped("generator")
-    hallucinator = Hallucinator.from_file(chosen, device=device, backend=finder)
-    items = plan_items(sources, out)
-    options = TranslateOptions(aligned=aligned, landmarks=landmarks, batch=batch)
-    with progress_bar("pictures", len(items)) as bar:
-        failures = translate_items(hallucinator, items, options, on_done=bar.update)
-    print(f"{len(items) - len(failures)} of {len(items)} pictures translated to {out}")
-    return _report_failures(failures)
-
-
-def _report_failures(failures: Sequence[Failure]) -> int:
-    for failure in failures:
-        print(f"{failure.source}: {failure.reason}", file=sys.stderr)
-    if failures:
-        print(f"{len(failures)} pictures failed", file=sys.stderr)
-    return 1 if failures else 0
+    hallucinator = Hallucinator.from_file(chosen, device=device)
+    reading = ReaderOptions(
+        size=hallucinator.size, aligned=aligned, landmarks=landmarks, backend=backend, device=finder
+    )
+    work = translation(hallucinator, chosen, device, reading, batch)
+    with PictureBar() as bar:
+        summary = run_work(work, sources, out, way.way(), progress=bar)
+    return report_batch(summary, f"translated to {out}")

@@ -4,7 +4,8 @@
 
 Numbers 2k - 1 and 2k are one shot of a camera that takes both lights; further VIS pictures in other lights
 follow. Which of the two numbers is the NIR one differs between copies of the database, and some copies hold
-NIR pictures as RGB: the pictures themselves decide, by their saturation.
+NIR pictures as RGB, some with a cast: the two pictures of a shot decide, by which of them has less colour, if
+it is the same number as in most shots. What stays open is left out and said.
 
 There is no official list. The papers train on 50 people and test on 100, with 9 shots of each and one VIS
 picture of each enrolled. ``_draw`` draws people and shots by a seed.
@@ -12,15 +13,15 @@ picture of each enrolled. ``_draw`` draws people and shots by a seed.
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 
-from pcfh.databases.folders import Named, draw, drawn_database, listed_database, named_captures
+from pcfh.databases.folders import Named, draw, drawn_database, left_out, listed_database, named_captures
 from pcfh.databases.layouts import Count, Layout
-from pcfh.databases.lists import Lists
+from pcfh.databases.lists import Lists, Noted
 from pcfh.databases.records import Database, Modality, Protocol, Record
 from pcfh.errors import UserError
 from pcfh.images import read_image
@@ -32,6 +33,8 @@ _TRAIN_PART = 1 / 3
 _NAME = re.compile(r"(?:^|/)0*(\d+)/0*(\d+)\.\w+")
 _STEP = 4  # every fourth pixel of every fourth row tells enough
 _GREY = 0.03  # JPEG leaves some colour in grey pictures; VIS faces, dark ones too, have several times this
+_CAST = 0.09  # what a NIR picture of a camera with a colour cast may have
+_TIMES = 1.5  # the VIS picture of a shot has more colour than the NIR one by this at least
 
 People = dict[str, dict[Modality, dict[int, Record]]]
 
@@ -50,7 +53,7 @@ def read_buaa(root: Path, *, seed: int = 0, lists: Lists | None = None) -> Datab
     Raises:
         UserError: this is not the layout above, all pictures are of one modality, or the lists are not sound.
     """
-    captures = named_captures(root, partial(_named, root), EXAMPLE)
+    captures = _told_apart(root, named_captures(root, _named, EXAMPLE))
     _require_both(root, captures[0])
     if lists is not None:
         return listed_database(root, captures, lists, EXAMPLE)
@@ -85,20 +88,89 @@ def _draw(records: Sequence[Record], seed: int) -> tuple[Protocol, tuple[str, ..
     return protocol, (note,)
 
 
-def is_grey(image: UInt8[np.ndarray, "h w 3"]) -> bool:
-    """Whether a picture has no colour to speak of: mean of (largest - smallest channel) / (largest + 1)."""
+def colourfulness(image: UInt8[np.ndarray, "h w 3"]) -> float:
+    """How much colour a picture has: mean of (largest - smallest channel) / (mean of the largest + 1)."""
     sample = image[::_STEP, ::_STEP].astype(np.float32)
     largest = sample.max(2)
-    return bool(((largest - sample.min(2)).mean() / (largest.mean() + 1)) < _GREY)
+    return float((largest - sample.min(2)).mean() / (largest.mean() + 1))
 
 
-def _named(root: Path, path: str) -> Named | None:
-    """What a picture of this layout is."""
+def _named(path: str) -> Named | None:
+    """What a picture of this layout is; its modality is told later."""
     match = _NAME.search(path)
     if match is None:
         return None
-    modality: Modality = "NIR" if is_grey(read_image(root / path)) else "VIS"
-    return Named(key=f"{match[1]} {match[2]}", record=Record(subject=match[1], modality=modality, path=path))
+    return Named(key=f"{match[1]} {match[2]}", record=Record(subject=match[1], modality="VIS", path=path))
+
+
+def _told_apart(root: Path, captures: Noted) -> Noted:
+    """The records with their modalities, without those that cannot be read or told."""
+    records, notes = captures
+    colours, damaged = _colours(root, records)
+    shots: dict[tuple[str, int], dict[int, Record]] = {}
+    for record in records:
+        if record.path in colours:
+            number = _number(record)
+            shots.setdefault((record.subject, (number + 1) // 2), {})[number] = record
+    pairs = [tuple(colours[shot[number].path] for number in sorted(shot)) for shot in shots.values()]
+    nir_is_first = _nir_is_first([pair for pair in pairs if len(pair) == 2])
+    told: dict[str, Modality | None] = {}
+    for shot in shots.values():
+        ordered = [shot[number] for number in sorted(shot)]
+        modalities = _modalities([colours[record.path] for record in ordered], nir_is_first)
+        told |= {record.path: modality for record, modality in zip(ordered, modalities, strict=True)}
+    unclear = [record.path for record in records if told.get(record.path, "") is None]
+    kept = tuple(replace(r, modality=modality) for r in records if (modality := told.get(r.path)) is not None)
+    return kept, (
+        *notes,
+        *left_out(damaged, "pictures cannot be read"),
+        *left_out(unclear, "pictures of shots may be either the NIR or the VIS one by their colours"),
+    )
+
+
+def _colours(root: Path, records: Iterable[Record]) -> tuple[dict[str, float], list[str]]:
+    """How much colour each picture has, by its path; and those that cannot be read, with the reason."""
+    colours: dict[str, float] = {}
+    damaged: list[str] = []
+    for record in records:
+        try:
+            colours[record.path] = colourfulness(read_image(root / record.path))
+        except UserError as error:
+            damaged.append(str(error))
+    return colours, damaged
+
+
+def _nir_is_first(pairs: Iterable[Sequence[float]]) -> bool | None:
+    """Whether the first picture of most shots is the NIR one; None where not one shot says it."""
+    clear = (pair for pair in pairs if min(pair) < _CAST <= max(pair) and max(pair) >= _TIMES * min(pair))
+    said = [first < second for first, second in clear]
+    return 2 * sum(said) > len(said) if said else None
+
+
+def _modalities(colours: Sequence[float], nir_is_first: bool | None) -> list[Modality | None]:
+    """What the pictures of one number pair are, None where they may be either.
+
+    Args:
+        colours: of one picture, or of two in the order of their numbers.
+        nir_is_first: see ``_nir_is_first``.
+    """
+    if len(colours) == 1 or nir_is_first is None or min(colours) >= _CAST:
+        return [_alone(colour) for colour in colours]
+    first = colours[0] < colours[1]
+    if first is not nir_is_first or max(colours) < _TIMES * min(colours) or not max(colours):
+        return [None, None]
+    return ["NIR", "VIS"] if first else ["VIS", "NIR"]
+
+
+def _alone(colour: float) -> Modality | None:
+    """What a picture is by its own colour alone."""
+    if colour < _GREY:
+        return "NIR"
+    return "VIS" if colour >= _CAST else None
+
+
+def _number(record: Record) -> int:
+    return int(Path(record.path).stem)
 
 
 def _require_both(root: Path, records: Sequence[Record]) -> None:
@@ -117,7 +189,7 @@ def _by_person(records: Iterable[Record]) -> People:
     people: People = {}
     for record in records:
         person = people.setdefault(record.subject, {"NIR": {}, "VIS": {}})
-        person[record.modality][int(Path(record.path).stem)] = record
+        person[record.modality][_number(record)] = record
     return people
 
 

@@ -6,10 +6,11 @@ s1..s4/NIR/<id>/<n>.bmp, .../VIS/<id>/<n>.jpg
 import re
 from pathlib import Path
 
+from pcfh.databases.folders import left_out
 from pcfh.databases.layouts import Layout
 from pcfh.databases.records import Database, Modality, Protocol, Record
 from pcfh.errors import UserError
-from pcfh.images import IMAGE_SUFFIXES
+from pcfh.images import IMAGE_SUFFIXES, OTHER_SUFFIXES
 
 EXAMPLE = "s1/NIR/00001/001.jpg"
 _NAME = re.compile(r"(s\w*)/(NIR|VIS)/([^/]+)/[^/]+", re.IGNORECASE)
@@ -25,12 +26,16 @@ def read_captures(root: Path) -> Database:
         UserError: there is no such capture.
     """
     for home in (root, *sorted(path for path in root.iterdir() if path.is_dir())):
-        paths = sorted(path for path in home.glob("s*/*/*/*") if path.suffix.lower() in IMAGE_SUFFIXES)
-        matches = (_NAME.fullmatch(path.relative_to(home).as_posix()) for path in paths)
-        records = tuple(_record(match) for match in matches if match)
+        matches = [
+            _NAME.fullmatch(path.relative_to(home).as_posix()) for path in sorted(home.glob("s*/*/*/*"))
+        ]
+        there = [match for match in matches if match]
+        records = tuple(_record(match) for match in there if match[0].lower().endswith(IMAGE_SUFFIXES))
         if records:
             protocols = {"all": Protocol(name="all", train=records)}
-            return Database(root=home, records=records, protocols=protocols)
+            others = [match[0] for match in there if match[0].lower().endswith(OTHER_SUFFIXES)]
+            notes = left_out(others, "pictures of kinds that are not read, convert them")
+            return Database(root=home, records=records, protocols=protocols, notes=notes)
     raise UserError(f"{root}: expected captures such as {EXAMPLE}; found none")
 
 

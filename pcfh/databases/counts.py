@@ -62,20 +62,6 @@ def absent_protocols(database: Database, layout: Layout) -> tuple[str, ...]:
     return tuple(name for name in expected if name not in database.protocols)
 
 
-def unenrolled(database: Database) -> tuple[str, ...]:
-    """A line on each protocol in which people are searched for whom the gallery does not hold."""
-    lines = []
-    for protocol in database.protocols.values():
-        strangers = sorted(set(subjects(protocol.probe)).difference(subjects(protocol.gallery)))
-        if strangers:
-            more = ", ..." if len(strangers) > 5 else ""
-            lines.append(
-                f"protocol {protocol.name}: {len(strangers)} people of the probes are not enrolled "
-                f"({', '.join(strangers[:5])}{more}); Rank-1 counts them as mistakes"
-            )
-    return tuple(lines)
-
-
 def _differences(found: Count, expected: Count) -> Iterator[str]:
     """What is not as expected."""
     for field in fields(Count):

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import get_args
 
 from pcfh.databases.folders import pictures_below
+from pcfh.databases.lists import Noted
 from pcfh.databases.records import Database, Modality, Protocol, Record, of_modality, subjects
 from pcfh.errors import UserError
 
@@ -37,21 +38,25 @@ def read_folder_pair(nir: Path, vis: Path, *, test_subjects: Sequence[str] = ())
             f"expected two folders beside each other, got {nir} and {vis}; move one out of the other"
         )
     root = Path(os.path.commonpath([nir, vis]))
-    records = (*_captures(nir, "NIR", root), *_captures(vis, "VIS", root))
+    near, near_notes = _captures(nir, "NIR", root)
+    visible, visible_notes = _captures(vis, "VIS", root)
+    records = (*near, *visible)
     protocol = _split(records, test_subjects)
-    notes = tuple(_one_sided(records))
+    notes = (*near_notes, *visible_notes, *_one_sided(records))
     return Database(root=root, records=records, protocols={PROTOCOL: protocol}, notes=notes)
 
 
-def _captures(folder: Path, modality: Modality, root: Path) -> list[Record]:
+def _captures(folder: Path, modality: Modality, root: Path) -> Noted:
     """The pictures below a folder, ordered by path."""
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; give the one of the {modality} pictures")
-    paths = sorted(map(PurePosixPath, pictures_below(folder)), key=lambda path: path.parts)
-    return [
+    names, notes = pictures_below(folder)
+    paths = sorted(map(PurePosixPath, names), key=lambda path: path.parts)
+    records = (
         Record(subject=_subject(path), modality=modality, path=(folder / path).relative_to(root).as_posix())
         for path in paths
-    ]
+    )
+    return tuple(records), tuple(f"{folder.name}: {note}" for note in notes)
 
 
 def _subject(path: PurePosixPath) -> str:

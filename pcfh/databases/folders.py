@@ -1,15 +1,15 @@
 """Databases without lists: what lies in folders, and draws by lot that anybody can repeat."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from pcfh.databases.lists import DiskIndex, Lists, Noted, known_captures, read_protocol, require_folder
-from pcfh.databases.records import Database, Protocol, Record, require_sound
+from pcfh.databases.records import Database, Protocol, Record, closed, require_sound
 from pcfh.errors import UserError
-from pcfh.images import IMAGE_SUFFIXES
+from pcfh.images import IMAGE_SUFFIXES, OTHER_SUFFIXES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ def named_captures(root: Path, name: Callable[[str], Named | None], example: str
     Raises:
         UserError: the folder is absent or holds no pictures, none of this layout, or two of one capture.
     """
-    paths = pictures_below(root)
+    paths, others = pictures_below(root)
     found: dict[str, Record] = {}
     strange: list[str] = []
     for path in paths:
@@ -53,28 +53,50 @@ def named_captures(root: Path, name: Callable[[str], Named | None], example: str
             )
     if not found:
         raise UserError(f"{root}: expected pictures such as {example}, found e.g. {paths[0]}; wrong layout?")
-    if not strange:
-        return tuple(found.values()), ()
-    note = f"{len(strange)} pictures are not such as {example} and left out, e.g. {strange[0]}"
-    return tuple(found.values()), (note,)
+    if strange:
+        note = f"{len(strange)} pictures are not such as {example} and left out, e.g. {strange[0]}"
+        others = (note, *others)
+    return tuple(found.values()), others
 
 
-def pictures_below(folder: Path) -> list[str]:
+def pictures_below(folder: Path) -> tuple[list[str], tuple[str, ...]]:
     """The pictures below a folder by their names: relative paths with forward slashes, in a stable order.
+
+    Returns:
+        The paths, and notes on what may be meant and is left out: pictures of other kinds, folders that are
+        links or cannot be read. Hidden files are passed over.
 
     Raises:
         UserError: there is no such folder, or it holds no pictures.
     """
     require_folder(folder)
-    found = [
-        (Path(place).relative_to(folder) / name).as_posix()
-        for place, _, names in os.walk(folder)
-        for name in names
-        if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
-    ]
+    unreadable: list[str] = []
+    linked: list[str] = []
+    files: list[str] = []
+    for place, folders, names in os.walk(
+        folder, onerror=lambda error: unreadable.append(str(error.filename))
+    ):
+        here = Path(place).relative_to(folder)
+        files += [(here / name).as_posix() for name in names if not name.startswith(".")]
+        linked += [(here / name).as_posix() for name in folders if (Path(place) / name).is_symlink()]
+    found = sorted(name for name in files if name.lower().endswith(IMAGE_SUFFIXES))
+    others = sorted(name for name in files if name.lower().endswith(OTHER_SUFFIXES))
+    said = (
+        *left_out(others, "pictures of kinds that are not read, convert them"),
+        *left_out(sorted(linked), "folders are links, give the folders themselves"),
+        *left_out(sorted(unreadable), "folders cannot be read, change their permissions"),
+    )
     if not found:
-        raise UserError(f"{folder}: holds no pictures ({', '.join(IMAGE_SUFFIXES)}); is it the right folder?")
-    return sorted(found)
+        raise UserError(
+            f"{folder}: holds no pictures ({', '.join(IMAGE_SUFFIXES)}); is it the right folder?"
+            + "".join(f" {note}." for note in said)
+        )
+    return found, said
+
+
+def left_out(names: Sequence[str], what: str) -> tuple[str, ...]:
+    """A note on what was left out; none where nothing was."""
+    return (f"{len(names)} {what}; left out, e.g. {names[0]}",) if names else ()
 
 
 def listed_database(
@@ -105,6 +127,7 @@ def drawn_database(root: Path, captures: Noted, protocol: Protocol, seed: int, *
         UserError: the protocol is not sound, or tests nobody.
     """
     require_sound(protocol)
+    protocol, unenrolled = closed(protocol)
     if not protocol.probe:
         raise UserError(
             f"protocol {protocol.name!r}: nobody has NIR and VIS captures to be tested with; "
@@ -113,7 +136,9 @@ def drawn_database(root: Path, captures: Noted, protocol: Protocol, seed: int, *
     records, notes = captures
     note = f"protocol {protocol.name} is drawn with seed {seed}: there is no official list"
     protocols = {protocol.name: protocol}
-    return Database(root=root, records=records, protocols=protocols, notes=(*notes, note, *remarks))
+    return Database(
+        root=root, records=records, protocols=protocols, notes=(*notes, note, *remarks, *unenrolled)
+    )
 
 
 def draw(items: Iterable[str], count: int, lot: str) -> list[str]:

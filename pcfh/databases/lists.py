@@ -1,18 +1,22 @@
 """Lists of files: how databases say which captures train and which are tested.
 
-One line per capture, columns separated by blanks or commas: path, perhaps an identity label, perhaps a
-domain (0 near infrared, 1 visible). A first line that names no image is a header. Paths are relative to the
-database's root, with slashes or backslashes. Lists are older than the copies of the database that they come
-with: case and extension need not match the disk.
+One line per capture, columns parted by blanks, commas, semicolons or tabs: path, perhaps an identity label,
+perhaps a domain (0 near infrared, 1 visible). Paths are relative to the database's root, with slashes or
+backslashes. Lists are older than the copies of the database that they come with: case and extension need not
+match the disk. Where a line can be read in several ways (blanks or commas in names), the disk decides: the
+longest path that is there is meant.
 """
 
+import codecs
+import csv
 import re
-from collections.abc import Callable, Iterable, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from pcfh.databases.records import Database, Modality, Protocol, Record, require_sound, union
+from pcfh.databases.records import Database, Modality, Protocol, Record, closed, require_sound, union
 from pcfh.errors import UserError
 from pcfh.images import IMAGE_SUFFIXES
 
@@ -31,11 +35,13 @@ class Line:
         place: list and line number, for messages.
         path: the first column, with forward slashes.
         columns: the others.
+        text: all of it, as it stands there.
     """
 
     place: str
     path: str
     columns: tuple[str, ...] = ()
+    text: str = ""
 
 
 Make = Callable[[Line, str], Record]  # the record of a line, given the path on disk
@@ -57,24 +63,64 @@ class Lists:
 
 
 def read_lines(path: Path) -> list[Line]:
-    """Reads the lines of a list that are not blank, with either kind of line end.
+    """Reads the lines of a list that are not blank, parted by blanks and commas, with any kind of line end.
 
     Raises:
         UserError: the list cannot be read as text, or has no line.
     """
-    try:
-        rows = enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as a list of files ({error})") from error
-    split = ((number, row.replace(",", " ").split()) for number, row in rows)
+    rows = enumerate(re.split(r"\r\n|\r|\n", _text_of(path)), start=1)
     lines = [
-        Line(place=f"{path}, line {number}", path=row[0].replace("\\", "/"), columns=tuple(row[1:]))
-        for number, row in split
-        if row
+        _line(f"{path}, line {number}", text, columns)
+        for number, text in rows
+        if (columns := _by_blanks(text))
     ]
     if not lines:
         raise UserError(f"{path}: expected one path per line, the list is empty")
     return lines
+
+
+def _text_of(path: Path) -> str:
+    """The text of a list, in UTF-8 or, where it begins with the mark of that, in UTF-16."""
+    try:
+        data = path.read_bytes()
+        wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return data.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path}: cannot be read as a list of files ({error}); save it as text in UTF-8"
+        ) from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read as a list of files ({error})") from error
+
+
+def _line(place: str, text: str, columns: Sequence[str]) -> Line:
+    return Line(place=place, path=columns[0].replace("\\", "/"), columns=tuple(columns[1:]), text=text)
+
+
+def _by_blanks(text: str) -> list[str]:
+    """The columns of a line whose names have neither blanks nor commas."""
+    return text.replace(",", " ").split()
+
+
+def _readings(line: Line) -> Iterator[Line]:
+    """Every way to part a line into path and further columns, the longest path first."""
+    ways = [
+        list(filter(None, map(str.strip, cells))) for mark in ",;\t " for cells in _cells(line.text, mark)
+    ]
+    # Blanks and commas in names that are not quoted: each could end the path.
+    ends = [match.start() for match in re.finditer(r"[\s,;]+|$", line.text)]
+    ways += [[line.text[:end].strip(), *_by_blanks(line.text[end:].replace(";", " "))] for end in ends]
+    found = [_line(line.place, line.text, columns) for columns in ways if columns and columns[0]]
+    return iter(sorted(found, key=lambda reading: -len(reading.path)))
+
+
+def _cells(text: str, mark: str) -> Iterator[list[str]]:
+    """A line parted at a mark, with and without regard to quotes; a backslash is a part of a name."""
+    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
+        try:
+            yield next(csv.reader([text], delimiter=mark, skipinitialspace=True, quoting=quoting), [])
+        except csv.Error:
+            continue
 
 
 class DiskIndex:
@@ -92,37 +138,145 @@ class DiskIndex:
     def find(self, listed: str) -> str | None:
         """The path on disk, relative to the root with forward slashes, or None where there is no such file.
 
-        The exact name is preferred, then one that differs in case only, then one with another extension (in
-        the order of ``IMAGE_SUFFIXES``).
+        The exact name is preferred, then one that differs in case or in how its letters are composed, then
+        one with another extension (in the order of ``IMAGE_SUFFIXES``). A path that begins above the root,
+        such as one of another machine, counts from the root's own name on, where just one such is there.
         """
         if listed not in self._known:
-            self._known[listed] = self._find(listed)
+            parts = [part for part in listed.split("/") if part not in ("", ".")]
+            self._known[listed] = self._find(parts) or self._find_below(parts)
         return self._known[listed]
 
-    def _find(self, listed: str) -> str | None:
-        """What ``find`` says the first time."""
-        parts = [part for part in listed.split("/") if part not in ("", ".")]
+    def has(self, listed: str) -> bool:
+        """Whether a path is there as it is listed, but for how its letters are composed."""
+        found = self.find(listed)
+        return found is not None and _composed(found) == _composed(listed.removeprefix("./"))
+
+    def _find_below(self, parts: Sequence[str]) -> str | None:
+        """What ``find`` says of a path that leads through a folder of the root's name."""
+        name = self.root.resolve().name
+        starts = [place for place, part in enumerate(parts[:-1], start=1) if part == name]
+        found = [path for start in starts if (path := self._find(parts[start:]))]
+        return found[0] if len(found) == 1 else None
+
+    def _find(self, parts: Sequence[str]) -> str | None:
+        """What ``find`` says of a path below the root, the first time."""
         if not parts:
             return None
         *folders, name = parts
         found = ""
         for folder in folders:
-            step = self._lookup(found, (folder,))
+            step = next(self._lookup(found, (folder,)), None)
             if step is None:
                 return None
             found = f"{found}{step}/"
         stem = name.rpartition(".")[0] or name
-        leaf = self._lookup(found, (name, *(stem + suffix for suffix in IMAGE_SUFFIXES)))
-        return None if leaf is None else found + leaf
+        others = (base + suffix for base in dict.fromkeys((stem, name)) for suffix in IMAGE_SUFFIXES)
+        leaves = self._lookup(found, (name, *others))
+        return next((found + leaf for leaf in leaves if (self.root / found / leaf).is_file()), None)
 
-    def _lookup(self, folder: str, wanted: Sequence[str]) -> str | None:
-        """The first of some names that a folder has, exactly or but for its case."""
+    def _lookup(self, folder: str, wanted: Sequence[str]) -> Iterator[str]:
+        """Those of some names that a folder has, exactly or but for case and composition."""
         if folder not in self._names:
-            place = self.root / folder
-            names = sorted(entry.name for entry in place.iterdir()) if place.is_dir() else []
-            self._names[folder] = {name.lower(): name for name in names} | {name: name for name in names}
+            names = _names_in(self.root / folder)
+            self._names[folder] = {_alike(name): name for name in names} | {name: name for name in names}
         known = self._names[folder]
-        return next((known[key] for name in wanted for key in (name, name.lower()) if key in known), None)
+        return (known[key] for name in wanted for key in (name, _alike(name)) if key in known)
+
+
+def _names_in(folder: Path) -> list[str]:
+    """The names in a folder, sorted; none where it is absent, a file, or not to be read."""
+    try:
+        return sorted(entry.name for entry in folder.iterdir())
+    except OSError:
+        return []
+
+
+def _composed(name: str) -> str:
+    """A name with each letter and its accents as one; some systems part them."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _alike(name: str) -> str:
+    """The same for names that are taken for one."""
+    return _composed(name).lower()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """A list as it stands on disk.
+
+    Attributes:
+        path: of the list.
+        lines: that name a file, or one that is absent.
+        found: the path on disk of each line, None where it is absent.
+        notes: on lines that were passed over.
+    """
+
+    path: Path
+    lines: tuple[Line, ...]
+    found: tuple[str | None, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def there(self) -> list[tuple[Line, str]]:
+        """The lines whose files are there, and where."""
+        return [
+            (line, where) for line, where in zip(self.lines, self.found, strict=True) if where is not None
+        ]
+
+
+def look_up(path: Path, index: DiskIndex) -> Listed:
+    """Reads a list and finds its files on disk.
+
+    A line that begins with # and names no file is a comment; a first line that names no file and does not
+    look like one is a header.
+
+    Raises:
+        UserError: the list cannot be read, or none of its files is below the root.
+    """
+    lines = [_as_on_disk(line, index) for line in read_lines(path)]
+    comments = [
+        line for line in lines if line.text.lstrip().startswith("#") and index.find(line.path) is None
+    ]
+    lines = [line for line in lines if line not in comments]
+    header = lines[:1] if lines and _is_header(lines[0], index) else []
+    lines = lines[len(header) :]
+    if not lines:
+        raise UserError(f"{path}: expected one image path per line, got only {read_lines(path)[0].path!r}")
+    found = tuple(index.find(line.path) for line in lines)
+    if not any(found):
+        raise UserError(
+            f"{path}: none of its {len(lines)} files is below {index.root}, e.g. {lines[0].path}; "
+            + _remedy(lines[0], index)
+        )
+    notes = (
+        f"{path.name}: {len(comments)} lines were taken for comments" if comments else "",
+        f"{path.name}: the first line was taken for a header: {header[0].text.strip()}" if header else "",
+    )
+    return Listed(path=path, lines=tuple(lines), found=found, notes=tuple(filter(None, notes)))
+
+
+def _as_on_disk(line: Line, index: DiskIndex) -> Line:
+    """A line parted into columns so that its path is there, if there is such a way; or else by blanks."""
+    if names_image(line.path) and index.has(line.path):
+        return line
+    ways = list(_readings(line))
+    exact = (way for way in ways if index.has(way.path))
+    about = (way for way in (line, *ways) if index.find(way.path))
+    return next(exact, None) or next(about, line)
+
+
+def _is_header(line: Line, index: DiskIndex) -> bool:
+    return index.find(line.path) is None and not names_image(line.path) and "/" not in line.path
+
+
+def _remedy(line: Line, index: DiskIndex) -> str:
+    """What to do about a list of which not one file is there."""
+    for place, column in enumerate(line.columns, start=2):
+        if index.find(column.replace("\\", "/")):
+            return f"its paths are in column {place}; put them first"
+    return "give the folder that the list's paths are relative to"
 
 
 def read_list(path: Path, index: DiskIndex, make: Make) -> Noted:
@@ -139,21 +293,10 @@ def read_list(path: Path, index: DiskIndex, make: Make) -> Noted:
     Raises:
         UserError: the list cannot be read, not one of its files is there, or it contradicts itself.
     """
-    lines = read_lines(path)
-    header = not names_image(lines[0].path)
-    if header and len(lines) == 1:
-        raise UserError(f"{path}: expected one image path per line, got only {lines[0].path!r}")
-    lines = lines[header:]
-    found = [(line, index.find(line.path)) for line in lines]
-    there = [(line, where) for line, where in found if where is not None]
-    if not there:
-        raise UserError(
-            f"{path}: none of its {len(lines)} files is below {index.root}, e.g. {lines[0].path}; "
-            "give the folder that the list's paths are relative to"
-        )
+    listed = look_up(path, index)
     records: dict[str, Record] = {}
     repeated = []
-    for line, where in there:
+    for line, where in listed.there:
         record = make(line, where)
         if where in records:
             repeated.append(line.path)
@@ -161,13 +304,14 @@ def read_list(path: Path, index: DiskIndex, make: Make) -> Noted:
             raise UserError(
                 f"{line.place}: says something else of {line.path} than a line before; correct the list"
             )
-    absent = [line.path for line, where in found if where is None]
-    mended = [f"{line.path} is {where}" for line, where in there if where != line.path.removeprefix("./")]
+    pairs = list(zip(listed.lines, listed.found, strict=True))
+    absent = [line.path for line, where in pairs if where is None]
+    mended = [f"{line.path} is {where}" for line, where in listed.there if not index.has(line.path)]
     notes = (
-        f"{path.name}: the first line was taken for a header" if header else "",
-        _note(path, absent, f"of {len(lines)} listed files are not on disk and left out"),
+        *listed.notes,
+        _note(path, absent, f"of {len(pairs)} listed files are not on disk and left out"),
         _note(path, repeated, "lines repeat a file and were left out"),
-        _note(path, mended, "files have another extension or case on disk than listed", most=1),
+        _note(path, mended, "files are called otherwise on disk than listed", most=1),
     )
     return tuple(records.values()), tuple(note for note in notes if note)
 
@@ -194,7 +338,8 @@ def read_protocol(name: str, lists: Lists, index: DiskIndex, make: Make) -> tupl
             notes += remarks
     protocol = Protocol(name=name, **parts)
     require_sound(protocol)
-    return protocol, tuple(notes)
+    protocol, remarks = closed(protocol)
+    return protocol, (*notes, *remarks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,8 +386,10 @@ def read_numbered(root: Path, names: ListNames, make: Callable[[Modality, Line, 
             records, remarks = read_list(lists[role], index, partial(make, modality))
             parts[part] = (*parts.get(part, ()), *records)
             notes += remarks
-        protocols[name] = Protocol(name=name, **parts)
-        require_sound(protocols[name])
+        protocol = Protocol(name=name, **parts)
+        require_sound(protocol)
+        protocols[name], remarks = closed(protocol)
+        notes += remarks
     return Database(root=home, records=union(protocols.values()), protocols=protocols, notes=tuple(notes))
 
 

@@ -8,8 +8,8 @@ Conventions of the whole package:
     two sessions is one person.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -118,6 +118,12 @@ def of_modality(records: Iterable[Record], modality: Modality) -> tuple[Record, 
     return tuple(record for record in records if record.modality == modality)
 
 
+def spaced(records: Sequence[Record], most: int) -> tuple[Record, ...]:
+    """At most some of the records, evenly spaced."""
+    count = min(most, len(records))
+    return tuple(records[i * len(records) // count] for i in range(count))
+
+
 def union(protocols: Iterable[Protocol]) -> tuple[Record, ...]:
     """Every record of some protocols once, ordered by path.
 
@@ -149,6 +155,34 @@ def require_disjoint(protocol: Protocol) -> None:
             f"protocol {protocol.name!r}: {len(shared)} people are in training and test ({some}); "
             "remove them from one side, results would be too good"
         )
+
+
+def closed(protocol: Protocol) -> tuple[Protocol, tuple[str, ...]]:
+    """The protocol without the probes whose people are not enrolled, and a note where there are some.
+
+    The figures are those of a closed set: who is not enrolled has no rank. A protocol without a gallery comes
+    back as it was.
+
+    Raises:
+        UserError: not one of the probes' people is enrolled.
+    """
+    enrolled = set(subjects(protocol.gallery))
+    probes = tuple(record for record in protocol.probe if record.subject in enrolled)
+    if not enrolled or len(probes) == len(protocol.probe):
+        return protocol, ()
+    strangers = sorted(set(subjects(protocol.probe)) - enrolled)
+    some = ", ".join(strangers[:5]) + (", ..." if len(strangers) > 5 else "")
+    if not probes:
+        raise UserError(
+            f"protocol {protocol.name!r}: not one of the {len(strangers)} people of the probes is enrolled; "
+            f"they are {some}, and the gallery has {', '.join(sorted(enrolled)[:5])}: give a person the same "
+            "name in both lists"
+        )
+    note = (
+        f"protocol {protocol.name}: {len(protocol.probe) - len(probes)} probes of {len(strangers)} people "
+        f"who are not enrolled are left out ({some})"
+    )
+    return replace(protocol, probe=probes), (note,)
 
 
 def require_sound(protocol: Protocol) -> None:

@@ -13,7 +13,7 @@ from itertools import repeat
 import numpy as np
 
 from pcfh import __version__
-from pcfh.databases.records import Protocol, Record
+from pcfh.databases.records import Protocol, Record, spaced
 from pcfh.errors import UserError
 from pcfh.evaluation.evaluation_data import (
     EvaluationData,
@@ -72,6 +72,7 @@ def evaluate(
     *,
     tuned: Mapping[str, Recognizers] | None = None,
     backend: LandmarkBackend | None = None,
+    quality: bool = True,
     on_progress: Progress = lambda stage, done, total: None,
 ) -> Evaluation:
     """Evaluates a recogniser, and generators and tuned recognisers with it.
@@ -81,6 +82,7 @@ def evaluate(
         recognizer: one, or one for each protocol.
         tuned: recognisers to compare with it, by name, then by protocol.
         backend: finds landmarks in the images, for the figures of pose; None leaves them out.
+        quality: whether to measure the images' quality, which no recogniser has a part in.
         on_progress: called with what is being done, how many of it are done and of how many.
 
     Raises:
@@ -112,7 +114,7 @@ def evaluate(
         folds=tuple(found.folds),
         group_far=far,
         groups=group_rows(counts, labels, job.bootstrap, thresholded=far is not None) if labels else (),
-        quality=_quality(data, backend, on_progress),
+        quality=_quality(data, backend, on_progress) if quality else (),
         notes=notes_on(data),
         random=drawn_faces(found.shown, _MOST_SHOWN, job.seed),
         worst=lowest_faces(found.shown, _MOST_SHOWN),
@@ -226,7 +228,7 @@ def _quality(
         (generator, different(fold.probe for fold in folds)) for generator, folds in data.by_generator()
     ]
     whole = whole or [(None, different(fold.probe for fold in data.folds))]
-    groups = [(generator, _thinned(probes, _MOST_FACES // len(whole))) for generator, probes in whole]
+    groups = [(generator, spaced(probes, _MOST_FACES // len(whole))) for generator, probes in whole]
     faces = (face for generator, probes in groups for face in _faces(data, generator, probes))
     total = sum(len(probes) for _, probes in groups)
     shown = counted(faces, "image quality", total, on_progress)
@@ -247,9 +249,3 @@ def _faces(data: EvaluationData, generator: CropGenerator | None, probes: Sequen
             generated=generated,
             truth=truth,
         )
-
-
-def _thinned(probes: Sequence[Record], most: int) -> tuple[Record, ...]:
-    """At most some of the probes, evenly spaced."""
-    count = min(most, len(probes))
-    return tuple(probes[i * len(probes) // count] for i in range(count))

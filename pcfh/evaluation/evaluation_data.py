@@ -3,15 +3,15 @@
 Axis letters: s side of a crop.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 
-from pcfh.databases.records import Database, Protocol, Record, require_disjoint, subjects
+from pcfh.databases.records import Database, Protocol, Record, require_disjoint, spaced, subjects
 from pcfh.databases.rendered import HOME, PARAMETERS, TRUTH, truth_crop
 from pcfh.errors import UserError
 from pcfh.evaluation.generated import MODEL, CropGenerator, generated_crops
@@ -42,6 +42,7 @@ class EvaluationJob:
         resamples: draws of people of each interval.
         seed: of the draws.
         fusion_weight: of the generated face's score in the fusion, 0 to 1.
+        probes: the most of each protocol, evenly spaced; None takes all.
     """
 
     prepared: Path
@@ -53,6 +54,7 @@ class EvaluationJob:
     resamples: int = 1000
     seed: int = 0
     fusion_weight: float = AVERAGE
+    probes: int | None = None
 
     @property
     def bootstrap(self) -> Bootstrap:
@@ -85,6 +87,11 @@ class EvaluationData:
         return sha256_of(self.job.prepared / MANIFEST)
 
     @cached_property
+    def whole_digest(self) -> str:
+        """The same, or that of the preparation that the crops were packed from."""
+        return self.manifest_digest if self.manifest.origin is None else self.manifest.origin.manifest
+
+    @cached_property
     def home(self) -> Path | None:
         """Root of the rendered database, if one was named."""
         return None if self.job.raw is None else find_home(self.job.raw)
@@ -115,8 +122,9 @@ class EvaluationData:
 
     @cached_property
     def folds(self) -> tuple[Protocol, ...]:
-        """The chosen protocols."""
-        return chosen_protocols(self.database, self.job.protocols)
+        """The chosen protocols, with as many probes as are wanted."""
+        whole, most = chosen_protocols(self.database, self.job.protocols), self.job.probes
+        return whole if most is None else tuple(replace(f, probe=spaced(f.probe, most)) for f in whole)
 
     @cached_property
     def references(self) -> Mapping[str, tuple[Record, ...]]:
@@ -270,6 +278,7 @@ def require_fair(data: EvaluationData, recognizers: Mapping[str, Mapping[str, Re
             trainings = training_history(data.generators[fold.name].about)
             history = [(training["training_data"], training["protocol"]) for training in trainings]
             _require_unseen(data, fold, "generator", history)
+            _require_strangers(data, fold, {one for t in trainings for one in t.get("people", ())})
         for name, by_protocol in recognizers.items():
             _require_unseen(data, fold, name, trained_on(by_protocol[fold.name]))
 
@@ -278,7 +287,7 @@ def _require_unseen(data: EvaluationData, fold: Protocol, name: str, history: Hi
     """Refuses a model that has learnt from people of the test, as far as its file tells."""
     protocols = data.manifest.source.protocols
     for manifest, trained in history:
-        if manifest != data.manifest_digest or trained not in (*protocols, ALL):
+        if manifest != data.whole_digest or trained not in (*protocols, ALL):
             continue
         tested = set(subjects((*fold.gallery, *fold.probe)))
         if trained != ALL:  # which takes everyone
@@ -291,6 +300,18 @@ def _require_unseen(data: EvaluationData, fold: Protocol, name: str, history: Hi
                 f"{len(tested)} of the people tested; results would be too good. Give one for each fold "
                 f"(--{option} 'runs/{{protocol}}/{file}.safetensors'), or evaluate its own"
             )
+
+
+def _require_strangers(data: EvaluationData, fold: Protocol, known: Set[str]) -> None:
+    """Refuses a generator whose file names people of the test, in whatever preparation it met them."""
+    people = data.manifest.people
+    tested = [subject for subject in subjects((*fold.gallery, *fold.probe)) if people[subject] in known]
+    if tested:
+        raise UserError(
+            f"the generator for protocol {fold.name!r} has learnt from {len(tested)} of the people tested, "
+            f"e.g. {tested[0]}; results would be too good. Give one that was trained on protocol "
+            f"{fold.name!r}, or evaluate its own"
+        )
 
 
 def notes_on(data: EvaluationData) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ Windows are fine: backslashes, CRLF line ends, a byte order mark.
 
 import csv
 import math
+import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -22,10 +23,10 @@ COORDINATES = tuple(f"{axis}{point}" for point in range(68) for axis in "xy")
 def landmark_key(path: str) -> str:
     """The name under which an image's landmarks are looked up.
 
-    The path with forward slashes, without extension and in lower case, because lists often name another
-    extension or another case than the files on disk have.
+    The path with forward slashes, without extension, in lower case and with each letter and its accents as
+    one, because lists often name another extension, case or composition than the files on disk have.
     """
-    plain = PurePosixPath(path.strip().replace("\\", "/"))
+    plain = PurePosixPath(unicodedata.normalize("NFC", path.strip().replace("\\", "/")))
     return str(plain.with_suffix("")).lower() if plain.name else ""
 
 

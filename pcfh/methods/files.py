@@ -15,7 +15,7 @@ from pcfh.methods.base import VARIABLE, kind_of, known_methods, resolved
 from pcfh.weight_files import GENERATOR, read_weights, refuse_other, write_weights
 
 
-def save_generator(path: Path, generator: nn.Module, about: Mapping[str, Any]) -> None:
+def save_generator(path: Path, generator: nn.Module, about: Mapping[str, Any], *, half: bool = False) -> None:
     """Writes a generator with what is needed to build and describe it.
 
     Args:
@@ -23,6 +23,7 @@ def save_generator(path: Path, generator: nn.Module, about: Mapping[str, Any]) -
         generator: of a known method.
         about: where it comes from (step, data, ...), plain data; ``before`` lists what it had learnt from
             when its training began, see ``training_history``.
+        half: in 16 bits: half as large, and no more for a training to start from.
     """
     metadata = {
         "format": GENERATOR,
@@ -31,7 +32,10 @@ def save_generator(path: Path, generator: nn.Module, about: Mapping[str, Any]) -
         "arguments": json.dumps(generator.arguments),
         "about": json.dumps(about),
     }
-    write_weights(path, generator.state_dict(), metadata)
+    weights = generator.state_dict()
+    if half:
+        weights = {name: weight.half() for name, weight in weights.items()}
+    write_weights(path, weights, metadata)
 
 
 def load_generator(path: Path) -> tuple[Any, Mapping[str, Any]]:
@@ -83,10 +87,11 @@ def _network_of(path: Path, metadata: Mapping[str, str]) -> Any:
     )
 
 
-def training_history(about: Mapping[str, Any]) -> list[Mapping[str, str]]:
+def training_history(about: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """All that a generator has learnt from: its own training, and those of the weights it began with.
 
-    Each is named by its ``training_data`` and ``protocol``; a mean has learnt what its parts have.
+    Each is named by its ``training_data`` and ``protocol``, and by its ``people`` where the file says them
+    (see ``pcfh.preparation.manifest.learnt_from``); a mean has learnt what its parts have.
 
     Args:
         about: what ``load_generator`` says of it.
@@ -97,4 +102,8 @@ def training_history(about: Mapping[str, Any]) -> list[Mapping[str, str]]:
     """
     keys = ("training_data", "protocol")
     own = [about] if all(key in about for key in keys) else []
-    return [{key: str(training[key]) for key in keys} for training in (*about.get("before", ()), *own)]
+    return [
+        {key: str(training[key]) for key in keys}
+        | ({"people": [*map(str, training["people"])]} if "people" in training else {})
+        for training in (*about.get("before", ()), *own)
+    ]

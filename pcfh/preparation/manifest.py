@@ -2,6 +2,7 @@
 
     <out>/manifest.json     records, protocols, what was dropped; written last: it vouches for the rest
     <out>/crops/<size>/<NIR|VIS>/<subject>/<session>_<stem>.png    NIR crops have one channel, VIS crops three
+                            (.webp or .jpg where they came packed, see ``pcfh.preparation.pack``)
     <out>/report.txt        what was dropped and why
     <out>/journal.jsonl     what is done, to resume from after an interruption
 
@@ -9,23 +10,26 @@ The manifest holds landmarks in pixels of the source picture; those of any crop 
 alignment does. Crops are named by their path below ``crops/<size>``, the same at every size.
 """
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 from jaxtyping import Float
 
-from pcfh.databases.records import Database, Modality, Points, Protocol, Record
+from pcfh.databases.records import Database, Modality, Points, Protocol, Record, subjects
 from pcfh.errors import UserError
-from pcfh.files import write_atomically
+from pcfh.files import sha256_of, write_atomically
 from pcfh.geometry.align import crop_of, similarity, transform_points
 
 MANIFEST = "manifest.json"
 _FORMAT, _VERSION = "pcfh-prepared", 1
+_DIGITS = 16  # of a person's digest: enough for no two to be alike by chance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +46,21 @@ class Drop:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Origin:
+    """The preparation that crops were packed from.
+
+    Attributes:
+        manifest: SHA-256 of its manifest.
+        people: digest of each person of it, see ``person_digests``.
+        coding: how the crops were coded, and what that lost.
+    """
+
+    manifest: str
+    people: dict[str, str]
+    coding: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """What was prepared.
 
@@ -52,6 +71,7 @@ class Manifest:
         source: the captures that were kept, with landmarks in pixels of the source, and their protocols.
         crops: path of each record's crop below ``crops/<size>``, by the record's own path.
         dropped: the captures that were left out.
+        origin: where the crops came packed, what they were packed from.
     """
 
     layout: str
@@ -60,11 +80,17 @@ class Manifest:
     source: Database
     crops: Mapping[str, str]
     dropped: tuple[Drop, ...]
+    origin: Origin | None = None
 
     @cached_property
     def sources(self) -> Mapping[str, Record]:
         """The captures that were prepared, by the paths of their crops."""
         return {self.crops[record.path]: record for record in self.source.records}
+
+    @cached_property
+    def people(self) -> Mapping[str, str]:
+        """Digest of each person, the same in a part of the database that was packed."""
+        return person_digests(self.source.records) if self.origin is None else self.origin.people
 
 
 @dataclass(frozen=True)
@@ -92,11 +118,42 @@ class _Content:
     records: tuple[_Entry, ...]
     protocols: dict[str, dict[str, tuple[int, ...]]]
     dropped: tuple[Drop, ...]
+    origin: Origin | None = None
 
 
 def crops_folder(out: Path, size: int) -> Path:
     """Where the crops of one size lie."""
     return out / "crops" / str(size)
+
+
+def person_digests(records: Iterable[Record]) -> dict[str, str]:
+    """What stands for each person: a digest of the captures, by path and landmarks.
+
+    A generator's file names with them whom it has learnt from, so that it is not tested on one of them. Names
+    would not do: every database has its 00001.
+    """
+    captures: dict[str, list[Any]] = {}
+    for record in records:
+        captures.setdefault(record.subject, []).append([record.path, record.landmarks])
+    return {
+        subject: hashlib.sha256(json.dumps(sorted(own)).encode()).hexdigest()[:_DIGITS]
+        for subject, own in captures.items()
+    }
+
+
+def learnt_from(root: Path, protocol: str) -> dict[str, Any]:
+    """What the file of a model that is trained on a protocol has to say of it.
+
+    Raises:
+        UserError: see ``read_manifest``; there is no such protocol.
+    """
+    manifest = read_manifest(root)
+    trained = subjects(manifest.source.protocol(protocol).train)
+    return {
+        "protocol": protocol,
+        "training_data": sha256_of(root / MANIFEST) if manifest.origin is None else manifest.origin.manifest,
+        "people": sorted(manifest.people[subject] for subject in trained),
+    }
 
 
 def crop_landmarks(landmarks: Points, size: int) -> Float[np.ndarray, "68 2"]:
@@ -125,12 +182,12 @@ def open_prepared(root: Path, size: int) -> Database:
             f"{root}: has no crops of {size} pixels, only of {sizes}; prepare again with that size"
         )
     folder = crops_folder(root, size)
-    _require_crops(folder, tuple(manifest.crops.values()))
+    require_crops(folder, tuple(manifest.crops.values()))
     crops = {record.path: _crop_record(record, manifest.crops, size) for record in manifest.source.records}
     return manifest.source.with_records(crops, root=folder)
 
 
-def _require_crops(folder: Path, crops: Sequence[str]) -> None:
+def require_crops(folder: Path, crops: Sequence[str]) -> None:
     """Refuses a folder in which crops are absent."""
     absent = [crop for crop in crops if not (folder / crop).is_file()]
     if absent:
@@ -168,9 +225,13 @@ def write_manifest(out: Path, manifest: Manifest) -> None:
             for name, protocol in source.protocols.items()
         },
         dropped=manifest.dropped,
+        origin=manifest.origin,
     )
+    plain: dict[str, Any] = msgspec.to_builtins(content)
+    if content.origin is None:  # a manifest has the bytes that it had before crops could be packed
+        del plain["origin"]
     # The standard library writes names of files that are no UTF-8, too.
-    write_atomically(out / MANIFEST, json.dumps(msgspec.to_builtins(content)).encode())
+    write_atomically(out / MANIFEST, json.dumps(plain).encode())
 
 
 def read_manifest(root: Path) -> Manifest:
@@ -216,4 +277,5 @@ def _manifest(content: _Content) -> Manifest:
         source=Database(root=Path(content.source), records=records, protocols=protocols),
         crops={entry.source: entry.crop for entry in content.records},
         dropped=content.dropped,
+        origin=content.origin,
     )

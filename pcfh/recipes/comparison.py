@@ -134,6 +134,48 @@ class PairedTest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OutsideView:
+    """The same rows by a recogniser that no training has seen.
+
+    Attributes:
+        recognizer: its name.
+        key: what stands for its weights and settings.
+        rows: figures of recognition; images and cost stand with the table's own rows.
+        comparisons: between them.
+    """
+
+    recognizer: str
+    key: str
+    rows: tuple[MeasuredRow, ...]
+    comparisons: tuple[PairedTest, ...]
+
+    def row(self, key: str) -> MeasuredRow | None:
+        """What it says of a row."""
+        return next((row for row in self.rows if row.key == key), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurveRow:
+    """The points of a row at some number of images, over its seeds and folds.
+
+    Attributes:
+        row: key of the row.
+        images: seen.
+        probes: how many.
+        fusion: Rank-1 by each recogniser, in the order of the table.
+        alone: of the generated image, likewise.
+        error: mean absolute error; None where the truth is not known.
+    """
+
+    row: str
+    images: int
+    probes: int
+    fusion: tuple[float, ...]
+    alone: tuple[float, ...]
+    error: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReproducedTable:
     """One of the paper's tables, measured.
 
@@ -145,7 +187,7 @@ class ReproducedTable:
         recognizer_key: what stands for its weights and settings.
         preset: of PCFH.
         settings: overrides of the preset.
-        images: NIR images that each training saw, repetitions counted.
+        images: NIR images that each training was to see, repetitions counted.
         size: side of the generated images.
         rendered: whether the faces tested are rendered.
         probes: NIR captures tested, of the first fold.
@@ -154,6 +196,8 @@ class ReproducedTable:
         rows: those that are done, in the paper's order, others after them.
         comparisons: between them.
         notes: what the reader must know.
+        outside: the same rows by recognisers that no training has seen.
+        curve: the rows against images seen, where generators were kept along the way.
     """
 
     version: str
@@ -172,6 +216,8 @@ class ReproducedTable:
     rows: tuple[MeasuredRow, ...]
     comparisons: tuple[PairedTest, ...]
     notes: tuple[str, ...]
+    outside: tuple[OutsideView, ...] = ()
+    curve: tuple[CurveRow, ...] = ()
 
     @property
     def paper(self) -> PaperTable:
@@ -199,7 +245,7 @@ class ReproducedTable:
 class _File:
     """The content of a table's results.json, for other programs."""
 
-    format: Literal["pcfh-table-2"]
+    format: Literal["pcfh-table-3"]
     paper: PaperTable
     results: ReproducedTable
 
@@ -209,7 +255,7 @@ Runs = Mapping[Run, Evaluation]
 
 def to_json(table: ReproducedTable) -> str:
     """The whole table as JSON; it holds the paper's figures, too."""
-    return to_json_text(_File(format="pcfh-table-2", paper=table.paper, results=table))
+    return to_json_text(_File(format="pcfh-table-3", paper=table.paper, results=table))
 
 
 def figures_of(row: Row, runs: Runs, score: str | None = None) -> Figures:

@@ -1,8 +1,8 @@
 """What is to be reproduced: a table, the rows to measure, the databases, and how much training there is.
 
-A row is a trained file and a way to score with it. All rows of a table see the same number of images: that of
-PCFH's preset, steps x batch. The other methods keep their own settings otherwise, and the size of PCFH's
-images.
+A row is a trained file and a way to score with it. All rows of a table see the same number of images: as
+many as the user says, or as PCFH's preset does, steps x batch. The other methods keep their own settings
+otherwise, and the size of PCFH's images.
 """
 
 import math
@@ -18,7 +18,7 @@ from pcfh.evaluation.evaluation_data import EvaluationJob
 from pcfh.evaluation.results import FUSION, ORIGINAL
 from pcfh.methods.base import Config, find_method, known_methods
 from pcfh.methods.find import overridden, preset, presets, validate
-from pcfh.preparation.manifest import read_manifest
+from pcfh.preparation.manifest import MANIFEST, read_manifest
 from pcfh.recipes.paper_numbers import LIGHT_CNN, NO_AWM, NO_MIC, PCFH, TABLES, PaperTable
 
 Until = Literal["prepared", "trained", "table"]
@@ -26,11 +26,11 @@ Until = Literal["prepared", "trained", "table"]
 SHARED = (
     *("training.size", "training.precision", "training.flip", "training.vary_nir", "training.warp_cache_mb"),
     *("training.log_every", "training.image_every", "training.checkpoint_every"),
-    *("training.validation", "training.validate_every"),
+    *("training.validation", "training.validate_every", "training.keep_every"),
 )
 _ABLATIONS = {NO_AWM: ("objective.awm=false",), NO_MIC: ("objective.mic=false",)}
 _TAKEN = {
-    "training.steps": "give --steps",
+    "training.steps": "give --steps or --images",
     "training.seed": "give --seeds",
     "training.method": "the rows say it",
     "objective.awm": "the rows say it",
@@ -56,11 +56,16 @@ class TrainingBudget:
     Attributes:
         preset: of PCFH.
         steps: of PCFH; None takes the preset's.
+        images: NIR images that each training sees, whatever its batch, in the place of steps; None goes by
+            the steps.
+        curve: how many generators each training keeps along the way; 0 keeps the last only.
         settings: overrides such as objective.lambda_id=0.001; see ``SHARED`` for the rows they apply to.
     """
 
     preset: str
     steps: int | None = None
+    images: int | None = None
+    curve: int = 0
     settings: tuple[str, ...] = ()
 
 
@@ -113,10 +118,12 @@ class ExperimentConfig:
         table: table1 to table4.
         out: folder of the finished table.
         work: folder of prepared databases and trained rows; several tables can share it.
-        databases: root of each database by name: casia, oulu, buaa.
+        databases: root of each database by name: casia, oulu, buaa; one that is prepared need not be there.
         protocols: folds of CASIA to train on.
         budget: how much training there is.
         recognizer: file of F, for the scores and for the identity loss.
+        outside: recognisers that no training has seen, by which each row is scored, too: files, or
+            my_module:MyRecognizer.
         rows: keys of the rows, several may be joined by commas; none stands for the table's usual ones.
         seeds: of training; none stands for the table's usual ones.
         landmarks: backend that prepares: blaze, fan or given.
@@ -136,6 +143,7 @@ class ExperimentConfig:
     protocols: tuple[str, ...]
     budget: TrainingBudget
     recognizer: Path
+    outside: tuple[str, ...] = ()
     rows: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
     landmarks: str = "blaze"
@@ -255,7 +263,7 @@ def pcfh_config(budget: TrainingBudget, ablation: Sequence[str] = ()) -> Config:
             "or set it to 0"
         )
     steps = config.training.steps if budget.steps is None else budget.steps
-    return replace(config, training=replace(config.training, steps=steps))
+    return _of_images(config, budget.images or steps * config.training.batch, budget)
 
 
 def row_config(row: Row, budget: TrainingBudget, seed: int) -> Config:
@@ -271,7 +279,7 @@ def row_config(row: Row, budget: TrainingBudget, seed: int) -> Config:
     """
     assert row.method is not None
     whole = pcfh_config(budget, row.settings if row.method == PCFH else ())
-    config = whole if row.method == PCFH else _other_config(row, whole, budget.settings)
+    config = whole if row.method == PCFH else _other_config(row, whole, budget)
     config = replace(config, training=replace(config.training, seed=seed))
     validate(config)
     return config
@@ -280,6 +288,11 @@ def row_config(row: Row, budget: TrainingBudget, seed: int) -> Config:
 def images_seen(config: Config) -> int:
     """How many NIR images a training sees, repetitions counted."""
     return config.training.steps * config.training.batch
+
+
+def planned_images(budget: TrainingBudget) -> int:
+    """How many NIR images each training is to see; what does not fill its last batch is filled up."""
+    return images_seen(pcfh_config(budget)) if budget.images is None else budget.images
 
 
 def needs_recognizer(config: Config) -> bool:
@@ -296,7 +309,7 @@ def require_sound(config: ExperimentConfig) -> None:
             not fit.
     """
     for name in dict.fromkeys(("casia", config.tested)):
-        if name not in config.databases:
+        if name not in config.databases and not is_prepared(config.work, name):
             raise UserError(
                 f"Table {config.paper.number} needs --{name} DIR: the folder of {_LICENSED[name]}; "
                 f"{_RENDERED}"
@@ -306,25 +319,36 @@ def require_sound(config: ExperimentConfig) -> None:
             row_config(row, config.budget, 0)
     if not config.recognizer.is_file():
         raise UserError(f"{config.recognizer}: no such file; give a Light CNN's weights or an ONNX model")
+    if config.budget.steps is not None and config.budget.images is not None:
+        raise UserError("--steps and --images both say how much training there is; give one of them")
     for option, value, least in (
         ("--seeds", min(config.seeds, default=0), 0),
         ("--batch", config.batch, 1),
         ("--resamples", config.resamples, 1),
+        ("--images", 1 if config.budget.images is None else config.budget.images, 1),
+        ("--curve", config.budget.curve, 0),
     ):
         if value < least:
             expected = f"at least {least}" if least else "no negative number"
             raise UserError(f"{option}: expected {expected}, got {value}")
 
 
-def _other_config(row: Row, pcfh: Config, settings: Sequence[str]) -> Config:
+def _other_config(row: Row, pcfh: Config, budget: TrainingBudget) -> Config:
     """The configuration of another method, of as many images and of the same size."""
     assert row.method is not None
     own, size = _own_preset(row.method, pcfh.training.size), pcfh.training.size
     known = known_settings(own)
-    shared = [t for t in settings if _key(t) in known and (_key(t) in SHARED or not _of_training(t))]
+    shared = [t for t in budget.settings if _key(t) in known and (_key(t) in SHARED or not _of_training(t))]
     config = overridden(own, (*shared, *row.settings))
-    steps = math.ceil(images_seen(pcfh) / config.training.batch)
-    return replace(config, training=replace(config.training, steps=steps, size=size))
+    config = replace(config, training=replace(config.training, size=size))
+    return _of_images(config, budget.images or images_seen(pcfh), budget)
+
+
+def _of_images(config: Config, images: int, budget: TrainingBudget) -> Config:
+    """The same for a number of images, with generators kept along the way where they are asked for."""
+    t = config.training
+    every = math.ceil(images / budget.curve) if budget.curve and not t.keep_every else t.keep_every
+    return replace(config, training=replace(t, steps=math.ceil(images / t.batch), keep_every=every))
 
 
 def _own_preset(method: str, size: int) -> Config:
@@ -359,8 +383,15 @@ def prepared_folder(work: Path, name: str) -> Path:
     return work / "prepared" / name
 
 
-def evaluation_job(config: ExperimentConfig, prepared: Path, protocol: str) -> EvaluationJob:
-    """What to evaluate on, of a database that is rendered or not."""
+def is_prepared(work: Path, name: str) -> bool:
+    """Whether a database is prepared, by ``reproduce`` or unpacked there."""
+    return (prepared_folder(work, name) / MANIFEST).is_file()
+
+
+def evaluation_job(
+    config: ExperimentConfig, prepared: Path, protocol: str, probes: int | None = None
+) -> EvaluationJob:
+    """What to evaluate on, of a database that is rendered or not; of some of its probes or of all."""
     root = read_manifest(prepared).source.root
     return EvaluationJob(
         prepared=prepared,
@@ -369,4 +400,5 @@ def evaluation_job(config: ExperimentConfig, prepared: Path, protocol: str) -> E
         raw=root if (root / TRUTH).is_dir() else None,
         batch=config.batch,
         resamples=config.resamples,
+        probes=probes,
     )

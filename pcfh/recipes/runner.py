@@ -3,17 +3,21 @@
     <work>/prepared/<casia|buaa|oulu>            prepared databases, see ``pcfh.preparation.manifest``
     <work>/rows/light-cnn/fold-<k>/              a row that is not trained
     <work>/rows/<row>/seed-<s>/fold-<k>/         one training and what became of it:
-        run/                                     see ``pcfh.training.loop``
+        run/                                     see ``pcfh.training.loop``, or what was trained elsewhere
         <casia|buaa|oulu>/                       results.json and outcomes.npz of its evaluation
+        <casia|buaa|oulu>/by-<recogniser>/       the same by a recogniser that no training has seen
+        <casia|buaa|oulu>/curve.json             what it was worth along the way, see ``pcfh.recipes.curve``
     <work>/cache                                 features and generated faces
 
 Several tables can share a folder.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import fsum
 from pathlib import Path
+from typing import Any
 
 from pcfh import __version__
 from pcfh.config import identity_of
@@ -31,20 +35,28 @@ from pcfh.landmarks import open_backend
 from pcfh.landmarks.base import LandmarkBackend
 from pcfh.methods.find import configured
 from pcfh.methods.job import TrainingJob
-from pcfh.methods.train import GENERATOR, train
+from pcfh.methods.train import GENERATOR, kept_generators, train
 from pcfh.preparation.align_capture import PrepareOptions
 from pcfh.preparation.align_database import prepare
-from pcfh.preparation.manifest import MANIFEST, read_manifest
-from pcfh.recipes.comparison import Cost, ReproducedTable, compared, figures_of, measured_row
+from pcfh.preparation.manifest import MANIFEST, learnt_from, read_manifest
+from pcfh.recipes.comparison import (
+    Cost,
+    OutsideView,
+    ReproducedTable,
+    compared,
+    figures_of,
+    measured_row,
+)
+from pcfh.recipes.curve import CURVE, Point, curve_job, curve_rows, measure_points, read_points
+from pcfh.recipes.elsewhere import Guest, guest
 from pcfh.recipes.experiment import (
     ExperimentConfig,
     RecipeCallbacks,
     Row,
     Run,
     evaluation_job,
-    images_seen,
     needs_recognizer,
-    pcfh_config,
+    planned_images,
     prepared_folder,
     require_sound,
     row_config,
@@ -60,6 +72,7 @@ from pcfh.training.loop import SETTINGS, Callbacks
 from pcfh.training.monitor import read_metrics
 
 _DRAWN = "1"  # the protocol of Oulu-CASIA and BUAA
+_SAME_BUDGET = 0.02  # share by which a training elsewhere may differ in images before a note says so
 _RECOGNISED = 144  # pixels; what a recogniser is served best by, where generated faces are larger or smaller
 
 
@@ -71,21 +84,40 @@ class _Bench:
         config: what the user wants.
         casia: prepared folder that is trained on.
         tested: prepared folder that is tested on.
-        recognizer: one for all.
+        recognizer: F, one for all.
+        outside: others, that no training has seen.
     """
 
     config: ExperimentConfig
     casia: Path
     tested: Path
     recognizer: Recognizer
+    outside: tuple[Recognizer, ...] = ()
+    _learnt: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # a large manifest is read once
+
+    def learnt(self, fold: str) -> Mapping[str, Any]:
+        """What a generator that is trained on a fold has learnt from."""
+        if fold not in self._learnt:
+            self._learnt[fold] = learnt_from(self.casia, fold)
+        return self._learnt[fold]
 
     def weights(self, run: Run) -> Path | None:
         """What the training of a run leaves; None where nothing is trained."""
         return None if run.seed is None else run.folder(self.config.work) / "run" / GENERATOR
 
-    def evaluation(self, run: Run) -> Path:
-        """Folder of the evaluation of a run."""
-        return run.folder(self.config.work) / self.config.tested
+    @property
+    def recognizers(self) -> tuple[Recognizer, ...]:
+        """F and the others."""
+        return (self.recognizer, *self.outside)
+
+    def evaluation(self, run: Run, recognizer: Recognizer) -> Path:
+        """Folder of the evaluation of a run by a recogniser."""
+        folder = run.folder(self.config.work) / self.config.tested
+        return folder if recognizer is self.recognizer else folder / f"by-{safe_name(recognizer.name)}"
+
+    def protocol(self, run: Run) -> str:
+        """Name of the protocol that a run is tested on."""
+        return run.fold if self.config.tested == "casia" else _DRAWN
 
 
 def reproduce(
@@ -106,14 +138,18 @@ def reproduce(
         UserError: databases, settings or folders do not fit.
     """
     require_sound(config)
-    recognizer = open_recognizer(config.recognizer, device=str(runtime.device))
+    recognizer, outside = open_recognizers(config, str(runtime.device))
     # Opened first, so that nobody learns after a day of training that its files are not there.
     backend = open_backend("blaze") if config.pose and config.until == "table" else None
-    prepared = _prepared(config, recognizer, runtime, callbacks)
+    prepared = _prepared(config, (recognizer, *outside), runtime, callbacks)
     if config.until == "prepared":
         return None
     bench = _Bench(
-        config=config, casia=prepared["casia"], tested=prepared[config.tested], recognizer=recognizer
+        config=config,
+        casia=prepared["casia"],
+        tested=prepared[config.tested],
+        recognizer=recognizer,
+        outside=outside,
     )
     folds = folds_of(config, bench.casia)
     runs = [run for row in config.chosen_rows for run in runs_of(row, config.chosen_seeds, folds)]
@@ -123,16 +159,45 @@ def reproduce(
     if config.until == "trained":
         return None
     for run in runs:
-        evaluate_run(bench, run, backend, callbacks)
+        for one in bench.recognizers:
+            evaluate_run(bench, run, one, backend, callbacks)
+    if config.budget.curve:
+        for run in runs:
+            measure_curve(bench, run, callbacks)
     return collect(bench, folds)
+
+
+def open_recognizers(config: ExperimentConfig, device: str) -> tuple[Recognizer, tuple[Recognizer, ...]]:
+    """F, and those that no training has seen.
+
+    Raises:
+        UserError: one cannot be opened, or two have one name.
+    """
+    recognizer = open_recognizer(config.recognizer, device=device)
+    outside = tuple(open_recognizer(place, device=device) for place in config.outside)
+    names = [safe_name(one.name).lower() for one in (recognizer, *outside)]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(
+            f"--outside: two recognisers are called {twice}, and the rows' own is {recognizer.name}; give "
+            "files of different names"
+        )
+    return recognizer, outside
+
+
+def safe_name(name: str) -> str:
+    """A recogniser's name without what could trouble a file system, and without the ending of a file."""
+    return re.sub(r"[^\w.-]", "_", name.removesuffix(".onnx"))
 
 
 # Preparation
 
 
-def crop_sizes(size: int, alignment: Alignment) -> tuple[int, ...]:
-    """Sides of the crops: the generator's, and 144 pixels where the recogniser has a use for them."""
-    needed = size > _RECOGNISED or (alignment.convention != "lightcnn" and size < _RECOGNISED)
+def crop_sizes(size: int, alignments: Iterable[Alignment]) -> tuple[int, ...]:
+    """Sides of the crops: the generator's, and 144 pixels where a recogniser has a use for them."""
+    needed = size > _RECOGNISED or any(
+        alignment.convention != "lightcnn" and size < _RECOGNISED for alignment in alignments
+    )
     return (_RECOGNISED, size) if needed else (size,)
 
 
@@ -154,8 +219,10 @@ def prepare_database(
         UserError: the database cannot be read or prepared, or the folder holds another one.
     """
     out = prepared_folder(config.work, name)
+    if name not in config.databases:
+        return _as_it_lies(out, config.size)
     database = in_protocols(_opened(config, name))
-    if _is_prepared(out, database, sizes, config.landmarks):
+    if _is_prepared(out, database, config.size, config.landmarks):
         return out  # without a look at the pictures: others may be training on the folder
     callbacks.say(f"Preparing {database.root}")
     options = PrepareOptions(
@@ -172,14 +239,28 @@ def prepare_database(
     return out
 
 
+def _as_it_lies(out: Path, size: int) -> Path:
+    """A prepared folder whose database was not named, e.g. an unpacked one."""
+    sizes = read_manifest(out).sizes
+    if size not in sizes:
+        raise UserError(
+            f"{out}: has crops of {', '.join(map(str, sizes))} pixels, and the preset wants {size}; take "
+            "another preset, or prepare the database in that size"
+        )
+    return out
+
+
 def _prepared(
-    config: ExperimentConfig, recognizer: Recognizer, runtime: Runtime, callbacks: RecipeCallbacks
+    config: ExperimentConfig,
+    recognizers: Iterable[Recognizer],
+    runtime: Runtime,
+    callbacks: RecipeCallbacks,
 ) -> dict[str, Path]:
     """The prepared databases by name; several processes find them done."""
     names = dict.fromkeys(("casia", config.tested))
     if runtime.processes > 1:
         return {name: prepared_folder(config.work, name) for name in names}
-    sizes = crop_sizes(config.size, recognizer.alignment)
+    sizes = crop_sizes(config.size, (one.alignment for one in recognizers))
     return {name: prepare_database(config, name, sizes, callbacks) for name in names}
 
 
@@ -192,13 +273,15 @@ def _opened(config: ExperimentConfig, name: str) -> Database:
     return replace(database, protocols=protocols)
 
 
-def _is_prepared(out: Path, database: Database, sizes: tuple[int, ...], landmarks: str) -> bool:
+def _is_prepared(out: Path, database: Database, size: int, landmarks: str) -> bool:
+    """Whether a folder will do: crops of the generator's size are all that it must have."""
     if not (out / MANIFEST).is_file():
         return False
     found = read_manifest(out)
     captures = {*(r.path for r in found.source.records), *(drop.path for drop in found.dropped)}
     return (
-        (found.source.root, found.backend, set(found.sizes)) == (database.root, landmarks, set(sizes))
+        (found.source.root, found.backend) == (database.root, landmarks)
+        and size in found.sizes
         and captures == {record.path for record in database.records}
         and found.source.protocols.keys() == database.protocols.keys()
     )
@@ -219,6 +302,8 @@ def train_run(bench: _Bench, run: Run, runtime: Runtime, callbacks: RecipeCallba
     """
     job = _training_job(bench, run)
     steps = job.config.training.steps
+    if elsewhere(bench, run) is not None:
+        return True
     if not is_trained(bench, run):
         callbacks.say(f"Training {run}")
 
@@ -235,8 +320,20 @@ def train_run(bench: _Bench, run: Run, runtime: Runtime, callbacks: RecipeCallba
     return state.step >= steps
 
 
+def elsewhere(bench: _Bench, run: Run) -> Guest | None:
+    """What stands for a run without a training here; None where there is no such generator.
+
+    Raises:
+        UserError: there is one, and it does not fit.
+    """
+    weights = bench.weights(run)
+    if weights is None:
+        return None
+    return guest(_training_job(bench, run), weights, bench.learnt(run.fold))
+
+
 def is_trained(bench: _Bench, run: Run) -> bool:
-    """Whether the generator of a run is the last of a training with these settings and data."""
+    """Whether the generator of a run is the last of a training here, with these settings and data."""
     job, weights = _training_job(bench, run), bench.weights(run)
     try:
         assert weights is not None
@@ -245,8 +342,8 @@ def is_trained(bench: _Bench, run: Run) -> bool:
     except UserError:
         return False
     found = (about.get("step"), about.get("protocol"), about.get("training_data"), identity_of(settings))
-    manifest = sha256_of(bench.casia / MANIFEST)
-    return found == (job.config.training.steps, run.fold, manifest, identity_of(job.config))
+    data = bench.learnt(run.fold)["training_data"]
+    return found == (job.config.training.steps, run.fold, data, identity_of(job.config))
 
 
 def _training_job(bench: _Bench, run: Run) -> TrainingJob:
@@ -265,51 +362,80 @@ def _training_job(bench: _Bench, run: Run) -> TrainingJob:
 
 
 def evaluate_run(
-    bench: _Bench, run: Run, backend: LandmarkBackend | None, callbacks: RecipeCallbacks
+    bench: _Bench,
+    run: Run,
+    recognizer: Recognizer,
+    backend: LandmarkBackend | None,
+    callbacks: RecipeCallbacks,
 ) -> None:
     """Evaluates a run, unless that is done. All runs draw people with one seed, so draws can be paired.
+
+    The images' quality is measured once, in the evaluation by F.
 
     Args:
         bench: what all runs share.
         run: which; trained.
+        recognizer: by which.
         backend: finds landmarks in generated faces; None leaves pose out.
         callbacks: whom to tell.
 
     Raises:
         UserError: the database has no such protocol.
     """
-    if evaluated(bench, run) is not None:
+    if evaluated(bench, run, recognizer) is not None:
         return
-    callbacks.say(f"Evaluating {run}")
-    config, weights = bench.config, bench.weights(run)
-    protocol = run.fold if config.tested == "casia" else _DRAWN
+    first = recognizer is bench.recognizer
+    name = f"{run}" if first else f"{run}, by {recognizer.name}"
+    callbacks.say(f"Evaluating {name}")
+    config, weights, protocol = bench.config, bench.weights(run), bench.protocol(run)
     job = evaluation_job(config, bench.tested, protocol)
     generators = {}
     if weights is not None:
         generators[protocol] = Hallucinator.from_file(weights, device=config.device)
-    data = EvaluationData(job, generators, bench.recognizer.alignment)
-    tell = callbacks.progress(f"{run}: ")
-    found = evaluate(data, bench.recognizer, backend=backend, on_progress=tell)
-    write_outcomes(bench.evaluation(run) / OUTCOMES, found.outcomes)
-    write_atomically(bench.evaluation(run) / RESULTS, to_json(found.results).encode())
+    data = EvaluationData(job, generators, recognizer.alignment)
+    tell = callbacks.progress(f"{name}: ")
+    found = evaluate(data, recognizer, backend=backend if first else None, quality=first, on_progress=tell)
+    folder = bench.evaluation(run, recognizer)
+    write_outcomes(folder / OUTCOMES, found.outcomes)
+    write_atomically(folder / RESULTS, to_json(found.results).encode())
 
 
-def evaluated(bench: _Bench, run: Run) -> Evaluation | None:
+def evaluated(bench: _Bench, run: Run, recognizer: Recognizer) -> Evaluation | None:
     """What the evaluation of a run left, if it was of this data, recogniser, generator and settings."""
-    folder, weights = bench.evaluation(run), bench.weights(run)
+    folder, weights = bench.evaluation(run, recognizer), bench.weights(run)
     try:
         results = read_results(folder / RESULTS)
         outcomes = read_outcomes(folder / OUTCOMES)
     except UserError:
         return None
-    keys = {bench.recognizer.key} | ({sha256_of(weights)} if weights else set())
+    keys = {recognizer.key} | ({sha256_of(weights)} if weights else set())
     same = (
         (results.version, results.resamples) == (__version__, bench.config.resamples)
         and results.manifest == sha256_of(bench.tested / MANIFEST)
         and {model.key for model in results.models} == keys
-        and results.pose == bench.config.pose
+        and results.pose == (bench.config.pose and recognizer is bench.recognizer)
     )
     return Evaluation(results=results, outcomes=outcomes) if same else None
+
+
+def measure_curve(bench: _Bench, run: Run, callbacks: RecipeCallbacks) -> None:
+    """Scores the generators that a training has kept, unless that is done.
+
+    Raises:
+        UserError: a file does not fit.
+    """
+    weights = bench.weights(run)
+    if weights is None:
+        return
+    job = evaluation_job(bench.config, bench.tested, bench.protocol(run))
+    measure_points(
+        bench.evaluation(run, bench.recognizer),
+        [*kept_generators(weights.parent), weights],
+        curve_job(job),
+        bench.recognizers,
+        device=bench.config.device,
+        on_progress=callbacks.progress(f"{run}, along the way: "),
+    )
 
 
 # The table
@@ -339,10 +465,12 @@ def collect(bench: _Bench, folds: tuple[str, ...]) -> ReproducedTable:
     config = bench.config
     others = (row.key for row in config.chosen_rows)
     keys = dict.fromkeys((*config.paper.keys, *others))
-    found = {key: _finished(bench, row_of(key), folds) for key in keys}
-    rows = {row_of(key): runs for key, runs in found.items() if runs}
+    found = {row_of(key): _finished(bench, row_of(key), folds) for key in keys}
+    trained = {row: runs for row, runs in found.items() if runs}
+    rows = {row: _evaluations(bench, runs, bench.recognizer) for row, runs in trained.items()}
     alone = next((figures_of(row, runs) for row, runs in rows.items() if row.key == LIGHT_CNN), None)
     results = next(iter(next(iter(rows.values())).values())).results
+    notes = [note for row in trained for run in trained[row] for note in _notes_on(bench, run)]
     return ReproducedTable(
         version=__version__,
         table=config.table,
@@ -351,7 +479,7 @@ def collect(bench: _Bench, folds: tuple[str, ...]) -> ReproducedTable:
         recognizer_key=bench.recognizer.key,
         preset=config.budget.preset,
         settings=config.budget.settings,
-        images=images_seen(pcfh_config(config.budget)),
+        images=planned_images(config.budget),
         size=config.size,
         rendered=results.rendered,
         probes=sum(fold.probes for fold in results.folds),
@@ -359,26 +487,65 @@ def collect(bench: _Bench, folds: tuple[str, ...]) -> ReproducedTable:
         resamples=config.resamples,
         rows=tuple(measured_row(row, runs, alone, _cost(bench, runs)) for row, runs in rows.items()),
         comparisons=compared(rows),
-        notes=tuple(dict.fromkeys((*results.notes, *_notes(config)))),
+        outside=tuple(_outside(bench, trained, one) for one in bench.outside),
+        curve=curve_rows(
+            {row.key: _points(bench, runs) for row, runs in trained.items()},
+            [one.key for one in bench.recognizers],
+        ),
+        notes=tuple(dict.fromkeys((*results.notes, *_notes(config), *notes))),
     )
 
 
-def _finished(bench: _Bench, row: Row, folds: tuple[str, ...]) -> dict[Run, Evaluation]:
-    """The runs of a row, of all seeds whose folds are all done."""
+def _outside(bench: _Bench, trained: Mapping[Row, Sequence[Run]], recognizer: Recognizer) -> OutsideView:
+    """What a recogniser that no training has seen says of the same rows."""
+    rows = {row: _evaluations(bench, runs, recognizer) for row, runs in trained.items()}
+    alone = next((figures_of(row, runs) for row, runs in rows.items() if row.key == LIGHT_CNN), None)
+    return OutsideView(
+        recognizer=recognizer.name,
+        key=recognizer.key,
+        rows=tuple(measured_row(row, runs, alone, Cost()) for row, runs in rows.items()),
+        comparisons=compared(rows),
+    )
+
+
+def _points(bench: _Bench, runs: Iterable[Run]) -> list[Point]:
+    """Of some runs along the way."""
+    files = (bench.evaluation(run, bench.recognizer) / CURVE for run in runs)
+    return [point for file in files for point in read_points(file)]
+
+
+def _finished(bench: _Bench, row: Row, folds: tuple[str, ...]) -> list[Run]:
+    """The runs of a row that are evaluated by every recogniser, of all seeds whose folds are all done."""
     place = Run(row=row.key, seed=0, fold="").folder(bench.config.work).parent.parent
     there = (path.name.removeprefix("seed-") for path in place.glob("seed-*"))
     seeds = sorted(int(name) for name in there if name.isdecimal()) if row.method else [0]
-    found: dict[Run, Evaluation] = {}
+    found: list[Run] = []
     for seed in seeds:
         runs = runs_of(row, [seed], folds)
-        if all(run.seed is None or is_trained(bench, run) for run in runs):
-            done = {run: evaluated(bench, run) for run in runs}
-            if all(done.values()):
-                found |= {run: one for run, one in done.items() if one is not None}
+        if all(_has_generator(bench, run) for run in runs) and all(
+            evaluated(bench, run, one) is not None for run in runs for one in bench.recognizers
+        ):
+            found += runs
     return found
 
 
-def _cost(bench: _Bench, runs: Mapping[Run, Evaluation]) -> Cost:
+def _has_generator(bench: _Bench, run: Run) -> bool:
+    """Whether a run has what it is to be evaluated with."""
+    if run.seed is None or is_trained(bench, run):
+        return True
+    try:
+        return elsewhere(bench, run) is not None
+    except UserError:  # of a row that this call does not ask for
+        return False
+
+
+def _evaluations(bench: _Bench, runs: Iterable[Run], recognizer: Recognizer) -> dict[Run, Evaluation]:
+    """Those of finished runs by one recogniser."""
+    found = {run: evaluated(bench, run, recognizer) for run in runs}
+    return {run: one for run, one in found.items() if one is not None}
+
+
+def _cost(bench: _Bench, runs: Iterable[Run]) -> Cost:
     """Of some trainings, as the last rows of their metrics.csv say."""
     last = [read_metrics(run.folder(bench.config.work) / "run")[-1:] for run in runs if run.seed is not None]
     rows = [row for some in last for row in some]
@@ -386,6 +553,18 @@ def _cost(bench: _Bench, runs: Mapping[Run, Evaluation]) -> Cost:
         processor_seconds=fsum(float(row["processor_seconds"]) for row in rows),
         wall_seconds=fsum(float(row["wall_seconds"]) for row in rows),
     )
+
+
+def _notes_on(bench: _Bench, run: Run) -> list[str]:
+    """What the reader must know of one run."""
+    found = elsewhere(bench, run)
+    if found is None:
+        return []
+    notes, planned = found.notes(f"{run}"), planned_images(bench.config.budget)
+    if found.images is None or abs(found.images - planned) > _SAME_BUDGET * planned:
+        seen = "an unknown number of" if found.images is None else f"{found.images:,}"
+        notes.append(f"{run} has seen {seen} images, the plan is {planned:,}.")
+    return notes
 
 
 def _notes(config: ExperimentConfig) -> list[str]:

@@ -2,6 +2,7 @@
 
 <out>/table.md, table.tex    the table with all its parts; the main one for LaTeX
 <out>/table.html             one page that loads nothing
+<out>/curve.png              the rows against images seen, where generators were kept along the way
 <out>/results.json           everything, as plain data; written last
 """
 
@@ -13,6 +14,7 @@ import numpy as np
 from pcfh.databases.records import Record
 from pcfh.evaluation.evaluation_data import EvaluationData
 from pcfh.evaluation.intervals import Interval
+from pcfh.evaluation.plots import DARK, LIGHT
 from pcfh.evaluation.results import Spread
 from pcfh.evaluation.sheets import sheet
 from pcfh.evaluation.text_tables import UNMEASURED, TextTable, interval_text, percent
@@ -27,11 +29,13 @@ from pcfh.recipes.comparison import (
     RATIO,
     Figures,
     MeasuredRow,
+    OutsideView,
     PairedTest,
     ReproducedTable,
     error_cut,
     to_json,
 )
+from pcfh.recipes.curve import curve_png
 from pcfh.recipes.experiment import ExperimentConfig, Run, evaluation_job, prepared_folder
 from pcfh.recipes.paper_numbers import COLUMNS, LIGHT_CNN, PaperRow
 from pcfh.recognisers.registry import open_recognizer
@@ -52,14 +56,16 @@ def write_table(config: ExperimentConfig, table: ReproducedTable) -> Path:
     Returns:
         The page.
     """
+    curves = curve_pictures(table)
     files = {
-        "table.md": markdown(table),
-        "table.tex": latex(table),
-        "table.html": page(table, face_sheet(config, table)),
-        "results.json": to_json(table),
+        "table.md": markdown(table).encode(),
+        "table.tex": latex(table).encode(),
+        **({"curve.png": curves[0]} if curves else {}),
+        "table.html": page(table, face_sheet(config, table), curves).encode(),
+        "results.json": to_json(table).encode(),
     }
-    for name, text in files.items():
-        write_atomically(config.out / name, text.encode())
+    for name, content in files.items():
+        write_atomically(config.out / name, content)
     return config.out / "table.html"
 
 
@@ -80,16 +86,32 @@ def latex(table: ReproducedTable) -> str:
     return f"% {title(table)}. {caption(table)}\n{rows.latex()}\n"
 
 
-def page(table: ReproducedTable, faces: bytes | None = None) -> str:
+def curve_pictures(table: ReproducedTable) -> tuple[bytes, bytes] | None:
+    """PNG files of the curves in light and in dark colours; None where there are none."""
+    if not table.curve:
+        return None
+    names = [table.recognizer, *(view.recognizer for view in table.outside)]
+    label = {row.row: table.label(row.row) for row in table.curve}
+    light, dark = (
+        curve_png(table.curve, names, label, theme, light=theme is LIGHT) for theme in (LIGHT, DARK)
+    )
+    return light, dark
+
+
+def page(
+    table: ReproducedTable, faces: bytes | None = None, curves: tuple[bytes, bytes] | None = None
+) -> str:
     """One HTML page: it holds its style and pictures and loads nothing.
 
     Args:
         table: finished.
         faces: JPEG file of a sheet; None leaves it out.
+        curves: PNG files of the curves, for light and for dark colours; None leaves them out.
     """
     provenance = [
         ("pcfh", table.version),
         ("recogniser", table.recognizer_key),
+        *((f"recogniser {view.recognizer}", view.key) for view in table.outside),
         ("preset", table.preset),
         ("settings", ", ".join(table.settings) or "as in the preset"),
         ("draws of people", f"{table.resamples}"),
@@ -101,6 +123,7 @@ def page(table: ReproducedTable, faces: bytes | None = None) -> str:
         notes=table.notes,
         sections=parts(table).items(),
         faces=faces,
+        curves=curves,
         provenance=TextTable("Where the figures come from.", ("What", "Which"), provenance),
     )
 
@@ -115,10 +138,13 @@ def caption(table: ReproducedTable) -> str:
     several = len(table.folds) > 1
     folds = f"folds {', '.join(table.folds)}" if several else f"fold {table.folds[0]}"
     own = f", with {', '.join(table.settings)}" if table.settings else ""
+    named = " and ".join(view.recognizer for view in table.outside)
+    others = f"; further below by {named}, which no training has seen" if named else ""
     return (
-        f"The paper's numbers beside ours, in percent. Recogniser {table.recognizer}. Trained on {folds} of "
-        f"CASIA NIR-VIS 2.0 or a database in its layout: preset {table.preset}{own}, {table.size} pixels, "
-        f"{table.images:,} images seen by each training. {table.probes:,} probes, {table.gallery:,} enrolled"
+        f"The paper's numbers beside ours, in percent. Recogniser {table.recognizer}{others}. "
+        f"Trained on {folds} of CASIA NIR-VIS 2.0 or a database in its layout: preset {table.preset}{own}, "
+        f"{table.size} pixels, {table.images:,} images seen by each training. "
+        f"{table.probes:,} probes, {table.gallery:,} enrolled"
         f"{' in the first fold' if several else ''}. ± is the sample deviation over "
         f"{'folds' if several else 'seeds'}."
     )
@@ -135,10 +161,13 @@ def parts(table: ReproducedTable) -> dict[str, TextTable]:
     """All there is to show by its heading, the paper's table first; what was not measured is left out."""
     made = {
         "Result": _main(table),
+        **({"By every recogniser": _every(table)} if table.outside else {}),
         "Cut of Light CNN's errors": _cuts(table),
-        "Paired tests": _tests(table),
-        "Generated image alone": _alone(table),
+        "Paired tests": _tests(table, table.comparisons),
+        "Generated image alone": _alone(table, table.rows),
+        **{heading: part for view in table.outside for heading, part in _outside(table, view).items()},
         "Images": _images(table),
+        "Against images seen": _curve(table),
         "Cost of training": _cost(table),
     }
     return {heading: part for heading, part in made.items() if part.rows}
@@ -174,6 +203,42 @@ def _seeds(row: MeasuredRow) -> str:
     return ", ".join(map(str, row.seeds)) or ABSENT
 
 
+def _every(table: ReproducedTable) -> TextTable:
+    """Rank-1 and the cut of its errors by F and by each recogniser that no training has seen."""
+    views = [(table.recognizer, table.row), *((view.recognizer, view.row) for view in table.outside)]
+    rows = []
+    for row in table.rows:
+        found = [own for _, row_by in views if (own := row_by(row.key)) is not None]
+        pairs = [(percent(own.figures.rank1), _cut(own.cuts.rank1) if own.cuts else ABSENT) for own in found]
+        rows.append((table.label(row.key), *(cell for pair in pairs for cell in pair)))
+    head = [title for name, _ in views for title in (f"Rank-1, {name}", "errors cut")]
+    return TextTable(
+        f"{table.recognizer} has a part in the training; the other recognisers have not, so what a generator "
+        "has learnt to please does not count with them.",
+        ("Method", *head),
+        rows,
+    )
+
+
+def _outside(table: ReproducedTable, view: OutsideView) -> dict[str, TextTable]:
+    """The parts of the table by a recogniser that no training has seen."""
+    name = view.recognizer
+    rows = [
+        (
+            table.label(row.key),
+            *_columns(row.figures),
+            *((_cut(row.cuts.rank1), _cut(row.cuts.vr01)) if row.cuts else (ABSENT, ABSENT)),
+        )
+        for row in view.rows
+    ]
+    head = ("Method", *COLUMNS, "Rank-1 errors cut", "misses at FAR=0.1% cut")
+    return {
+        f"Result by {name}": TextTable("No training has seen this recogniser.", head, rows),
+        f"Paired tests by {name}": _tests(table, view.comparisons),
+        f"Generated image alone by {name}": _alone(table, view.rows),
+    }
+
+
 def _cuts(table: ReproducedTable) -> TextTable:
     """The paper's cuts beside ours."""
     printed = {row.key: row for row in table.paper.rows}
@@ -192,7 +257,7 @@ def _cuts(table: ReproducedTable) -> TextTable:
     )
 
 
-def _tests(table: ReproducedTable) -> TextTable:
+def _tests(table: ReproducedTable, comparisons: Sequence[PairedTest]) -> TextTable:
     text = (
         "Differences in points of the means over seeds, with 95 % confidence intervals over the same draws "
         "of people for both; two rows differ where the interval does not hold 0. McNemar's p of Rank-1 is "
@@ -200,7 +265,7 @@ def _tests(table: ReproducedTable) -> TextTable:
     )
     if len(table.folds) > 1:
         text += " Folds share people, so VR has no interval; folds won: with the higher VR at 0.1 %."
-    rows = [_test(table, found) for found in table.comparisons]
+    rows = [_test(table, found) for found in comparisons]
     return TextTable(text, ("Comparison", *COLUMNS, "McNemar p", "folds won"), rows)
 
 
@@ -214,9 +279,9 @@ def _test(table: ReproducedTable, found: PairedTest) -> tuple[str, ...]:
     )
 
 
-def _alone(table: ReproducedTable) -> TextTable:
-    rows = [(table.label(row.key), *_columns(row.generated)) for row in table.rows if row.generated]
-    rows += [("true VIS (perfect generator)", *_columns(row.truth)) for row in table.rows if row.truth]
+def _alone(table: ReproducedTable, measured: Sequence[MeasuredRow]) -> TextTable:
+    rows = [(table.label(row.key), *_columns(row.generated)) for row in measured if row.generated]
+    rows += [("true VIS (perfect generator)", *_columns(row.truth)) for row in measured if row.truth]
     text = "The generated image's score, not averaged with the NIR image's."
     return TextTable(text, ("Method", *COLUMNS), rows)
 
@@ -235,6 +300,27 @@ def _images(table: ReproducedTable) -> TextTable:
         "are parts of the eyes' distance; the detector's noise is that from the NIR image to the true one."
     )
     return TextTable(text, ("Method", *names), rows)
+
+
+def _curve(table: ReproducedTable) -> TextTable:
+    """The rows along the way of their trainings."""
+    names = [table.recognizer, *(view.recognizer for view in table.outside)]
+    rows = [
+        (
+            table.label(row.row),
+            f"{row.images:,}",
+            *(f"{100 * one:.2f}" for pair in zip(row.fusion, row.alone, strict=True) for one in pair),
+            ABSENT if row.error is None else f"{row.error:.4f}",
+        )
+        for row in table.curve
+    ]
+    probes = table.curve[0].probes if table.curve else 0
+    head = [title for name in names for title in (f"Rank-1, {name}", "generated alone")]
+    return TextTable(
+        f"What the generators kept along the way are worth, on {probes:,} probes; means over seeds.",
+        ("Method", "images", *head, "MAE"),
+        rows,
+    )
 
 
 def _cost(table: ReproducedTable) -> TextTable:

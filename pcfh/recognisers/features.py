@@ -12,15 +12,14 @@ Axis letters: d features, k crops of one file, n crops, s side of a crop, t of t
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from pcfh.batches import stretches
 from pcfh.databases.records import Modality, Record
 from pcfh.errors import UserError
 from pcfh.files import write_atomically
@@ -29,8 +28,6 @@ from pcfh.recognisers.alignment import Alignment, realign
 from pcfh.recognisers.base import Recognizer
 
 PART = 1024  # crops of one file
-
-Item = TypeVar("Item")
 
 
 class FeatureCache:
@@ -138,13 +135,6 @@ def _part_features(
     if new:
         cache.add(list(new), computed(list(new.values())))
     return np.stack([cache[d] for d in digests])
-
-
-def stretches(items: Iterable[Item], length: int) -> Iterator[list[Item]]:
-    """Consecutive items, ``length`` at a time."""
-    rest = iter(items)
-    while some := list(islice(rest, length)):
-        yield some
 
 
 def _computed(

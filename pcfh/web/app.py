@@ -43,9 +43,9 @@ from pcfh.web.decode import decode
 from pcfh.web.engine import Engine, compare
 from pcfh.web.guard import LOOPBACK, Guard
 from pcfh.web.limits import Limits
-from pcfh.web.responses import entry_of, generated, translated
+from pcfh.web.responses import batch_of, entry_of, generated, translated
 from pcfh.web.sessions import Session, Sessions, new_id
-from pcfh.web.uploads import file_name, person_name, read_body
+from pcfh.web.uploads import Uploads, file_name, person_name, while_connected
 from pcfh.web.worker import Worker
 
 PAGE = Path(__file__).parent / "page"
@@ -99,6 +99,7 @@ class Api:
     def __init__(self, engine: Engine, limits: Limits) -> None:
         self._engine, self._limits = engine, limits
         self._sessions, self._worker = Sessions(limits), Worker(limits.max_queue)
+        self._uploads = Uploads(limits.max_uploads, limits.file_bytes)
 
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -124,7 +125,7 @@ class Api:
                     "recognizer": self._engine.recognizer.name,
                 },
                 "gallery": [entry_of(key, face) for key, face in gallery.items()],
-                "batch": {"made": len(found.batch.made), "failed": found.batch.failed} if found else None,
+                "batch": batch_of(found.batch) if found else None,
             }
         )
 
@@ -140,12 +141,15 @@ class Api:
         return response
 
     async def translate(self, request: Request) -> Response:
-        """Translates a near-infrared photograph."""
-        name = free_name(file_name(request), ())
+        """Translates a near-infrared photograph; it can be searched for by visitors that have a session."""
+        source = file_name(request)
         probe, shown = await self._computed(request, partial(translated, self._engine))
-        self._sessions.require_room(probe.original.nbytes + probe.generated.nbytes)
-        session = self._sessions.open(request.cookies.get(COOKIE))
-        return _with_session(request, session, {"face": session.add_probe(probe), "file": name, **shown})
+        key = request.cookies.get(COOKIE)
+        session = self._sessions.find(key)
+        if session is not None:
+            self._sessions.make_room(probe.size, key)
+        face = session.add_probe(probe) if session else None
+        return JSONResponse({"face": face, "source": source, "file": free_name(source, ()), **shown})
 
     async def matches(self, request: Request) -> Response:
         """Compares a translated face with the gallery."""
@@ -167,7 +171,7 @@ class Api:
         name = person_name(request)
         self._require_gallery_room(self._sessions.find(request.cookies.get(COOKIE)))
         entry = await self._computed(request, partial(self._engine.enrol, name))
-        self._sessions.require_room(len(entry.picture) + entry.feature.nbytes)
+        self._sessions.make_room(entry.size, request.cookies.get(COOKIE))
         session = self._sessions.open(request.cookies.get(COOKIE))
         self._require_gallery_room(session)  # others of this visitor may have come in between
         key = new_id()
@@ -194,26 +198,24 @@ class Api:
             picture = await self._computed(request, partial(generated, self._engine))
         except UserError as error:
             session = self._open_batch(request)
-            session.batch.failed.append((name, str(error)))
+            session.batch.add_failure(name, str(error))
             return _with_session(request, session, {"error": str(error)}, status=422)
-        self._sessions.require_room(len(picture))
+        self._sessions.make_room(len(picture), request.cookies.get(COOKIE))
         session = self._open_batch(request)
-        made = free_name(name, {taken.lower() for taken in session.batch.made})
-        session.batch.made[made] = picture
-        return _with_session(request, session, {"made": made, "image": data_url(picture, "png")})
+        shown = {"source": name, "made": session.batch.add_face(name, picture)}
+        return _with_session(request, session, {**shown, "image": data_url(picture, "png")})
 
     async def new_batch(self, request: Request) -> Response:
         """Forgets the batch of a visitor, if there is one."""
         found = self._sessions.find(request.cookies.get(COOKIE))
         if found is not None:
-            found.batch.made.clear()
-            found.batch.failed.clear()
+            found.batch.items.clear()
         return JSONResponse({})
 
     async def batch_zip(self, request: Request) -> Response:
         """The generated faces of a batch."""
         batch = self._known(request).batch
-        if not batch.made:
+        if not batch.faces:
             raise HTTPException(404, "the batch holds no generated face yet")
         attachment = 'attachment; filename="pcfh-synthetic-faces.zip"'
         return Response(
@@ -236,13 +238,12 @@ class Api:
     async def _computed(
         self, request: Request, function: Callable[[UInt8[np.ndarray, "h w 3"]], Result]
     ) -> Result:
-        """Reads a request's photograph and computes something of it; both count for the queue."""
-        self._sessions.require_place(request.cookies.get(COOKIE))
-        with self._worker.place():
-            body = await read_body(request, self._limits.file_bytes)
-            return await self._worker.run(
-                lambda: function(decode(body, megapixels=self._limits.max_megapixels))
-            )
+        """Reads a request's photograph and computes something of it, as long as its client waits for that."""
+        body = await self._uploads.read(request)
+        most = self._limits.max_megapixels
+        return await while_connected(
+            request, self._worker.run(lambda: function(decode(body, megapixels=most)))
+        )
 
     def _require_gallery_room(self, session: Session | None) -> None:
         most = self._limits.max_gallery
@@ -251,7 +252,7 @@ class Api:
 
     def _require_batch_room(self, session: Session | None) -> None:
         most = self._limits.max_batch
-        if session is not None and len(session.batch) >= most:
+        if session is not None and len(session.batch.items) >= most:
             raise HTTPException(409, f"a batch holds {most} photographs; download it, then begin a new one")
 
     async def _sweep(self) -> None:

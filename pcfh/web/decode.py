@@ -19,7 +19,7 @@ from pcfh.web.limits import MEGAPIXEL
 
 PREVIEW_SIDE = 720  # pixels of the longer side
 _IN_MEMORY = Path("/dev/shm")
-_FORMATS = ("JPEG", "BMP", "PNG", "TIFF", "WEBP", "GIF")
+_FORMATS = ("JPEG", "BMP", "PNG", "TIFF", "WEBP", "GIF", "PPM")
 
 
 def decode(data: bytes, *, megapixels: int) -> UInt8[np.ndarray, "h w 3"]:

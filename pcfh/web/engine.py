@@ -37,6 +37,11 @@ class Probe:
     original: Float32[np.ndarray, " d"]
     generated: Float32[np.ndarray, " d"]
 
+    @property
+    def size(self) -> int:
+        """Bytes that it holds."""
+        return self.original.nbytes + self.generated.nbytes
+
 
 @dataclass(frozen=True, kw_only=True)
 class Translation:
@@ -66,6 +71,11 @@ class Enrolled:
     name: str
     picture: bytes
     feature: Float32[np.ndarray, " d"]
+
+    @property
+    def size(self) -> int:
+        """Bytes that it holds."""
+        return len(self.picture) + self.feature.nbytes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,14 +4,16 @@ A page of another site can make a browser send requests to a server on this mach
 header, which shows a foreign name pointed at this address (DNS rebinding), nor the Origin header.
 """
 
+import asyncio
+import re
 from collections.abc import Collection
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_HOST = re.compile(r"(?P<name>[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.IGNORECASE)
 _SAFE = ("GET", "HEAD")
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -51,14 +53,24 @@ class Guard:
 
         kept = "no-store" if scope["path"].startswith("/api/") else "no-cache"  # asked anew each time
 
+        answered = False
+
         async def send_guarded(message: Message) -> None:
+            nonlocal answered
+            answered = True
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update({**HEADERS, "Cache-Control": kept})
             await send(message)
 
         reason = objection(scope["method"], Headers(scope=scope), self._hosts)
         app = JSONResponse({"error": reason}, status_code=403) if reason else self._app
-        await app(scope, receive, send_guarded)
+        try:
+            await app(scope, receive, send_guarded)
+        except asyncio.CancelledError:  # the server ends
+            if answered:
+                raise
+            ending = JSONResponse({"error": "the server has been ended"}, status_code=503)
+            await ending(scope, receive, send_guarded)
 
 
 def objection(method: str, headers: Headers, hosts: Collection[str]) -> str | None:
@@ -83,8 +95,6 @@ def objection(method: str, headers: Headers, hosts: Collection[str]) -> str | No
 
 
 def host_name(host: str) -> str | None:
-    """The lower-case name or address in a Host header, without port; None where there is none."""
-    try:
-        return urlsplit(f"//{host}").hostname
-    except ValueError:
-        return None
+    """The lower-case name or address in a Host header, without port; None where it is anything else."""
+    found = _HOST.fullmatch(host)
+    return found["name"].strip("[]").lower() if found else None

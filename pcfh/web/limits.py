@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from pcfh.errors import UserError
 from pcfh.images import MAX_PIXELS
 
-MIB = 1 << 20
+KIB, MIB = 1 << 10, 1 << 20
 MEGAPIXEL = 1_000_000
 
 
@@ -18,9 +18,10 @@ class Limits:
         max_megapixels: pixels of a photograph in millions.
         max_batch: photographs of one batch.
         max_gallery: enrolled photographs of one visitor.
-        max_sessions: visitors at the same time.
+        max_sessions: visitors at the same time; the one who has been away longest gives way.
         max_memory_mb: MiB that is kept for all visitors together.
-        max_queue: photographs that are received, wait and are computed at the same time.
+        max_uploads: photographs that arrive at the same time; the slowest gives way.
+        max_queue: photographs that wait and are computed at the same time.
         max_idle_minutes: after so long without a request, what a visitor left is forgotten.
     """
 
@@ -28,8 +29,9 @@ class Limits:
     max_megapixels: int = 25
     max_batch: int = 100
     max_gallery: int = 200
-    max_sessions: int = 50
+    max_sessions: int = 500
     max_memory_mb: int = 512
+    max_uploads: int = 16
     max_queue: int = 8
     max_idle_minutes: int = 30
 

@@ -11,6 +11,7 @@ from jaxtyping import Float, UInt8
 
 from pcfh.images import jpeg_bytes, png_bytes
 from pcfh.pages import data_url
+from pcfh.web.archive import Batch
 from pcfh.web.decode import preview
 from pcfh.web.engine import Engine, Enrolled, Probe
 
@@ -52,6 +53,14 @@ def generated(engine: Engine, image: UInt8[np.ndarray, "h w 3"]) -> bytes:
 def entry_of(key: str, face: Enrolled) -> dict[str, str]:
     """What the page gets of an entry of a gallery."""
     return {"id": key, "name": face.name, "picture": f"/api/gallery/{key}"}
+
+
+def batch_of(batch: Batch) -> dict[str, Any]:
+    """What the page gets of a batch that it has not seen itself."""
+    return {
+        "made": len(batch.faces),
+        "failed": [{"source": item.source, "error": item.error} for item in batch.failures],
+    }
 
 
 def _points(points: Float[np.ndarray, "n 2"]) -> list[list[float]]:

@@ -1,12 +1,14 @@
 """What visitors left, in memory: each has a random key, none sees what is another's, all of it expires.
 
-A session is made before the first upload, not by looking at the page. Only the server's event loop uses this,
-so nothing is locked. Times are in seconds of a clock that never goes back, sizes in bytes.
+A session is made when something is to be kept, not by looking at the page. Where there is no room for
+another, one gives way: first those whose cookie never came back (programs without a memory for cookies), then
+whoever has been away longest. Only the server's event loop uses this, so nothing is locked. Times are in
+seconds of a clock that never goes back, sizes in bytes.
 """
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from starlette.exceptions import HTTPException
@@ -15,6 +17,7 @@ from pcfh.web.archive import Batch
 from pcfh.web.engine import Enrolled, Probe
 from pcfh.web.limits import Limits
 
+_PRESENT = 60.0  # seconds after a request in which a visitor does not give way for want of memory
 PROBES = 8  # faces of one visitor that can be searched for; the oldest gives way
 _RETRY = {"Retry-After": "60"}  # seconds
 
@@ -26,6 +29,7 @@ class Session:
     Attributes:
         key: the secret in the visitor's cookie.
         used: when the visitor last asked for something.
+        returned: whether the cookie has come back.
         probes: near-infrared faces by their ids, newest last.
         gallery: enrolled faces by their ids, in the order they came.
         batch: the current one.
@@ -33,6 +37,7 @@ class Session:
 
     key: str
     used: float
+    returned: bool = False
     probes: dict[str, Probe] = field(default_factory=dict)
     gallery: dict[str, Enrolled] = field(default_factory=dict)
     batch: Batch = field(default_factory=Batch)
@@ -40,9 +45,8 @@ class Session:
     @property
     def size(self) -> int:
         """Bytes that it holds, about."""
-        probes = sum(probe.original.nbytes + probe.generated.nbytes for probe in self.probes.values())
-        gallery = sum(len(face.picture) + face.feature.nbytes for face in self.gallery.values())
-        return probes + gallery + sum(map(len, self.batch.made.values()))
+        faces = (*self.probes.values(), *self.gallery.values())
+        return sum(face.size for face in faces) + self.batch.size
 
     def add_probe(self, probe: Probe) -> str:
         """Keeps a face to search for; returns its id."""
@@ -74,49 +78,48 @@ class Sessions:
         self.forget_expired()
         session = self._sessions.get(key or "")
         if session is not None:
-            session.used = self._clock()
+            session.used, session.returned = self._clock(), True
         return session
 
     def open(self, key: str | None) -> Session:
-        """The session of a key, or a new one under a key of its own.
-
-        Raises:
-            HTTPException: there are as many as there may be.
-        """
-        self.require_place(key)
+        """The session of a key, or a new one under a key of its own; others give way for it."""
         session = self.find(key)
         if session is not None:
             return session
+        while len(self) >= self._limits.max_sessions:
+            del self._sessions[next(self._dispensable()).key]
         session = Session(key=secrets.token_urlsafe(32), used=self._clock())
         self._sessions[session.key] = session
         return session
 
-    def require_place(self, key: str | None) -> None:
-        """Refuses somebody without a session where there are as many as there may be.
+    def make_room(self, size: int, key: str | None) -> None:
+        """Makes room in the memory for all visitors; those who have just asked for something keep theirs.
+
+        Args:
+            size: bytes that will be kept.
+            key: whose they are.
 
         Raises:
-            HTTPException: there are.
-        """
-        if self.find(key) is None and len(self) >= self._limits.max_sessions:
-            raise HTTPException(
-                503,
-                "the server has as many visitors as it takes; try again later",
-                headers=_RETRY,
-            )
-
-    def require_room(self, size: int) -> None:
-        """Refuses what would not fit into the memory for all visitors.
-
-        Raises:
-            HTTPException: it would not.
+            HTTPException: there is not enough.
         """
         held = sum(session.size for session in self._sessions.values())
+        for session in list(self._dispensable()):
+            if held + size <= self._limits.memory_bytes:
+                return
+            away = self._clock() - session.used > _PRESENT
+            if session.key != key and (away or not session.returned):
+                held -= session.size
+                self.drop(session.key)
         if held + size > self._limits.memory_bytes:
             raise HTTPException(
                 503,
                 "the server's memory for faces is full; remove some of yours or try again later",
                 headers=_RETRY,
             )
+
+    def _dispensable(self) -> Iterator[Session]:
+        """All sessions, those first that should give way first."""
+        yield from sorted(self._sessions.values(), key=lambda session: (session.returned, session.used))
 
     def drop(self, key: str | None) -> None:
         """Forgets a visitor."""

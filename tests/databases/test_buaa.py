@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pcfh.databases.buaa import is_grey, read_buaa
+from pcfh.databases.buaa import colourfulness, read_buaa
 from pcfh.databases.lists import Lists
 from pcfh.databases.records import subjects
 from pcfh.errors import UserError
@@ -96,10 +96,40 @@ def test_two_copies_of_a_picture_are_refused(buaa, drawn):
         read_buaa(buaa)
 
 
-def test_a_damaged_picture_is_named(buaa):
+def test_a_damaged_picture_is_named_and_the_rest_is_read(buaa):
     (buaa / "1" / "1.bmp").write_bytes(b"BM")
-    with pytest.raises(UserError, match=r"1\.bmp: not a whole image"):
-        read_buaa(buaa)
+    database = read_buaa(buaa)
+    assert len(database.records) == 41
+    assert "1 pictures cannot be read; left out, e.g. " in database.notes[0]
+    assert "1.bmp: not a whole image" in database.notes[0]
+
+
+def tint(path, weights):
+    """Weighs the channels of a picture."""
+    pixels = np.asarray(Image.open(path).convert("RGB")) * np.array(weights)
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+
+
+def test_a_nir_picture_with_a_cast_stays_a_probe(buaa):
+    tint(buaa / "1" / "2.bmp", (1.04, 1, 0.96))
+    records = {record.path: record.modality for record in read_buaa(buaa).records}
+    assert (records["1/2.bmp"], records["1/1.bmp"]) == ("NIR", "VIS")
+
+
+def test_a_pale_vis_picture_is_never_a_probe(buaa):
+    picture = np.asarray(Image.open(buaa / "1" / "1.bmp").convert("RGB")).astype(float)
+    luma = picture.mean(2, keepdims=True)
+    Image.fromarray((luma + 0.05 * (picture - luma)).astype(np.uint8)).save(buaa / "1" / "1.bmp")
+    records = {record.path: record.modality for record in read_buaa(buaa).records}
+    assert (records["1/2.bmp"], records["1/1.bmp"]) == ("NIR", "VIS")
+
+
+def test_a_shot_that_says_the_opposite_of_the_others_is_left_out_and_noted(buaa):
+    for name, other in (("1", "swap"), ("2", "1"), ("swap", "2")):
+        (buaa / "1" / f"{name}.bmp").rename(buaa / "1" / f"{other}.bmp")
+    database = read_buaa(buaa)
+    assert not {"1/1.bmp", "1/2.bmp"} & {record.path for record in database.records}
+    assert "2 pictures of shots may be either the NIR or the VIS one by their colours" in database.notes[0]
 
 
 def picture(*, colour, level):
@@ -110,15 +140,15 @@ def picture(*, colour, level):
 
 @pytest.mark.parametrize("level", [12, 60, 200])
 def test_equal_channels_are_grey_at_any_brightness(level):
-    assert is_grey(picture(colour=0.0, level=level))
+    assert colourfulness(picture(colour=0.0, level=level)) == 0
 
 
 @pytest.mark.parametrize("level", [12, 60, 200])
 def test_a_fifth_more_red_is_colour_at_any_brightness(level):
-    assert not is_grey(picture(colour=0.2, level=level))
+    assert colourfulness(picture(colour=0.2, level=level)) > 0.1
 
 
 def test_jpeg_leaves_a_grey_picture_grey(tmp_path):
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 1), dtype=np.uint8).repeat(3, 2)
     Image.fromarray(noise).save(tmp_path / "a.jpg", quality=60)
-    assert is_grey(np.asarray(Image.open(tmp_path / "a.jpg")))
+    assert colourfulness(np.asarray(Image.open(tmp_path / "a.jpg"))) < 0.03

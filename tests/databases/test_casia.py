@@ -21,7 +21,7 @@ def test_paths_are_those_on_disk_whatever_the_lists_say(casia):
 def test_other_extensions_than_listed_are_counted_in_a_note(casia):
     notes = read_casia(casia).notes
     assert (
-        "nir_probe_1.txt: 4 files have another extension or case on disk than listed: "
+        "nir_probe_1.txt: 4 files are called otherwise on disk than listed: "
         "s1/NIR/00003/001.bmp is s1/NIR/00003/001.jpg, ... (3 more)"
     ) in notes
 
@@ -88,7 +88,10 @@ def test_a_header_is_skipped_and_noted(casia, listed):
     )
     database = read_casia(casia)
     assert len(database.protocol("1").gallery) == 2
-    assert "vis_gallery_1.txt: the first line was taken for a header" in database.notes
+    assert any(
+        note.startswith("vis_gallery_1.txt: the first line was taken for a header: ")
+        for note in database.notes
+    )
 
 
 def test_a_repeated_line_counts_once(casia, listed):

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pcfh.databases.counts import Row, absent_protocols, compare, count, unenrolled
+from pcfh.databases.counts import Row, absent_protocols, compare, count
 from pcfh.databases.layouts import Count, layouts
 from pcfh.databases.records import Database, Protocol, Record
 
@@ -69,13 +69,6 @@ def test_the_lists_of_casia_that_are_not_there_are_named():
 
 def test_no_list_is_missed_where_none_is_official():
     assert absent_protocols(database(own=full(1)), layouts()["oulu"]) == ()
-
-
-def test_people_of_the_probes_who_are_not_enrolled_are_named():
-    protocol = Protocol(name="1", train=(), gallery=(record("a", "VIS"),), probe=(record("a"), record("b")))
-    assert unenrolled(database(**{"1": protocol})) == (
-        "protocol 1: 1 people of the probes are not enrolled (b); Rank-1 counts them as mistakes",
-    )
 
 
 @pytest.mark.parametrize("layout", [layout for layout in layouts().values() if layout.rank != 1])

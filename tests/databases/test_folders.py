@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from pcfh.databases.folder_pair import read_folder_pair
@@ -125,4 +127,27 @@ def test_pictures_below_a_folder_are_relative_sorted_and_not_hidden(tmp_path):
     for name in ("b/2.JPG", "b/1.bmp", "a.png", "b/.hidden.jpg", "b/notes.txt", "._a.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert pictures_below(tmp_path) == ["a.png", "b/1.bmp", "b/2.JPG"]
+    assert pictures_below(tmp_path) == (["a.png", "b/1.bmp", "b/2.JPG"], ())
+
+
+def test_pictures_of_other_kinds_and_links_to_folders_are_named_as_left_out(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    for name in ("in/a.png", "in/b.jp2", "in/c.heic"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "in" / "d.png").symlink_to(tmp_path / "in" / "a.png")
+    assert pictures_below(tmp_path / "in") == (
+        ["a.png", "d.png"],
+        (
+            "2 pictures of kinds that are not read, convert them; left out, e.g. b.jp2",
+            "1 folders are links, give the folders themselves; left out, e.g. link",
+        ),
+    )
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is unreadable to root")
+def test_folders_that_cannot_be_read_are_named(tmp_path):
+    (tmp_path / "a.png").touch()
+    (tmp_path / "closed").mkdir(mode=0)
+    assert "1 folders cannot be read" in pictures_below(tmp_path)[1][0]

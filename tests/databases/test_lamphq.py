@@ -17,7 +17,7 @@ def test_records_are_the_union_of_the_folds(lamphq):
 
 
 def test_a_header_is_noted_and_no_capture(lamphq):
-    assert "probe_nir2.txt: the first line was taken for a header" in read_lamphq(lamphq).notes
+    assert "probe_nir2.txt: the first line was taken for a header: path label" in read_lamphq(lamphq).notes
 
 
 @pytest.mark.parametrize("lists", ["Protocol", "protocols"])

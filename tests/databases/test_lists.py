@@ -1,8 +1,11 @@
+import unicodedata
+
 import pytest
 
 from pcfh.databases.flattened import read_flattened
-from pcfh.databases.lists import DiskIndex, read_lines
+from pcfh.databases.lists import DiskIndex, look_up, read_lines
 from pcfh.errors import UserError
+from pcfh.landmarks.given import landmark_key
 
 
 @pytest.fixture
@@ -167,7 +170,7 @@ def test_a_header_is_skipped_and_noted(flat, listed, header):
     listed(flat / "train.txt", [header, *TRAIN])
     database = read_flattened(flat, flat / "train.txt")
     assert len(database.records) == 5
-    assert database.notes == ("train.txt: the first line was taken for a header",)
+    assert database.notes == (f"train.txt: the first line was taken for a header: {header}",)
 
 
 def test_gallery_and_probe_make_the_protocol_of_that_name(flat, listed):
@@ -268,3 +271,147 @@ def test_a_list_that_cannot_be_is_refused_with_the_place(flat, drawn, listed, li
     listed(flat / "train.txt", lines)
     with pytest.raises(UserError, match=text):
         read_flattened(flat, flat / "train.txt")
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("NIR/anna b/a.jpg", "{} 3 0"),
+        ("NIR/anna b/a c.jpg", "{}"),
+        ("NIR/anna/a, b.jpg", "{} 3 0"),
+        ("NIR/anna/a, b.jpg", '"{}",3,0'),
+        ("NIR/anna/a;b.jpg", "{};3;0"),
+        ('NIR/anna/a"b.jpg', "{} 3 0"),
+        ("NIR/anna/it's.jpg", "{}, 3, 0"),
+        ("NIR/anna/#1.jpg", "{}\t3\t0"),
+        ("NIR/#1/a.jpg", "{} 3 0"),
+    ],
+)
+def test_names_of_any_kind_can_be_listed(tmp_path, drawn, listed, name, row):
+    for path in (name, "NIR/anna.jpg", "NIR/anna/a.jpg"):  # the others are in the way of a hasty reader
+        drawn(tmp_path / path)
+    listed(tmp_path / "train.txt", [row.format(name)])
+    (found,) = look_up(tmp_path / "train.txt", DiskIndex(tmp_path)).there
+    assert (found[1], found[0].columns) == (name, ("3", "0") if "3" in row else ())
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_letter_and_its_accent_are_one_or_two(tmp_path, listed, forms):
+    listed_as, on_disk = (unicodedata.normalize(form, "Müller/é.jpg") for form in forms)
+    (tmp_path / on_disk).parent.mkdir()
+    (tmp_path / on_disk).touch()
+    assert DiskIndex(tmp_path).find(listed_as) == on_disk
+    assert landmark_key(listed_as) == landmark_key(on_disk)
+
+
+def test_a_folder_is_no_picture(tmp_path):
+    (tmp_path / "a" / "b.jpg").mkdir(parents=True)
+    assert [DiskIndex(tmp_path).find(path) for path in ("a", "a/b.jpg")] == [None, None]
+
+
+@pytest.mark.parametrize("above", ["db/", "/data/db/", "D:/data/db/"])
+def test_a_path_that_begins_above_the_root_is_found(tmp_path, above):
+    (tmp_path / "db").mkdir()
+    (tmp_path / "db" / "a.jpg").touch()
+    assert DiskIndex(tmp_path / "db").find(f"{above}a.jpg") == "a.jpg"
+
+
+def test_a_list_of_another_programs_text_is_read(tmp_path):
+    (tmp_path / "a.txt").write_bytes("a.jpg 1\r\nb.jpg 2\r\n".encode("utf-16"))
+    assert [line.path for line in read_lines(tmp_path / "a.txt")] == ["a.jpg", "b.jpg"]
+
+
+def test_a_list_in_an_older_encoding_is_refused_with_the_remedy(tmp_path):
+    (tmp_path / "a.txt").write_bytes("Müller.jpg".encode("latin-1"))
+    with pytest.raises(UserError, match=r"a\.txt: cannot be read .*; save it as text in UTF-8"):
+        read_lines(tmp_path / "a.txt")
+
+
+def test_a_list_without_extensions_keeps_its_first_line(flat, listed):
+    listed(flat / "train.txt", [line.replace(".jpg", "") for line in TRAIN])
+    assert len(read_flattened(flat, flat / "train.txt").records) == 5
+
+
+def test_comments_are_passed_over_and_counted(flat, listed):
+    listed(flat / "train.txt", ["# by hand", TRAIN[0], "# and more", *TRAIN[1:]])
+    database = read_flattened(flat, flat / "train.txt")
+    assert (len(database.records), database.notes) == (5, ("train.txt: 2 lines were taken for comments",))
+
+
+def test_paths_in_another_column_are_named(flat, listed):
+    listed(flat / "train.txt", [f"7 {line}" for line in TRAIN])
+    with pytest.raises(UserError, match="its paths are in column 2; put them first"):
+        read_flattened(flat, flat / "train.txt")
+
+
+@pytest.fixture
+def sessions(tmp_path, drawn, listed):
+    """Six people of one picture each, in folders of a person and below that of a session."""
+    names = [f"NIR/subject_{who}/{who % 2 + 1}/001.jpg" for who in range(6)]
+    for name in names:
+        drawn(tmp_path / name, grey=True)
+    return tmp_path, names
+
+
+def test_two_folders_that_may_be_the_person_are_not_guessed_at(sessions, listed):
+    root, names = sessions
+    listed(root / "train.txt", names)
+    with pytest.raises(UserError, match=r"its person may be the folder subject_0 or 1\); add a label"):
+        read_flattened(root, root / "train.txt")
+
+
+def test_the_label_says_who_it_is_where_folders_do_not(sessions, listed):
+    root, names = sessions
+    listed(root / "train.txt", [f"{name} person-{name[12]}" for name in names])
+    records = read_flattened(root, root / "train.txt").records
+    assert {(r.path[12], r.subject) for r in records} == {(str(n), f"person-{n}") for n in range(6)}
+
+
+@pytest.mark.parametrize(
+    ("people", "expected"), [("label", {"0", "1", "7"}), ("path", {"00001", "00002"}), ("auto", None)]
+)
+def test_labels_and_paths_that_disagree_are_decided_by_the_user(flat, listed, people, expected):
+    listed(flat / "train.txt", [*TRAIN[:4], "VIS/s1_VIS_00002_001.jpg 7 1"])
+    if expected is None:
+        with pytest.raises(UserError, match="--option people=label or people=path"):
+            read_flattened(flat, flat / "train.txt")
+    else:
+        database = read_flattened(flat, flat / "train.txt", people=people)
+        assert {record.subject for record in database.records} == expected
+
+
+def test_one_label_of_two_people_by_the_paths_is_not_guessed_at(flat, listed):
+    listed(flat / "train.txt", [line.replace(" 1 ", " 0 ") for line in TRAIN])
+    with pytest.raises(UserError, match="label 0 is that of person 00002 here and of 00001 in"):
+        read_flattened(flat, flat / "train.txt")
+
+
+def test_labels_may_begin_anew_in_the_lists_for_the_test(flat, listed):
+    listed(flat / "g.txt", ["VIS/s4_VIS_30413_001.jpg 0 1"])
+    listed(flat / "p.txt", ["NIR/s4_NIR_30413_001.jpg 0 0"])
+    protocol = read_flattened(flat, flat / "train.txt", flat / "g.txt", probe=flat / "p.txt").protocol("1")
+    assert [record.subject for record in (*protocol.gallery, *protocol.probe)] == ["30413", "30413"]
+
+
+def test_people_told_by_paths_alone_are_said(flat, listed):
+    listed(flat / "train.txt", [line[:-4] for line in TRAIN])
+    (note,) = read_flattened(flat, flat / "train.txt").notes
+    assert note == "no labels: people are told by the paths, e.g. NIR/s1_NIR_00001_001.jpg is 00001"
+
+
+def test_probes_of_people_who_are_not_enrolled_are_left_out_where_the_list_is_read(flat, listed):
+    listed(flat / "g.txt", ["VIS/s4_VIS_30413_001.jpg"])
+    listed(flat / "p.txt", ["NIR/s4_NIR_30413_001.jpg", "NIR/s1_NIR_00002_001.jpg"])
+    listed(flat / "train.txt", TRAIN[:2])
+    database = read_flattened(flat, flat / "train.txt", flat / "g.txt", probe=flat / "p.txt")
+    assert [record.subject for record in database.protocol("1").probe] == ["30413"]
+    assert "protocol 1: 1 probes of 1 people who are not enrolled are left out (00002)" in database.notes
+
+
+def test_lists_that_name_people_differently_are_refused(tmp_path, drawn, listed):
+    for name in ("NIR/a.jpg", "VIS/a.jpg", "VIS/b.jpg"):
+        drawn(tmp_path / name)
+    for name, row in (("t", "VIS/b.jpg 9"), ("g", "VIS/a.jpg 003"), ("p", "NIR/a.jpg 3")):
+        listed(tmp_path / f"{name}.txt", [row])
+    with pytest.raises(UserError, match="they are 3, and the gallery has 003: give a person the same name"):
+        read_flattened(tmp_path, tmp_path / "t.txt", tmp_path / "g.txt", probe=tmp_path / "p.txt")

@@ -546,6 +546,21 @@ def test_a_generator_that_has_seen_the_people_of_the_test_is_refused(job, drawn_
             evaluate(replace(job, prepared=copy), Blocks(), {"1": hallucinator(**known)})
 
 
+def test_a_generator_that_names_people_of_the_test_is_refused_whatever_preparation_it_met_them_in(
+    job, drawn_prepared
+):
+    people = read_manifest(drawn_prepared).people
+    elsewhere = {"training_data": "0" * 64, "protocol": "1"}
+    strangers = {**elsewhere, "people": [people["00001"], people["00002"]]}
+    evaluate(job, Blocks(), {"1": hallucinator(**strangers)})
+    for known in (
+        elsewhere | {"people": [people["00005"]]},
+        {"before": [elsewhere | {"people": [people["00005"]]}]},
+    ):
+        with pytest.raises(UserError, match=r"has learnt from 1 of the people tested, e\.g\. 00005"):
+            evaluate(job, Blocks(), {"1": hallucinator(**known)})
+
+
 def test_a_folder_without_truth_and_parameters_is_refused(job, tmp_path):
     with pytest.raises(UserError, match="expected a rendered database"):
         evaluate(replace(job, raw=tmp_path), Blocks())

@@ -113,17 +113,17 @@ def databases(tmp_path_factory):
     }
 
 
-def build_recognizer(path):
-    """Features are the means of 8 x 8 blocks: weak, and done in no time."""
+def build_recognizer(path, side=8):
+    """Features are the means of square blocks: weak, and done in no time."""
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     tensor = onnx.helper.make_tensor_value_info
     nodes = [
-        onnx.helper.make_node("AveragePool", ["x"], ["blocks"], kernel_shape=[8, 8], strides=[8, 8]),
+        onnx.helper.make_node("AveragePool", ["x"], ["blocks"], kernel_shape=[side] * 2, strides=[side] * 2),
         onnx.helper.make_node("Flatten", ["blocks"], ["y"], axis=1),
     ]
     graph = onnx.helper.make_graph(
-        nodes, "blocks", [tensor("x", 1, ["b", 1, 64, 64])], [tensor("y", 1, ["b", 64])]
+        nodes, "blocks", [tensor("x", 1, ["b", 1, 64, 64])], [tensor("y", 1, ["b", (64 // side) ** 2])]
     )
     onnx.save(
         onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8), path
@@ -136,6 +136,12 @@ def build_recognizer(path):
 @pytest.fixture(scope="session")
 def recognizer(tmp_path_factory):
     return build_recognizer(tmp_path_factory.mktemp("recognizer") / "blocks.onnx")
+
+
+@pytest.fixture(scope="session")
+def outsider(tmp_path_factory):
+    """Another recogniser."""
+    return build_recognizer(tmp_path_factory.mktemp("outsider") / "coarse.onnx", side=16)
 
 
 @pytest.fixture(scope="session")

@@ -54,6 +54,20 @@ def test_images_that_do_not_fill_the_last_batch_of_a_baseline_are_filled_up():
     assert config_of("pix2pix", budget, 0).training.steps == 2
 
 
+@pytest.mark.parametrize("row", TRAINED)
+def test_a_budget_in_images_holds_for_every_row_whatever_its_batch(row):
+    training = config_of(
+        row, TrainingBudget(preset="cpu", images=1001, settings=("training.batch=24",))
+    ).training
+    assert 1001 <= training.steps * training.batch < 1001 + training.batch
+
+
+@pytest.mark.parametrize("row", TRAINED)
+def test_all_rows_keep_as_many_generators_for_a_curve(row):
+    training = config_of(row, TrainingBudget(preset="cpu", images=1000, curve=4)).training
+    assert training.keep_every == 250
+
+
 def test_the_identity_loss_is_of_pcfhs_rows_alone():
     budget = TrainingBudget(preset="cpu", settings=("objective.lambda_id=0.001",))
     needed = {row: needs_recognizer(config_of(row, budget, 0)) for row in TRAINED}
@@ -82,7 +96,7 @@ def test_settings_of_the_baselines_are_theirs_alone():
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("training.steps=5", "give --steps"),
+        ("training.steps=5", "give --steps or --images"),
         ("training.seed=5", "give --seeds"),
         ("training.method=pix2pix", "the rows say it"),
         ("objective.mic=false", "the rows say it"),

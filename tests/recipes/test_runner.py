@@ -9,9 +9,12 @@ import pytest
 
 from pcfh.config import read_toml
 from pcfh.errors import UserError
-from pcfh.methods.train import GENERATOR
+from pcfh.methods.files import load_generator, save_generator
+from pcfh.methods.train import GENERATOR, kept_generators
+from pcfh.preparation.pack import PackOptions, pack, unpack
 from pcfh.recipes import runner
 from pcfh.recipes.comparison import Cost
+from pcfh.recipes.curve import Point, curve_rows, read_points
 from pcfh.recipes.experiment import RecipeCallbacks, Run
 from pcfh.recipes.table_report import ABSENT, NOT_RUN, markdown, parts, write_table
 
@@ -206,3 +209,157 @@ def test_a_row_in_whose_faces_no_landmarks_are_found_is_measured_all_the_same(
     monkeypatch.setattr(runner, "open_backend", lambda name: Blind())
     table = carry_out(experiment(begun, rows=("light-cnn",), pose=True))
     assert [row.key for row in table.rows] == ["light-cnn"]
+
+
+# Recognisers that no training has seen
+
+
+def test_every_row_is_scored_by_a_recogniser_from_outside_too(
+    finished, experiment, carry_out, outsider, recognizer, tmp_path
+):
+    work, before = shutil.copytree(finished[0], tmp_path / "work"), finished[1]
+    said = []
+    asked = experiment(work, rows=("light-cnn",), outside=(str(outsider),))
+    carry_out(asked, RecipeCallbacks(say=said.append))
+    assert said == ["Evaluating light-cnn, fold 1, by coarse.onnx"]
+    table = carry_out(experiment(work, rows=("light-cnn", "pcfh"), outside=(str(outsider),)))
+    (view,) = table.outside
+    assert [row.key for row in view.rows] == ["light-cnn", "pcfh"]
+    assert without_cost(table, "light-cnn") == without_cost(before, "light-cnn")
+    swapped = carry_out(experiment(tmp_path / "other", work=work, rows=("light-cnn",), recognizer=outsider))
+    assert view.row("light-cnn").figures == swapped.row("light-cnn").figures
+    assert view.row("light-cnn").figures != table.row("light-cnn").figures
+    text = parts(table)
+    assert "Result by coarse.onnx" in text and "Paired tests by coarse.onnx" in text
+    assert cells(table, "By every recogniser", "PCFH")[2] == cells(table, "Result by coarse.onnx", "PCFH")[0]
+
+
+def test_two_recognisers_of_one_name_are_refused(begun, experiment, carry_out, recognizer):
+    with pytest.raises(UserError, match="two recognisers are called blocks"):
+        carry_out(experiment(begun, rows=("light-cnn",), outside=(str(recognizer),)))
+
+
+# Rows that were trained elsewhere
+
+
+@pytest.fixture(scope="session")
+def trained_elsewhere(ready, experiment, carry_out, tmp_path_factory):
+    """The run of Pix2Pix of a machine that had the packed crops only; read only."""
+    home = tmp_path_factory.mktemp("elsewhere")
+    pack(ready / "prepared" / "casia", home / "fold1.zip", PackOptions())
+    unpack(home / "fold1.zip", home / "work" / "prepared" / "casia")
+    carry_out(experiment(home / "work", rows=("pix2pix",), databases={}, until="trained"))
+    return run_folder(home / "work", "pix2pix")
+
+
+def brought(run, work, row="pix2pix", names=(GENERATOR, "config.toml", "metrics.csv")):
+    """Puts some files of a run where a row's are looked for."""
+    target = run_folder(work, row)
+    target.mkdir(parents=True)
+    for name in names:
+        shutil.copy(run / name, target / name)
+    return target
+
+
+def test_a_row_that_was_trained_elsewhere_on_packed_crops_is_evaluated_as_it_is(
+    trained_elsewhere, begun, experiment, carry_out
+):
+    target, said = brought(trained_elsewhere, begun), []
+    before = (target / GENERATOR).read_bytes()
+    table = carry_out(experiment(begun, rows=("pix2pix",)), RecipeCallbacks(say=said.append))
+    assert said == ["Evaluating pix2pix, seed 0, fold 1"]
+    assert (target / GENERATOR).read_bytes() == before
+    assert table.row("pix2pix").cost.wall_seconds > 0
+    assert "pix2pix, seed 0, fold 1 was trained elsewhere by the same settings." in table.notes
+
+
+def test_other_settings_and_another_budget_of_a_row_trained_elsewhere_are_said(
+    trained_elsewhere, begun, experiment, carry_out
+):
+    target = brought(trained_elsewhere, begun)
+    config = (target / "config.toml").read_text().replace("flip = true", "flip = false")
+    (target / "config.toml").write_text(config)
+    asked = experiment(begun, rows=("pix2pix",))
+    table = carry_out(replace(asked, budget=replace(asked.budget, steps=4)))
+    notes = [note.removeprefix("pix2pix, seed 0, fold 1 ") for note in table.notes if "pix2pix" in note]
+    assert notes == [
+        "was trained elsewhere by other settings: training.flip was True and is False.",
+        "has seen 8 images, the plan is 16.",
+    ]
+
+
+def test_without_its_settings_a_row_trained_elsewhere_says_so(
+    trained_elsewhere, begun, experiment, carry_out
+):
+    brought(trained_elsewhere, begun, names=(GENERATOR,))
+    table = carry_out(experiment(begun, rows=("pix2pix",)))
+    assert any("its settings are not known" in note for note in table.notes)
+
+
+def test_a_generator_of_another_row_is_refused(trained_elsewhere, finished, begun, experiment, carry_out):
+    brought(trained_elsewhere, begun, "cyclegan")
+    with pytest.raises(UserError, match="expected a generator of cyclegan for 64 pixels, got one of pix2pix"):
+        carry_out(experiment(begun, rows=("cyclegan",)))
+    brought(run_folder(finished[0], "pcfh-no-mic"), begun, "pcfh")
+    with pytest.raises(UserError, match=r"objective\.mic=true"):
+        carry_out(experiment(begun, rows=("pcfh",)))
+
+
+def test_a_generator_of_other_people_is_refused(trained_elsewhere, begun, experiment, carry_out):
+    target = brought(trained_elsewhere, begun, names=())
+    network, about = load_generator(trained_elsewhere / GENERATOR)
+    other = {"training_data": "0" * 64}
+    people = about["people"][:-1]
+    save_generator(target / GENERATOR, network, {**about, **other, "people": [*people, "0" * 16]})
+    with pytest.raises(UserError, match="was trained on 1 people whom protocol '1' does not train on"):
+        carry_out(experiment(begun, rows=("pix2pix",)))
+    save_generator(target / GENERATOR, network, {**about, "protocol": "2"})
+    with pytest.raises(UserError, match="expected a generator trained on protocol '1', and its file says 2"):
+        carry_out(experiment(begun, rows=("pix2pix",)))
+    save_generator(target / GENERATOR, network, {**about, **other, "people": people})
+    table = carry_out(experiment(begun, rows=("pix2pix",)))
+    assert "pix2pix, seed 0, fold 1 has learnt from 3 of the 4 people of the training." in table.notes
+
+
+# Along the way
+
+
+def test_generators_kept_along_the_way_are_scored_and_the_last_is_the_tables(
+    begun, experiment, carry_out, outsider, tmp_path
+):
+    asked = experiment(begun, rows=("pcfh",), outside=(str(outsider),))
+    asked = replace(asked, budget=replace(asked.budget, curve=2))
+    table = carry_out(asked)
+    assert [(row.row, row.images, row.probes) for row in table.curve] == [("pcfh", 4, 16), ("pcfh", 8, 16)]
+    last, row = table.curve[-1], table.row("pcfh")
+    by_outsider = table.outside[0].row("pcfh")
+    assert last.fusion == (row.figures.rank1.mean, by_outsider.figures.rank1.mean)
+    assert last.alone == (row.generated.rank1.mean, by_outsider.generated.rank1.mean)
+    assert last.error == {figure.name: figure.figure.mean for figure in row.images}["MAE"]
+    page = write_table(replace(asked, out=tmp_path / "out"), table).read_text()
+    assert (tmp_path / "out" / "curve.png").read_bytes().startswith(b"\x89PNG")
+    assert page.count("<picture>") == 1
+    # Its points alone are enough, e.g. from another machine; and what is there is not made again.
+    kept = kept_generators(run_folder(begun, "pcfh"))
+    assert [path.name for path in kept] == ["generator-000004.safetensors"]
+    kept[0].unlink()
+    points = next(begun.rglob("curve.json"))
+    before = points.stat().st_mtime_ns
+    assert (carry_out(asked).curve, points.stat().st_mtime_ns) == (table.curve, before)
+
+
+def test_points_on_other_probes_are_not_set_beside_each_other():
+    def point(images, data, fusion, key="k"):
+        usual = {"model": "m", "recognizer": key, "probes": 10, "alone": 0.5, "error": None}
+        return Point(images=images, data=data, fusion=fusion, key=key, **usual)
+
+    here = [point(10, "a", 0.5), point(10, "a", 0.7), point(20, "a", 0.9), point(30, "b", 1.0)]
+    rows = curve_rows({"pcfh": here}, ["k"])
+    assert [(row.images, row.fusion) for row in rows] == [(10, (0.6,)), (20, (0.9,))]
+    assert curve_rows({"pcfh": here}, ["k", "another"]) == ()
+
+
+def test_a_damaged_curve_is_named(tmp_path):
+    (tmp_path / "curve.json").write_text("{")
+    with pytest.raises(UserError, match=r"curve\.json: expected the points of a curve .* delete it"):
+        read_points(tmp_path / "curve.json")

@@ -16,8 +16,9 @@ from pcfh.databases.layouts import open_database
 from pcfh.databases.records import subjects
 from pcfh.errors import UserError
 from pcfh.images import read_image
+from pcfh.shards import Shard
 from pcfh_render.checksums import changes_since, whole_sum
-from pcfh_render.database import HOME, render_database
+from pcfh_render.database import HOME, render_database, render_part
 from pcfh_render.recipes import RECIPES, Recipe, recipe_of, sittings, training_people
 
 sys.path.insert(0, str(Path(__file__).parent))  # processes import what they run by its name
@@ -146,12 +147,18 @@ def test_two_processes_give_the_same_bytes_as_one(rendered, tmp_path):
     assert again.checksum == rendered.checksum
 
 
+def test_parts_and_then_the_whole_give_the_same_bytes(rendered, tmp_path):
+    people = [render_part(studio(), tmp_path, RECIPE, Shard(number, 2)) for number in (1, 2)]
+    assert sum(people) == RECIPE.identities and all(people)
+    assert render_database(studio(Fainting), tmp_path, RECIPE).checksum == rendered.checksum
+
+
 def test_an_interrupted_database_goes_on_to_the_same_bytes(rendered, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         render_database(studio(Fainting), tmp_path, RECIPE)
     done: list[int] = []
     again = render_database(studio(), tmp_path, RECIPE, on_progress=lambda number, _: done.append(number))
-    assert done[0] == 5 * 5
+    assert done[:2] == [5 * 4, 5 * 5]
     assert again.checksum == rendered.checksum
 
 

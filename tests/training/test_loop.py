@@ -24,11 +24,12 @@ from pcfh.databases.casia import read_casia
 from pcfh.databases.rendered import truth_crop
 from pcfh.errors import UserError
 from pcfh.methods.files import load_generator, training_history
-from pcfh.methods.find import configured
+from pcfh.methods.find import configured, preset
 from pcfh.methods.train import (
     GENERATOR,
     GeneratorTask,
     MethodLearner,
+    kept_generators,
     mean_of_people,
     open_pairs,
     train,
@@ -379,6 +380,22 @@ def test_settings_that_do_not_change_the_weights_may_differ_when_a_run_is_resume
     train(job(drawn_prepared, tmp_path), CPU, Callbacks(should_stop=stop_after(3)))
     free = ("training.log_every=2", "training.checkpoint_every=3", "training.warp_cache_mb=0")
     train(job(drawn_prepared, tmp_path, *free), CPU)
+    assert_same_bits(whole, tmp_path)
+
+
+def test_a_run_keeps_its_generators_of_some_images_in_half_the_bits(whole, drawn_prepared, tmp_path):
+    batch = preset("tiny").training.batch
+    kept = job(drawn_prepared, tmp_path, f"training.keep_every={2 * batch + 1}")
+    train(kept, CPU, Callbacks(should_stop=stop_after(3)))
+    early, about = load_generator(tmp_path / GENERATOR)
+    (path,) = kept_generators(tmp_path)
+    half, kept_about = load_generator(path)
+    assert (path.name, kept_about) == (f"generator-{3 * batch:06d}.safetensors", about)
+    assert path.stat().st_size < 0.6 * (tmp_path / GENERATOR).stat().st_size
+    for name, weight in early.state_dict().items():
+        torch.testing.assert_close(half.state_dict()[name], weight.half().float(), atol=0, rtol=0)
+    train(kept, CPU)
+    assert [load_generator(path)[1]["images"] for path in kept_generators(tmp_path)] == [3 * batch, 5 * batch]
     assert_same_bits(whole, tmp_path)
 
 

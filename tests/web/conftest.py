@@ -57,6 +57,7 @@ def open_page(engine):
     def start(**limits):
         client = TestClient(create_app(engine, Limits(**limits), {"127.0.0.1"}), base_url=ADDRESS)
         client.__enter__()
+        client.post("/api/session")
         opened.append(client)
         return client
 
@@ -87,5 +88,11 @@ def picture():
 
 @pytest.fixture
 def another_browser():
-    """A client of the same page without its cookies."""
-    return lambda client: TestClient(client.app, base_url=ADDRESS)
+    """A client of the same page without its cookies, in the same event loop."""
+
+    def start(client):
+        other = TestClient(client.app, base_url=ADDRESS)
+        other.portal = client.portal
+        return other
+
+    return start

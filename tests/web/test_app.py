@@ -1,8 +1,9 @@
 """The routes: what a visitor uploads, sees, enrols, takes away and forgets."""
 
 import base64
+import csv
 import zipfile
-from io import BytesIO
+from io import BytesIO, StringIO
 from urllib.parse import quote
 
 import numpy as np
@@ -27,6 +28,10 @@ def enrol(page, data, person):
 
 def batch(page, data, name):
     return page.post("/api/batch", content=data, headers={"X-File-Name": quote(name)})
+
+
+def table(zipped):
+    return list(csv.DictReader(StringIO(zipped.read("faces.csv").decode())))
 
 
 def archive(page):
@@ -66,6 +71,10 @@ def test_the_generated_face_carries_the_marks(page, picture, engine):
 
 def test_the_download_is_named_synthetic(page, picture):
     assert translate(page, picture(), "Zoë 1.png").json()["file"] == "Zoë 1-synthetic.png"
+
+
+def test_the_answer_names_the_photograph_that_it_is_of(page, picture):
+    assert translate(page, picture(), "a/Zoë 1.png").json()["source"] == "Zoë 1.png"
 
 
 def test_landmarks_are_in_pixels_of_the_shown_photograph(page, picture, engine):
@@ -181,16 +190,23 @@ def test_the_zip_holds_each_face_once_by_its_own_name(page, picture):
 def test_a_bad_file_of_a_batch_is_listed_and_the_rest_goes_on(page, picture):
     for content, name in ((picture(), "a.png"), (b"text", "bad.jpg"), (picture(1), "b.png")):
         batch(page, content, name)
+    rows = table(archive(page))
+    assert [row["source"] for row in rows if row["error"].startswith("not a whole image")] == ["bad.jpg"]
+    assert [row["source"] for row in rows if row["result"]] == ["a.png", "b.png"]
+
+
+def test_a_table_in_the_zip_leads_each_photograph_to_its_own_face(page, picture, engine):
+    """Two photographs have one name, as those of two folders do."""
+    sources = {"bad.jpg": b"text", "001.png": picture(1), "001.jpg": picture(2)}
+    for name, content in sources.items():
+        batch(page, content, name)
     zipped = archive(page)
-    listed = zipped.read("failures.txt").decode()
-    assert listed.startswith("bad.jpg: not a whole image") and len(listed.splitlines()) == 1
-    assert sum(name.startswith("faces/") for name in zipped.namelist()) == 2
-
-
-def test_a_batch_that_begins_with_a_bad_file_lists_it_too(page, picture):
-    batch(page, b"text", "bad.jpg")
-    batch(page, picture(), "a.png")
-    assert archive(page).read("failures.txt").startswith(b"bad.jpg: ")
+    rows = table(zipped)
+    assert [row["source"] for row in rows] == list(sources)
+    for row in rows[1:]:
+        expected = engine.hallucinator(decode(sources[row["source"]], megapixels=1))
+        made = np.asarray(Image.open(BytesIO(zipped.read(row["result"]))))
+        np.testing.assert_array_equal(made, expected)
 
 
 @pytest.mark.parametrize("name", ["../../evil.png", "..\\..\\evil.png", "/etc/evil.png", "C:\\evil.png"])
@@ -216,7 +232,7 @@ def test_another_visitor_sees_nothing_of_mine(page, picture, another_browser):
     face = translate(page, picture()).json()["face"]
     batch(page, picture(), "a.png")
     other = another_browser(page)
-    other.post("/api/faces", content=picture(3))  # so that the other has a session too
+    enrol(other, picture(3), "B")  # so that the other has a session too
     asked = (entry["picture"], f"/api/faces/{face}/matches", "/api/batch.zip")
     assert [other.get(path).status_code for path in asked] == [404, 404, 404]
 
@@ -237,6 +253,11 @@ def test_what_is_forgotten_cannot_be_asked_for_with_the_old_cookie(page, picture
     assert page.get(entry["picture"]).status_code == 404
 
 
+def test_a_face_is_translated_without_a_session_and_nothing_of_it_is_kept(page, picture, another_browser):
+    answer = translate(another_browser(page), picture())
+    assert answer.json()["face"] is None and "set-cookie" not in answer.headers
+
+
 def test_uploads_after_the_beginning_share_one_session(page, picture):
     page.post("/api/session")
     cookie = page.cookies["pcfh_session"]
@@ -249,20 +270,20 @@ def test_looking_at_the_page_makes_no_session(page):
     assert "set-cookie" not in page.get("/api/session").headers
 
 
-def test_a_made_up_key_is_not_taken_over(page, picture):
+def test_a_made_up_key_is_not_taken_over(page):
     page.cookies.set("pcfh_session", "chosen-by-somebody-else")
-    assert "chosen" not in translate(page, picture()).headers["set-cookie"]
+    assert "chosen" not in page.post("/api/session").headers["set-cookie"]
 
 
-def test_scripts_and_other_sites_do_not_get_the_cookie(page, picture):
-    cookie = translate(page, picture()).headers["set-cookie"].lower()
+def test_scripts_and_other_sites_do_not_get_the_cookie(page):
+    cookie = page.post("/api/session").headers["set-cookie"].lower()
     assert "httponly" in cookie and "samesite=strict" in cookie
 
 
-def test_behind_tls_the_cookie_is_never_sent_in_clear(open_page, picture):
+def test_behind_tls_the_cookie_is_never_sent_in_clear(open_page):
     page = open_page()
     page.base_url = "https://127.0.0.1"
-    assert "; secure" in translate(page, picture()).headers["set-cookie"].lower()
+    assert "; secure" in page.post("/api/session").headers["set-cookie"].lower()
 
 
 def test_an_unknown_address_is_an_error_in_json(page):

@@ -260,6 +260,22 @@ def test_a_batch_is_translated_and_downloaded(page):
         assert faces == ["faces/nir-00176-synthetic.png", "faces/nir-00185-synthetic.png"]
 
 
+def test_after_a_failed_upload_nothing_of_the_face_before_is_left(page, screenshots):
+    translate_sample(page)
+    enrol_samples(page)
+    expect(page.locator("#result-title")).to_have_text("nir-00198.jpg")
+    expect(page.locator("#matches-of")).to_have_text("of nir-00198.jpg")
+    page.locator("#photo").set_input_files(file("hallway.png", plain(200, 200)))
+    expect(page.locator("#translate-error")).to_contain_text("hallway.png: No face was found")
+    expect(page.locator("#result-shown")).to_be_hidden()
+    expect(page.locator("#empty-title")).to_have_text("No face of hallway.png")
+    expect(page.locator("#matches tr")).to_have_count(0)
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.evaluate("scrollTo({ top: 0, behavior: 'instant' })")
+        page.screenshot(path=screenshots / f"web-failed-{width}.png", full_page=True)
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

@@ -7,7 +7,7 @@ const PATIENCE = 6; // how often a busy server is asked again
 
 const $ = (id) => document.getElementById(id);
 const UNKNOWN = { max_file_mb: Infinity, max_batch: Infinity }; // until the server has said its limits
-const state = { limits: UNKNOWN, face: null, gallery: [], begun: null, translating: null, batch: null };
+const state = { limits: UNKNOWN, face: null, source: null, gallery: [], begun: null, translating: null, batch: null };
 
 // --- the server
 
@@ -101,25 +101,44 @@ async function sample(kind, person) {
 async function translate(file) {
   state.translating?.abort();
   const mine = (state.translating = new AbortController());
+  const name = file.name || "the photograph";
   complain("translate-error");
+  clearResult(`Translating ${name} …`);
   $("result").setAttribute("aria-busy", "true");
-  say(`Translating ${file.name || "the photograph"}.`);
+  say(`Translating ${name}.`);
   try {
     const face = await upload("/api/faces", file, { signal: mine.signal });
-    await show(face);
-    say("The face is translated.");
+    await show(face, mine.signal);
+    if (mine.signal.aborted) return;
+    say(`The face of ${face.source} is translated.`);
     await refreshMatches();
   } catch (error) {
-    if (error.name === "AbortError") return;
-    complain("translate-error", `${file.name ? `${file.name}: ` : ""}${sentence(error.message)}`);
+    if (mine.signal.aborted) return;
+    complain("translate-error", `${name}: ${sentence(error.message)}`);
+    clearResult(`No face of ${name}`);
     say("");
   } finally {
     if (mine === state.translating) $("result").setAttribute("aria-busy", "false");
   }
 }
 
-async function show(face) {
+// What is shown is always of the last photograph: nothing of the one before stays under its error.
+function clearResult(title = "No face yet") {
+  state.face = state.source = null;
+  $("empty-title").textContent = title;
+  $("result-empty").hidden = false;
+  $("result-shown").hidden = true;
+  for (const id of ["photo-frame", "crop-frame", "parts"]) $(id).replaceChildren();
+  for (const id of ["before", "after"]) $(id).removeAttribute("src");
+  $("download").removeAttribute("href");
+  drawMatches([]);
+}
+
+async function show(face, signal) {
+  if (signal.aborted) return;
   state.face = face.face;
+  state.source = face.source;
+  $("result-title").textContent = face.source;
   const { photo, crop, size } = face;
   const described = "Photograph with the 68 landmarks found on its face";
   $("photo-frame").replaceChildren(
@@ -138,6 +157,7 @@ async function show(face) {
   $("download").href = face.generated;
   $("download").download = face.file;
   await Promise.all([$("before").decode(), $("after").decode()]);
+  if (signal.aborted) return; // another photograph has been chosen meanwhile
   $("parts").replaceChildren(...face.parts.map(partPair));
   $("result-empty").hidden = true;
   $("result-shown").hidden = false;
@@ -292,6 +312,7 @@ async function removeEntry(entry, place) {
 }
 
 async function refreshMatches() {
+  const asked = state.face;
   let matches = [];
   if (state.face && state.gallery.length) {
     try {
@@ -300,6 +321,11 @@ async function refreshMatches() {
       complain("enrol-error", sentence(error.message));
     }
   }
+  if (asked === state.face) drawMatches(matches);
+}
+
+function drawMatches(matches) {
+  $("matches-of").textContent = matches.length ? `of ${state.source}` : "";
   $("matches-empty").hidden = matches.length > 0;
   $("matches-shown").hidden = $("matches-note").hidden = !matches.length;
   $("matches").replaceChildren(...matches.map(matchRow));
@@ -379,14 +405,15 @@ function endBatch(job, all) {
   say($("batch-count").textContent);
 }
 
-function addThumb({ made, image }) {
+function addThumb({ source, made, image }) {
   const frame = element(
     "div",
     { className: "frame" },
     element("img", { src: image, alt: "" }),
     element("span", { className: "tag", textContent: "Synthetic" }),
   );
-  $("batch-made").append(element("li", {}, frame, made));
+  const from = element("span", { className: "from", textContent: `of ${source}` });
+  $("batch-made").append(element("li", {}, frame, made, from));
 }
 
 function addFailure(name, reason) {
@@ -412,16 +439,11 @@ function emptyBatch() {
 async function forget() {
   state.batch?.stopped.abort();
   await send("DELETE", "/api/session").catch(() => {});
-  Object.assign(state, { face: null, gallery: [], begun: null });
-  $("result-empty").hidden = false;
-  $("result-shown").hidden = true;
-  for (const id of ["photo-frame", "crop-frame", "parts"]) $(id).replaceChildren();
-  for (const id of ["before", "after"]) $(id).removeAttribute("src");
-  $("download").removeAttribute("href");
+  Object.assign(state, { gallery: [], begun: null });
+  clearResult();
   pressSample(null);
   drawGallery();
   emptyBatch();
-  await refreshMatches();
   say("Everything of yours is forgotten.");
 }
 
@@ -518,7 +540,7 @@ function drawFacts({ limits, model, gallery, batch }) {
     $("batch-progress").hidden = $("batch-zip").hidden = $("batch-clear").hidden = false;
     $("batch-bar").value = $("batch-bar").max;
     $("batch-count").textContent = `${plural(batch.made, "face", "faces")} from before can still be downloaded`;
-    for (const [name, reason] of batch.failed) addFailure(name, reason);
+    for (const { source, error } of batch.failed) addFailure(source, error);
   }
 }
 

@@ -1,0 +1,46 @@
+"""Measures the range of training faces: ``python -m bench.training_range [DATABASE] [FILE]``.
+
+The faces are the NIR captures of a rendered database with its exact landmarks, the sample of the repository
+if none is named. The file is the one that the program reads.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from pcfh.databases.casia import read_casia
+from pcfh.databases.records import LANDMARKS_FILE
+from pcfh.databases.rendered import SAMPLE
+from pcfh.files import write_atomically
+from pcfh.images import read_image
+from pcfh.landmarks.given import landmark_key, read_landmarks
+from pcfh.preparation.face_reader import crop_of_photograph
+from pcfh.preparation.training_range import PERCENTILES, face_measures, ranges_of
+from pcfh.shipped import WEIGHTS
+
+_SIZE = 128
+
+
+def measured(home: Path) -> dict[str, object]:
+    """The content of the file."""
+    points = read_landmarks(home / LANDMARKS_FILE)
+    records = [record for record in read_casia(home).records if record.modality == "NIR"]
+    faces = []
+    for record in records:
+        landmarks = points[landmark_key(record.path)]
+        crop, _ = crop_of_photograph(read_image(home / record.path), landmarks, _SIZE, nir=True)
+        faces.append(face_measures(crop, landmarks))
+    recipe = json.loads((home / "recipe.json").read_bytes())
+    return {"recipe": recipe, "faces": len(faces), "percentiles": PERCENTILES, "ranges": ranges_of(faces)}
+
+
+def main() -> None:
+    """Measures and writes."""
+    home = Path(sys.argv[1]) if len(sys.argv) > 1 else SAMPLE
+    file = Path(sys.argv[2]) if len(sys.argv) > 2 else WEIGHTS / "training_range.json"
+    write_atomically(file, json.dumps(measured(home), indent=1).encode() + b"\n")
+    print(f"Written to {file}")
+
+
+if __name__ == "__main__":
+    main()
