@@ -150,6 +150,7 @@ def _margin(
     else:
         value = 255 if capture.margin == "white" else 0
         sides = rng.uniform(size=4) < 0.6
+        sides[rng.integers(4)] = True
         for chosen, edge in zip(
             sides, (np.s_[:width], np.s_[-width:], np.s_[:, :width], np.s_[:, -width:]), strict=True
         ):

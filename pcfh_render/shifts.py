@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-import numpy as np
-
 from pcfh.nir_cameras import Capture
 from pcfh_render.lamps import beside_the_lens
 from pcfh_render.params import Look, Person, Real, Shot
@@ -36,7 +34,7 @@ _PLAIN = Real(
 
 
 def plain(shot: Shot) -> Shot:
-    """A near-infrared capture as the plain camera takes it."""
+    """A capture as the plain camera takes it."""
     return replace(shot, real=_PLAIN)
 
 
@@ -50,7 +48,7 @@ def _taken(**changes: float | str) -> Callable[[Shot, int], Shot]:
     return shifted
 
 
-def _seen(**changes: float | tuple[float, float]) -> Callable[[Shot, int], Shot]:
+def _seen(**changes: int | float | tuple[float, float]) -> Callable[[Shot, int], Shot]:
     """A shift that lies before the camera."""
 
     def shifted(shot: Shot, size: int) -> Shot:
@@ -121,4 +119,4 @@ def shifted_shots(shots: tuple[Shot, ...], size: int) -> tuple[tuple[Shot, str],
         if shot.modality == "NIR"
         for name, shift in SHIFTS.items()
     ]
-    return (*shifted, *((shot, "") for shot in shots if shot.modality == "VIS"))
+    return (*shifted, *((plain(shot), "") for shot in shots if shot.modality == "VIS"))
