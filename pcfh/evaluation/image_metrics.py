@@ -6,6 +6,7 @@ three channels, all of the same weight. Angles are in degrees.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -55,7 +56,7 @@ def mean_absolute_error(
 # The two functions that notebooks use take any array, so that a wrong one gets an answer and no traceback.
 
 
-def psnr(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> float:
+def psnr(a: np.ndarray | Any, b: np.ndarray | Any, mask: np.ndarray | Any) -> float:
     """The peak signal-to-noise ratio -10 log10(mean (a - b)^2) over the mask, in dB; infinite if equal.
 
     Args:
@@ -73,7 +74,7 @@ def psnr(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> float:
     return float(peak_signal_noise_ratio(one, other, data_range=1.0))
 
 
-def ssim(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> float:
+def ssim(a: np.ndarray | Any, b: np.ndarray | Any, mask: np.ndarray | Any) -> float:
     """The mean structural similarity over the mask, at most 1, which only equal images reach.
 
         SSIM = (2 m_a m_b + C1) (2 s_ab + C2) / ((m_a^2 + m_b^2 + C1) (s_a^2 + s_b^2 + C2))
@@ -157,8 +158,11 @@ def yaw_error(a: Float[np.ndarray, "68 2"], b: Float[np.ndarray, "68 2"]) -> flo
     return abs(yaw(a) - yaw(b))
 
 
-def _require_comparable(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> None:
+def _require_comparable(a: np.ndarray | Any, b: np.ndarray | Any, mask: np.ndarray | Any) -> None:
     """Refuses what is no pair of images in [0, 1] with a mask over which there is a mean."""
+    strange = [type(one).__name__ for one in (a, b, mask) if not isinstance(one, np.ndarray)]
+    if strange:
+        raise UserError(f"expected three arrays, got {', '.join(strange)}; make them by np.asarray")
     for name, image in (("a", a), ("b", b)):
         if not np.issubdtype(image.dtype, np.floating):
             raise UserError(
