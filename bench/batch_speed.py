@@ -1,7 +1,7 @@
 """Pictures a second of ``pcfh translate``, here and in an earlier checkout, in turns.
 
     git worktree add ../before 04d0368
-    python -m bench.batch_speed ../before FOLDER [--pictures 288] [--rounds 2]
+    python -m bench batch_speed ../before FOLDER [--pictures 288] [--rounds 2]
 
 The pictures are the near-infrared captures of the sample, over and over, the weights those of the earlier
 checkout. Told are wall and processor seconds
@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -59,14 +60,14 @@ def equal(folder: Path, one: str, other: str) -> str:
     return f"{same} of {len(names)} faces are the same to the bit"
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> int:
     """Measures and prints."""
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(prog="python -m bench batch_speed", description=__doc__)
     parser.add_argument("before", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pictures", type=int, default=288)
     parser.add_argument("--rounds", type=int, default=2)
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     model = given.before / "pcfh" / "weights" / "generator.safetensors"
     photos = copies(given.folder, given.pictures)
     places = {"before": given.before, "after": Path(__file__).parents[1]}
@@ -79,7 +80,4 @@ def main() -> None:
             print(f"{name}: {wall:.1f} s, {rates}, load {os.getloadavg()[0]:.1f}", flush=True)
     print(f"{min(walls['before']) / min(walls['after']):.2f} times as fast, best of {given.rounds}")
     print(equal(given.folder, "before", "after"))
-
-
-if __name__ == "__main__":
-    main()
+    return 0

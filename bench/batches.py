@@ -1,4 +1,4 @@
-"""What a batch costs beside the networks: ``python -m bench.batches FOLDER``.
+"""What a batch costs beside the networks: ``python -m bench batches FOLDER``.
 
 Tiny pictures go through what ``pcfh translate --aligned`` does, with a detector and a generator that take no
 time. Told are: the time to the first result, memory of this process and of a worker as work goes on, the
@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -170,24 +170,24 @@ def is_complete(photos: Path, out: Path, pictures: int) -> bool:
 
 def call(photos: Path, out: Path, pictures: int, workers: int) -> "subprocess.Popen[str]":
     """The same in a process of its own."""
-    command = [sys.executable, "-m", "bench.batches", str(photos.parent), "--child", out.name]
+    command = [sys.executable, "-m", "bench", "batches", str(photos.parent), "--child", out.name]
     return subprocess.Popen(
         [*command, "--pictures", str(pictures), "--workers", str(workers)], stdout=subprocess.PIPE, text=True
     )
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> int:
     """Runs it all."""
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(prog="python -m bench batches", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pictures", type=int, default=100_000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--child")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     photos = given.folder / "photos"
     if given.child:
         work_through(photos, given.folder / given.child, given.pictures, given.workers)
-        return
+        return 0
     if not photos.is_dir():
         make_pictures(photos, given.pictures)
     out = given.folder / "killed"
@@ -208,13 +208,10 @@ def main() -> None:
     print(f"all at once: {child.communicate()[0].strip()}", flush=True)
     tables = [(given.folder / name / "manifest.csv").read_bytes() for name in ("killed", "at once")]
     print(f"the tables of both are equal: {tables[0] == tables[1]}")
+    return 0
 
 
 def _results(out: Path) -> int:
     """Rows of the table."""
     table = out / "manifest.csv"
     return table.read_bytes().count(b"\n") - 1 if table.is_file() else 0
-
-
-if __name__ == "__main__":
-    main()
