@@ -50,23 +50,19 @@ def test_signals_are_collected_and_a_second_one_kills():
 
 
 @pytest.mark.slow
-def test_a_job_in_the_background_of_a_shell_can_be_interrupted(tmp_path):
+def test_a_job_in_the_background_of_a_shell_can_be_interrupted():
     code = (
         "import time; from pcfh.cli.app import heed_interrupts; "
         "heed_interrupts(); print(1, flush=True); time.sleep(120)"
     )
-    shell = subprocess.Popen(
-        ["sh", "-c", f"{sys.executable} -c '{code}' & echo $!; wait $!; echo $?"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    pid = int(shell.stdout.readline())
-    assert shell.stdout.readline() == "1\n"
-    os.kill(pid, signal.SIGINT)
-    began = time.monotonic()
-    assert shell.stdout.readline().strip() == "130"
+    command = f"{sys.executable} -c '{code}' & echo $!; wait $!; echo $?"
+    with subprocess.Popen(["sh", "-c", command], stdout=subprocess.PIPE, text=True) as shell:
+        pid = int(shell.stdout.readline())
+        assert shell.stdout.readline() == "1\n"
+        os.kill(pid, signal.SIGINT)
+        began = time.monotonic()
+        assert shell.stdout.readline().strip() == "130"
     assert time.monotonic() - began < 100
-    shell.wait()
 
 
 def test_control_codes_of_names_are_spelt_out(capsys):
