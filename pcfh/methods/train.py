@@ -39,7 +39,8 @@ from pcfh.recognisers.lightcnn.weights import load_recognizer
 from pcfh.runtime import Runtime
 from pcfh.training.capture import CapturedStep, captured
 from pcfh.training.checkpoint import State
-from pcfh.training.fused_norm import choose, fuse
+from pcfh.training.filled_conv import fill, worth_it
+from pcfh.training.fused_norm import Choice, choose, fuse
 from pcfh.training.loop import Callbacks, Learner, Task, linear_decay, run_task, seed_step
 
 GENERATOR = "generator.safetensors"
@@ -384,18 +385,27 @@ def quicken(trainer: Trainer, training: Training, device: torch.device) -> list[
         choice = choose(device, triton=training.compiled != "on")
         if training.fused_norm == "on" and choice.kernel is None:
             raise UserError(f"training.fused_norm=on: {choice.why}; set it to auto")
-        if choice.kernel is not None:
-            for network in networks:
-                fuse(network, choice.kernel)
-        if choice.channels_last:
-            for network in (trainer.networks, *networks):
-                network.to(memory_format=torch.channels_last)
-        notes.append(choice.why)
+        notes = [choice.why, *_applied(choice, trainer, device)]
     if training.compiled == "on":
         for network in networks:
             network.compile(dynamic=False)
         notes.append(f"{len(networks)} networks are compiled: the first step takes a while")
     return notes
+
+
+def _applied(choice: Choice, trainer: Trainer, device: torch.device) -> list[str]:
+    """Gives the networks the normalisation that was chosen, and the layout that goes with it."""
+    networks = trainer.differentiated_once
+    for network in networks if choice.kernel is not None else ():
+        fuse(network, choice.kernel)
+    if not choice.channels_last:
+        return []
+    every = (trainer.networks, *networks)
+    for network in every:
+        network.to(memory_format=torch.channels_last)
+    if not worth_it(device):
+        return []
+    return [f"{sum(map(fill, every))} convolutions are filled up to eight channels"]
 
 
 @torch.no_grad()
