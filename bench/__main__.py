@@ -4,6 +4,7 @@
     python -m bench device        training steps and the shipped generator on any device, by the clock
     python -m bench inference     images a second of a generator in several ways
     python -m bench faces         pictures of the renderer, and what a landmark detector makes of them
+    python -m bench web           a hundred clients of the web page for a minute, some of them hostile
 
 One thread is the default on a processor: the processor time of several depends on who else uses the machine,
 because some of oneDNN's kernels wait for each other by spinning, whatever OMP_WAIT_POLICY says.
@@ -12,13 +13,14 @@ because some of oneDNN's kernels wait for each other by spinning, whatever OMP_W
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from bench import device, faces, inference, step
+from bench import device, faces, inference, step, web
 
 PROGRAMS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "step": step.main,
     "device": device.main,
     "inference": inference.main,
     "faces": faces.main,
+    "web": web.main,
 }
 
 
