@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pcfh.errors import UserError
     from pcfh.evaluation.image_metrics import psnr, ssim
     from pcfh.evaluation.scores import figures
+    from pcfh.gallery.store import Gallery
     from pcfh.geometry.warp import inverse_distance_warp
     from pcfh.hallucinate import Hallucinator
     from pcfh.rates import ScoreMatrix
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Gallery",
     "Hallucinator",
     "Recognizer",
     "ScoreMatrix",
@@ -45,6 +47,7 @@ __all__ = [
 
 _ELSEWHERE = {
     **dict.fromkeys(("evaluate", "landmarks_of", "load_database", "prepare"), "pcfh.api_databases"),
+    "Gallery": "pcfh.gallery.store",
     "Hallucinator": "pcfh.hallucinate",
     "Recognizer": "pcfh.recognisers.base",
     "ScoreMatrix": "pcfh.rates",

@@ -30,6 +30,9 @@ FreeWhole = Annotated[int, Meta(ge=0, description="a whole number that is not ne
 Positive = Annotated[float, Meta(gt=0, lt=_MOST, description="a positive number")]
 Weight = Annotated[float, Meta(ge=0, lt=_MOST, description="a number that is not negative")]
 Share = Annotated[float, Meta(ge=0, lt=1, description="0 <= value < 1")]
+Switch = Annotated[
+    Literal["auto", "on", "off"], Meta(description="auto or on or off", extra=_FREE)
+]  # of what changes a run's speed and no more than its last digits
 Precision = Literal["auto", "fp32", "bf16"]
 
 Settings = TypeVar("Settings")

@@ -32,6 +32,19 @@ def usable_device(name: str, local_rank: int = 0) -> torch.device:
         ) from error
 
 
+def gpu_gigabytes(name: str) -> float | None:
+    """Memory of the GPU that a name means, see ``usable_device``; None where it means none."""
+    device = usable_device(name)
+    return torch.cuda.get_device_properties(device).total_memory / 1e9 if device.type == "cuda" else None
+
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Moves a tensor of the host; a GPU fetches it by itself, while the host goes on."""
+    if device.type != "cuda" or tensor.device.type != "cpu":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
 def mixed_precision(bf16: bool, like: Tensor) -> AbstractContextManager[None]:
     """Autocast to bfloat16 on the device of a tensor, where that is asked for: mixed precision."""
     if not bf16:

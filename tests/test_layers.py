@@ -10,6 +10,7 @@ ORDER = (
         "web",
         "recipes",
         "work on files",
+        "gallery",
         "evaluation",
         "hallucinate",
         "methods",

@@ -1,8 +1,8 @@
 """The application, and what several commands share.
 
 A file of this folder that holds a function of its own name is a command; ``models_fetch`` is ``pcfh models
-fetch``. Commands are imported when they are called, so that help, the version and light commands do not wait
-for PyTorch.
+fetch``, and likewise with ``gallery``. Commands are imported when they are called, so that help, the version
+and light commands do not wait for PyTorch.
 """
 
 import ast
@@ -28,6 +28,11 @@ app = App(
 
 models = App(name="models", help="Files of networks: the landmark detector's, means of generators.")
 app.command(models)
+
+gallery = App(name="gallery", help="Enrolled faces: enrol, search, compare at a threshold, remove.")
+app.command(gallery)
+
+_GROUPS = {"models": models, "gallery": gallery}
 
 _LOG_SECONDS = 30.0  # between two lines of progress where nobody looks at a terminal
 
@@ -109,8 +114,8 @@ def register() -> None:
     for path in sorted(Path(__file__).parent.glob("*.py")):
         text = help_of(path)
         if text is not None:
-            word = path.stem.removeprefix("models_")
-            parent = app if word == path.stem else models
+            group, _, rest = path.stem.partition("_")
+            parent, word = (_GROUPS[group], rest) if rest and group in _GROUPS else (app, path.stem)
             parent.command(f"pcfh.cli.{path.stem}:{path.stem}", name=word.replace("_", "-"), help=text)
 
 

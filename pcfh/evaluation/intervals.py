@@ -94,7 +94,7 @@ def mean_interval(
     numbers = values.astype(np.float64)
     sums = np.stack([np.bincount(codes, numbers), np.bincount(codes)])
     everyone = np.ones(len(names), dtype=bool)
-    chunks = _weights(everyone, bootstrap.resamples, bootstrap.seed, width=len(names))
+    chunks = drawn_people(everyone, bootstrap.resamples, bootstrap.seed, width=len(names))
     total, count = np.concatenate([weights @ sums.T for weights in chunks]).T
     return percentile_interval(float(numbers.mean()), total / count)
 
@@ -120,7 +120,7 @@ def verification_rate_draws(
     for row, far in zip(drawn, fars, strict=True):
         tail = 2 * allowed_impostors(far, ranked.impostors) + 1000
         width = min(tail, ranked.impostors)
-        chunks = _weights(ranked.drawn, bootstrap.resamples, bootstrap.seed, width=width)
+        chunks = drawn_people(ranked.drawn, bootstrap.resamples, bootstrap.seed, width=width)
         row[:] = np.concatenate([_drawn_rates(ranked, weights, far, tail) for weights in chunks])
     return drawn
 
@@ -144,7 +144,7 @@ def mcnemar(a: Bool[np.ndarray, " n"], b: Bool[np.ndarray, " n"]) -> McNemar:
     return McNemar(only_a=only_a, only_b=only_b, p_value=min(1.0, (2 * tail) / (1 << n)))
 
 
-def _weights(
+def drawn_people(
     drawn: Bool[np.ndarray, " i"], resamples: int, seed: int, *, width: int
 ) -> Iterator[Int[np.ndarray, "c i"]]:
     """How often each person is in each draw, a chunk of draws at a time; the chunks change nothing.

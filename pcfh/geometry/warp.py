@@ -64,7 +64,8 @@ def inverse_distance_warp(
 def _to_unit_square(size: tuple[int, int], like: Tensor) -> tuple[Float[Tensor, "2"], Float[Tensor, "2"]]:
     """Scale and shift from pixels to the units of ``grid_sample``: -1 to 1 between the outer edges."""
     height, width = size
-    scale = like.new_tensor([2 / width, 2 / height])
+    # One by one: a tensor of both would be a copy from the host.
+    scale = torch.stack([like.new_full((), 2 / width), like.new_full((), 2 / height)])
     return scale, scale / 2 - 1
 
 
@@ -95,6 +96,10 @@ def _rescaled_field(
     values = F.pad(scale * (q - p), (0, 1), value=1.0).mT.contiguous()  # b 3 n; the last row sums the weights
     dx2 = (x - p[..., 0, None]).square() + _SOFTENING  # b n w
     dy2 = (y - p[..., 1, None]).square()  # b n h
+    if p.device.type != "cpu":  # kernels are dear to start there, and memory is plenty
+        sums = values @ (dy2[..., None] + dx2[:, :, None]).reciprocal_().flatten(2)
+        field = torch.addcdiv(start.flatten(1), sums[:, :-1], sums[:, -1:])
+        return field.view(len(p), 2, *size).permute(0, 2, 3, 1)
     rows = max(1, _STRIP_ELEMENTS // dx2[0].numel())
     strips = []
     for values_one, dx2_one, dy2_one in zip(values, dx2, dy2, strict=True):

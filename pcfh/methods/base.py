@@ -12,11 +12,11 @@ environment, ``PCFH_METHODS=my_module:MyMethod`` (several are joined by commas).
 import os
 import pkgutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, ClassVar
 
-from pcfh.config import Count, FreeCount, FreeWhole, Positive, Precision, Share, Whole, nearest
+from pcfh.config import Count, FreeCount, FreeWhole, Positive, Precision, Share, Switch, Whole, nearest
 from pcfh.errors import UserError
 from pcfh.plugins import is_outside, outside, siblings
 
@@ -53,6 +53,14 @@ class Training:
         log_every: steps between scalars.
         image_every: steps between picture grids.
         checkpoint_every: steps between checkpoints.
+        capture: on a GPU, replays each step as one CUDA graph; "auto" does without where it cannot be, "on"
+            refuses.
+        resident: keeps all captures on the GPU; "auto" does so where they take less than half of the free
+            memory.
+        fused_norm: on a GPU, normalises in bfloat16 by a kernel of ours; "auto" does so where the kernel is
+            right and faster, "on" refuses to go on without.
+        compiled: "on" compiles on a GPU those networks that are differentiated once (torch.compile), which
+            takes a minute at the start; "auto" does not.
         keep_every: NIR images between generators that are kept beside the last one, to see how the training
             went; 0 keeps none.
     """
@@ -78,6 +86,10 @@ class Training:
     log_every: FreeCount = 20
     image_every: FreeCount = 500
     checkpoint_every: FreeCount = 500
+    capture: Switch = "auto"
+    resident: Switch = "auto"
+    fused_norm: Switch = "auto"
+    compiled: Switch = "auto"
     keep_every: FreeWhole = 0
 
 
@@ -95,6 +107,26 @@ PUBLISHED = Training(
     image_every=4000,
     checkpoint_every=4000,
 )
+
+
+def filled(training: Training, batch: int, rate: float) -> Training:
+    """Other batches and rates with as many images between all that happens, and the same memory of weights.
+
+    Args:
+        training: to change.
+        batch: images of a step.
+        rate: of all networks.
+    """
+    share = batch / training.batch
+    paces = ("steps", "validate_every", "image_every", "checkpoint_every")
+    return replace(
+        training,
+        batch=batch,
+        learning_rate=rate,
+        critic_rate=rate,
+        ema=max(0.0, 1 - (1 - training.ema) * share) if training.ema else 0.0,
+        **{name: max(1, round(getattr(training, name) / share)) for name in paces},
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +173,18 @@ class Method:
     def presets(cls) -> Mapping[str, Config]:
         """Settings by name, for ``--preset``."""
         return {}
+
+    @classmethod
+    def for_gpu(cls, config: Any, gigabytes: float) -> Any:
+        """A preset's settings for a GPU: a batch that fills it, rates that go with the batch.
+
+        As many images as before, see ``filled``.
+
+        Args:
+            config: one of ``presets``.
+            gigabytes: memory of the GPU.
+        """
+        return config
 
     @classmethod
     def needs(cls, config: Any) -> Needs:

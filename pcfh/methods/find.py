@@ -28,14 +28,26 @@ def preset(name: str) -> Config:
     return known[name]
 
 
-def configured(name: str, *, file: Path | None = None, settings: Iterable[str] = ()) -> Config:
+def configured(
+    name: str, *, file: Path | None = None, settings: Iterable[str] = (), gigabytes: float | None = None
+) -> Config:
     """A preset, changed by a configuration file and then by texts such as training.steps=500.
+
+    Args:
+        name: of the preset.
+        file: with values that differ from it.
+        settings: values that differ from both.
+        gigabytes: memory of the GPU that the preset's batch shall fill, unless a batch is given; None keeps
+            the preset as it is.
 
     Raises:
         UserError: no such preset, file, method or setting, or a value that cannot work.
     """
-    values = {} if file is None else read_toml(file)
-    return with_values(preset(name), {**values, **assigned(settings)})
+    values = {**({} if file is None else read_toml(file)), **assigned(settings)}
+    start = preset(name)
+    if gigabytes is not None and "training.batch" not in values:
+        start = find_method(start.training.method).for_gpu(start, gigabytes)
+    return with_values(start, values)
 
 
 def overridden(config: Config, settings: Iterable[str]) -> Config:

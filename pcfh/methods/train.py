@@ -7,6 +7,7 @@ What else a run's folder holds is said in ``pcfh.training.loop``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from pcfh import __version__
 from pcfh.config import identity_of, to_toml
 from pcfh.databases.records import Record, require_disjoint
 from pcfh.databases.rendered import truth_crop
+from pcfh.devices import mixes, to_device
 from pcfh.errors import UserError
 from pcfh.files import sha256_of
-from pcfh.methods.base import Config, find_method, kind_of, resolved
+from pcfh.methods.base import Config, Training, find_method, kind_of, resolved
 from pcfh.methods.batch import Batch
 from pcfh.methods.files import load_generator, save_generator, training_history
 from pcfh.methods.held_out import HeldOut, split_people
@@ -34,7 +36,9 @@ from pcfh.ranges import from_bytes, to_bytes
 from pcfh.recognisers.lightcnn.network import to_lightcnn_input
 from pcfh.recognisers.lightcnn.weights import load_recognizer
 from pcfh.runtime import Runtime
+from pcfh.training.capture import CapturedStep, captured
 from pcfh.training.checkpoint import State
+from pcfh.training.fused_norm import choose, fuse
 from pcfh.training.loop import Callbacks, Learner, Task, linear_decay, run_task, seed_step
 
 GENERATOR = "generator.safetensors"
@@ -65,12 +69,14 @@ class MethodLearner(Learner):
 
     Attributes:
         trainer: of the method; its networks have the seed's weights.
+        notes: how a GPU computes its steps, a line each.
     """
 
     def __init__(self, config: Config, runtime: Runtime, recognizer: nn.Module | None = None) -> None:
         t = self._training = config.training
         torch.manual_seed(t.seed)
         self.trainer: Trainer = resolved(find_method(t.method).trainer)(config, runtime, recognizer)
+        self.notes = quicken(self.trainer, t, runtime.device)
         self.networks, self.result = self.trainer.networks, self.trainer.generator
         self.pace = t
 
@@ -115,24 +121,44 @@ class GeneratorTask(MethodLearner, Task):
         super().__init__(job.config, runtime, self._teacher)
         self._before = [] if job.start is None else start_from(self.trainer.generator, job.start)
         self.image_every = job.config.training.image_every
+        self.bounds = self.trainer.bounds
         self.identity = _identity(job)
         self._learnt_from = learnt_from(job.prepared, job.protocol)
         self.settings = to_toml(job.config, f"pcfh {__version__}, protocol {job.protocol}")
 
     def prepare(self) -> None:
-        """Computes the features of all VIS captures."""
-        config, warp = self._job.config, self._job.needs.warped
-        self.batches = BatchMaker(self._pairs, config, self._runtime, self._teacher, warp=warp)
+        """Computes the features of all VIS captures; on a GPU brings them there and captures the step."""
+        config, warp, device = self._job.config, self._job.needs.warped, self._runtime.device
+        pairs = self._pairs
+        if device.type == "cuda" and wants_resident(self._training.resident, pairs.megabytes, device):
+            pairs = pairs.on(device)
+            self.notes = [*self.notes, f"all captures are on the GPU: {pairs.megabytes:.0f} MB"]
+        self.batches = BatchMaker(pairs, config, self._runtime, self._teacher, warp=warp)
+        self._compute: Callable[[Batch], Mapping[str, Tensor]] = self.trainer.compute_gradients
+        if device.type == "cuda" and self._training.capture != "off":
+            self._compute, note = self._captured()
+            self.notes = [*self.notes, note]
 
-    def fetch(self, step: int) -> tuple[Plan, PairImages]:
+    def _captured(self) -> tuple[Callable[[Batch], Mapping[str, Tensor]], str]:
+        """The step as a graph where it can be one, and what to say about it."""
+        if not self.trainer.on_device:
+            step, why = self.trainer.compute_gradients, "the step looks at the host: it is not captured"
+        else:
+            batch = self.batches.batch(*self.fetch(0), vary=self._training.vary_nir)
+            step, why = captured(self.networks, self.trainer.compute_gradients, batch)
+        if self._training.capture == "on" and not isinstance(step, CapturedStep):
+            raise UserError(f"training.capture=on: {why}; set it to auto")
+        return step, why
+
+    def fetch(self, step: int) -> tuple[Plan, PairImages | None]:
         """This process's part of a step's pictures."""
         return self.batches.fetch(step)
 
-    def compute_gradients(self, step: int, fetched: tuple[Plan, PairImages]) -> dict[str, Tensor]:
+    def compute_gradients(self, step: int, fetched: tuple[Plan, PairImages | None]) -> dict[str, Tensor]:
         """One step of the method."""
         t = self._training
         seed_step(t.seed, step, self._runtime.rank)
-        return self.trainer.compute_gradients(self.batches.batch(*fetched, vary=t.vary_nir))
+        return dict(self._compute(self.batches.batch(*fetched, vary=t.vary_nir)))
 
     def validate(self, average: nn.Module) -> Mapping[str, float]:
         """Rank-1 and cosine of generated faces of the people held out to their VIS captures."""
@@ -252,42 +278,94 @@ class BatchMaker:
             self._features = features
             self._mean_features = means[self._person]
 
-    def fetch(self, step: int) -> tuple[Plan, PairImages]:
-        """Pictures of a step (from 0), on the CPU; safe in another thread."""
+    def fetch(self, step: int) -> tuple[Plan, PairImages | None]:
+        """What a step (from 0) sees, its pictures unless those are on the device; safe in a thread."""
         plan = self._pairs.plan(step * self._batch + self._rank * self._part, self._part)
-        return plan, self._pairs.images(plan, warp=self._warp)
+        if self._pairs.nir.device == self._device != torch.device("cpu"):
+            return plan, None
+        return plan, pinned(self._pairs.images(plan, warp=self._warp), self._device)
 
     def preview(self) -> Batch:
         """A few pairs, the same at any time, to look at."""
-        plan = self._pairs.plan(0, _PREVIEW)
-        return self.batch(plan, self._pairs.images(plan, warp=self._warp))
+        return self.batch(self._pairs.plan(0, _PREVIEW))
 
-    def batch(self, plan: Plan, images: PairImages, *, vary: bool = False) -> Batch:
-        """Moves pictures to the device, in [-1, 1].
+    def batch(self, plan: Plan, images: PairImages | None = None, *, vary: bool = False) -> Batch:
+        """Brings pictures to the device, in [-1, 1].
 
         Args:
             plan: which pictures.
-            images: those pictures.
+            images: those pictures, if they are fetched already.
             vary: whether to change the NIR ones at random.
         """
-        nir = from_bytes(images.nir.to(self._device)).expand(-1, 3, -1, -1)
+        if images is None:
+            images = self._pairs.images(plan, warp=self._warp)
+        nir = from_bytes(to_device(images.nir, self._device)).expand(-1, 3, -1, -1)
         features = means = person = people = None
         if self._features is not None:
-            features = self._features[plan.vis, plan.mirror.astype(int)]
-            means = self._mean_features[plan.vis, plan.mirror.astype(int)]
-            person, people = self._person[plan.vis], self._people
+            vis, mirror = (to_device(torch.from_numpy(n), self._device) for n in (plan.vis, plan.mirror))
+            features = self._features[vis, mirror.long()]
+            means = self._mean_features[vis, mirror.long()]
+            person, people = self._person[vis], self._people
         return Batch(
             nir=varied(nir) if vary else nir,
-            vis=from_bytes(images.vis.to(self._device)),
-            warped=None if images.warped is None else from_bytes(images.warped.to(self._device)),
-            landmarks=images.landmarks.to(self._device),
-            truth=None if images.truth is None else from_bytes(images.truth.to(self._device)),
-            mix=torch.from_numpy(plan.mix).float().to(self._device),
+            vis=from_bytes(to_device(images.vis, self._device)),
+            warped=None if images.warped is None else from_bytes(to_device(images.warped, self._device)),
+            landmarks=to_device(images.landmarks, self._device),
+            truth=None if images.truth is None else from_bytes(to_device(images.truth, self._device)),
+            mix=to_device(torch.from_numpy(plan.mix).float(), self._device),
             vis_features=features,
             person_features=means,
             person=person,
             people=people,
         )
+
+
+def pinned(images: PairImages, device: torch.device) -> PairImages:
+    """Pictures in memory that a GPU fetches by itself."""
+    if device.type != "cuda":
+        return images
+    kept = {name: t.pin_memory() for name, t in vars(images).items() if t is not None}
+    return replace(images, **kept)
+
+
+def wants_resident(wanted: str, megabytes: float, device: torch.device) -> bool:
+    """Whether to keep captures on a GPU."""
+    if wanted == "auto":
+        return 1e6 * megabytes < torch.cuda.mem_get_info(device)[0] / 2
+    return wanted == "on"
+
+
+def quicken(trainer: Trainer, training: Training, device: torch.device) -> list[str]:
+    """On a GPU with mixed precision: our normalisation, channels last, and compiled networks where wanted.
+
+    Names, order and values of the weights stay.
+
+    Returns:
+        What was done, a line each; empty on a processor.
+
+    Raises:
+        UserError: the settings want what cannot be had.
+    """
+    if device.type != "cuda" or not mixes(training.precision, device):
+        return []
+    torch.backends.cudnn.benchmark = True  # shapes never change
+    networks, notes = trainer.differentiated_once, []
+    if training.fused_norm != "off" and networks:
+        choice = choose(device, triton=training.compiled != "on")
+        if training.fused_norm == "on" and choice.kernel is None:
+            raise UserError(f"training.fused_norm=on: {choice.why}; set it to auto")
+        if choice.kernel is not None:
+            for network in networks:
+                fuse(network, choice.kernel)
+        if choice.channels_last:
+            for network in (trainer.networks, *networks):
+                network.to(memory_format=torch.channels_last)
+        notes.append(choice.why)
+    if training.compiled == "on":
+        for network in networks:
+            network.compile(dynamic=False)
+        notes.append(f"{len(networks)} networks are compiled: the first step takes a while")
+    return notes
 
 
 @torch.no_grad()

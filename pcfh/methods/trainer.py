@@ -48,6 +48,24 @@ class Trainer(ABC):
         """Those networks that learn at the critics' rate; all others learn at the generators'."""
         return ()
 
+    @property
+    def differentiated_once(self) -> Sequence[nn.Module]:
+        """Those networks, fixed ones too, whose gradients no gradient penalty differentiates again.
+
+        Compilers and kernels that know one derivative can take them.
+        """
+        return ()
+
+    @property
+    def on_device(self) -> bool:
+        """Whether ``compute_gradients`` looks at nothing on the host, so that a GPU can replay it."""
+        return False
+
+    @property
+    def bounds(self) -> Mapping[str, float]:
+        """Numbers of a step above which the training is lost, by name."""
+        return {}
+
     @abstractmethod
     def compute_gradients(self, batch: Batch) -> Values:
         """Puts the gradient of every network into its parameters' ``grad``; updates nothing.
@@ -55,6 +73,10 @@ class Trainer(ABC):
         Returns:
             Detached numbers by name, to be logged: ``loss/...`` are terms with their weights.
         """
+
+    def dependence(self, batch: Batch, output: Image) -> Values:
+        """Numbers on pairs of people held out, beside those of recognition."""
+        return {}
 
     def pictures(self, batch: Batch, output: Image) -> Mapping[str, Image]:
         """What else is worth a look beside input, VIS capture and output, by title, in [-1, 1]."""

@@ -8,6 +8,7 @@ Axis letters: b batch, s side of the image.
 """
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from pcfh.databases.records import Record
+from pcfh.devices import to_device
 from pcfh.errors import UserError
 from pcfh.geometry.mirror import mirror_points
 from pcfh.geometry.warp import inverse_distance_warp
@@ -101,6 +103,7 @@ class TrainingPairs:
         self.vis = _read(root, self.vis_records, lambda image: image)
         self._truth = None if truth is None else _stacked([truth(record) for record in self.nir_records])
         self._nir_landmarks = _landmarks(self.nir_records)
+        self._nir_landmarks_mirrored = mirror_points(self._nir_landmarks, self.size)
         self._vis_landmarks = _landmarks(self.vis_records)
         self._partners = [
             np.array([j for j, vis in enumerate(self.vis_records) if vis.subject == nir.subject])
@@ -113,6 +116,20 @@ class TrainingPairs:
     def size(self) -> int:
         """Side of the images in pixels."""
         return self.nir.shape[-1]
+
+    @property
+    def megabytes(self) -> float:
+        """Memory that the pictures take."""
+        kept = (self.nir, self.vis, *(() if self._truth is None else (self._truth,)))
+        return sum(images.nbytes for images in kept) / 1e6
+
+    def on(self, device: torch.device) -> "TrainingPairs":
+        """The same with the captures on a device; its pictures are made there."""
+        moved = copy(self)
+        for name in ("nir", "vis", "_truth", "_nir_landmarks", "_nir_landmarks_mirrored", "_vis_landmarks"):
+            value = getattr(self, name)
+            setattr(moved, name, None if value is None else value.to(device))
+        return moved
 
     def plan(self, start: int, count: int) -> Plan:
         """What places ``start`` to ``start + count`` of the stream show."""
@@ -131,18 +148,28 @@ class TrainingPairs:
             plan: which captures.
             warp: whether to warp them, which takes far longer than all else.
         """
-        landmarks = self._nir_landmarks[plan.nir]
-        mirror = torch.from_numpy(plan.mirror)
+        nir, vis, mirror = (self._moved(named) for named in (plan.nir, plan.vis, plan.mirror))
+        landmarks, others = self._nir_landmarks[nir], self._nir_landmarks_mirrored[nir]
+        warped = self._warp(plan, nir, vis) if warp else None
         return PairImages(
-            nir=_mirrored(self.nir[plan.nir], mirror),
-            vis=_mirrored(self.vis[plan.vis], mirror),
-            warped=_mirrored(self._warp(plan), mirror) if warp else None,
-            landmarks=torch.where(mirror[:, None, None], mirror_points(landmarks, self.size), landmarks),
-            truth=None if self._truth is None else _mirrored(self._truth[plan.nir], mirror),
+            nir=_mirrored(self.nir[nir], mirror),
+            vis=_mirrored(self.vis[vis], mirror),
+            warped=None if warped is None else _mirrored(warped, mirror),
+            landmarks=torch.where(mirror[:, None, None], others, landmarks),
+            truth=None if self._truth is None else _mirrored(self._truth[nir], mirror),
         )
 
-    def _warp(self, plan: Plan) -> UInt8[Tensor, "b 3 s s"]:
+    def _moved(self, named: np.ndarray) -> Tensor:
+        """A part of a plan, where the captures are."""
+        return to_device(torch.from_numpy(named), self.nir.device)
+
+    def _warp(self, plan: Plan, nir: Tensor, vis: Tensor) -> UInt8[Tensor, "b 3 s s"]:
         """I_Warp of every pair, rounded to 8 bits so that kept and new ones are the same."""
+        if self.nir.device.type != "cpu":  # warped sooner than looked up
+            warped = inverse_distance_warp(
+                self.vis[vis].float(), self._vis_landmarks[vis], self._nir_landmarks[nir]
+            )
+            return warped.round().clamp(0, 255).byte()
         pairs = list(zip(plan.nir.tolist(), plan.vis.tolist(), strict=True))
         new = sorted({pair for pair in pairs if pair not in self._warped})
         known = {pair: self._warped[pair] for pair in pairs if pair in self._warped}

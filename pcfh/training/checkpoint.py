@@ -85,6 +85,7 @@ def load_checkpoint(path: Path, state: State, identity: Mapping[str, Any], *, ex
         state.networks.load_state_dict(content["networks"])
         state.average.load_state_dict(content["average"])
         state.optimizer.load_state_dict(content["optimizer"])
+        _lay_out_as_parameters(state.optimizer)
     except (RuntimeError, ValueError) as error:
         raise UserError(
             f"{path}: written by pcfh {content['version']}, whose networks were others; start in a new "
@@ -92,6 +93,14 @@ def load_checkpoint(path: Path, state: State, identity: Mapping[str, Any], *, ex
         ) from error
     state.step, state.best = content["step"], tuple(content["best"])
     torch.set_rng_state(content["rng"])
+
+
+def _lay_out_as_parameters(optimizer: torch.optim.Optimizer) -> None:
+    """Gives what belongs to a parameter its layout in memory, which differs from device to device."""
+    for parameter, kept in optimizer.state.items():
+        for name, value in kept.items():
+            if isinstance(value, torch.Tensor) and value.shape == parameter.shape and value.ndim:
+                kept[name] = torch.empty_like(parameter).copy_(value)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -34,12 +34,13 @@ from pcfh.files import locked, remove_leftovers, write_atomically
 from pcfh.runtime import Runtime
 from pcfh.training.checkpoint import STEPS, State, load_checkpoint, save_checkpoint
 from pcfh.training.monitor import Monitor
+from pcfh.training.readings import Reading, Readings
 
 CHECKPOINT, BEST, SETTINGS = "checkpoint.pt", "best.safetensors", "config.toml"
 
 
 class TrainingStoppedError(UserError):
-    """The objective left the real numbers; the weights of the last checkpoint are good."""
+    """The objective left the real numbers or its bounds; the weights of the last checkpoint are good."""
 
 
 class Learner(ABC):
@@ -72,12 +73,16 @@ class Task(Learner):
         image_every: steps between picture grids; 0 where there is nothing to see.
         settings: what stands in the run's configuration file.
         identity: what must be the same when the run is resumed, as plain data.
+        bounds: numbers of a step above which the training is lost, by name.
+        notes: what the user should know, one line each; complete once prepared.
     """
 
     weights_file: str
     image_every: int = 0
     settings: str
     identity: Mapping[str, Any]
+    bounds: Mapping[str, float] = {}
+    notes: Sequence[str] = ()
 
     def prepare(self) -> None:
         """Does what costs time and is needed before the first step."""
@@ -114,11 +119,14 @@ class Callbacks:
     """What the caller does while a run goes on.
 
     Attributes:
-        on_step: called on the first process after each step with its number (from 1) and its values.
-        should_stop: asked at each step; true saves after it and ends the run.
+        on_step: called on the first process for each step with its number (from 1) and its values; on a GPU
+            after the next step was started, where nothing is due.
+        on_note: called on the first process before the first step, with each line of the task's notes.
+        should_stop: asked at each step; true saves after it, or on a GPU after the next, and ends the run.
     """
 
     on_step: Callable[[int, Mapping[str, float]], None] = lambda step, values: None
+    on_note: Callable[[str], None] = lambda note: None
     should_stop: Callable[[], bool] = lambda: False
 
 
@@ -139,7 +147,7 @@ def run_task(
 
     Raises:
         UserError: the folder holds another run, or another process works in it.
-        TrainingStoppedError: a value was not finite.
+        TrainingStoppedError: a value was not finite, or above its bound.
     """
     identity = {**task.identity, STEPS: task.pace.steps}
     with ExitStack() as stack:
@@ -154,9 +162,12 @@ def run_task(
             remove_leftovers(run)
             write_atomically(run / SETTINGS, task.settings.encode())
         if state.step < task.pace.steps:
+            callbacks = callbacks or Callbacks()
             task.prepare()
+            for note in task.notes if runtime.is_first else ():
+                callbacks.on_note(note)
             monitor = stack.enter_context(_monitor(run, state.step)) if runtime.is_first else None
-            _loop(state, task, run, runtime, callbacks or Callbacks(), monitor, identity)
+            _loop(state, task, run, runtime, callbacks, monitor, identity)
     return state
 
 
@@ -175,22 +186,25 @@ def _loop(
     monitor: Monitor | None,
     identity: Mapping[str, Any],
 ) -> None:
-    pace, stop = task.pace, False
+    pace, stop, readings = task.pace, False, Readings(runtime)
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(task.fetch, state.step)
         while state.step < pace.steps and not stop:
             fetched = coming.result()
             coming = pool.submit(task.fetch, state.step + 1)
             tensors = task.compute_gradients(state.step, fetched)
-            values, stop = _agree(tensors, runtime, callbacks.should_stop())
-            _require_finite(values, state.step, run)
+            readings.put(state.step + 1, tensors, callbacks.should_stop())
             runtime.average_gradients(state.networks.parameters())
             update(state, task)
+            read = list(readings.take(everything=_anything_due(state.step, task)))
+            stop = any(reading.stop for reading in read)
+            read += readings.take(everything=stop)
+            for reading in read:
+                _require_good(reading, task, run)
             if monitor is None:
                 continue
-            figures = _validated(state, task, run)
-            callbacks.on_step(state.step, {**values, **figures})
-            _show(state, task, monitor, values, figures)
+            for reading in read:
+                _tell(reading, state, task, run, callbacks, monitor)
             task.keep(run, state.average, state.step)
             if stop or _due(state.step, pace.checkpoint_every, pace):
                 # The checkpoint comes last: a run that says it is finished has its weights.
@@ -226,26 +240,34 @@ def _due(step: int, every: int, pace: Any) -> bool:
     return step % every == 0 or step == pace.steps
 
 
-def _agree(values: Mapping[str, Tensor], runtime: Runtime, stop: bool) -> tuple[dict[str, float], bool]:
-    """Means of all values over the processes, and whether any process was asked to stop; one transfer."""
-    flag = torch.tensor(float(stop), device=runtime.device)
-    means = runtime.mean(torch.stack([*(v.float() for v in values.values()), flag])).tolist()
-    return dict(zip(values, means, strict=False)), means[-1] > 0
+def _anything_due(step: int, task: Task) -> bool:
+    """Whether the numbers of a step are needed before the next one is started."""
+    pace = task.pace
+    every = (pace.log_every, pace.validate_every, pace.checkpoint_every, task.image_every)
+    return any(_due(step, steps, pace) for steps in every if steps)
 
 
-def _require_finite(values: Mapping[str, float], step: int, run: Path) -> None:
-    bad = [name for name, value in values.items() if not math.isfinite(value)]
-    if bad:
-        checkpoint = run / CHECKPOINT
-        kept = (
-            f"the weights in {checkpoint} are good"
-            if checkpoint.exists()
-            else "no checkpoint was written yet"
-        )
+def _require_good(reading: Reading, task: Task, run: Path) -> None:
+    """Refuses numbers that are not finite or above their bounds."""
+    infinite = [name for name, value in reading.values.items() if not math.isfinite(value)]
+    over = [
+        f"{name} {reading.values[name]:.4g} (at most {most:g})"
+        for name, most in task.bounds.items()
+        if reading.values.get(name, 0.0) > most
+    ]
+    if not infinite and not over:
+        return
+    checkpoint = run / CHECKPOINT
+    kept = f"the weights in {checkpoint} are good" if checkpoint.exists() else "no checkpoint was written yet"
+    if infinite:
         raise TrainingStoppedError(
-            f"not finite at step {step + 1}: {', '.join(bad)}; {kept}. Lower the learning rate, or set the "
-            "precision to fp32, in a new run folder"
+            f"not finite at step {reading.step}: {', '.join(infinite)}; {kept}. Lower the learning rate, or "
+            "set the precision to fp32, in a new run folder"
         )
+    raise TrainingStoppedError(
+        f"out of bounds at step {reading.step}: {', '.join(over)}; {kept}. Lower the learning rate, or make "
+        "the batch smaller, in a new run folder"
+    )
 
 
 def _validated(state: State, task: Task, run: Path) -> Mapping[str, float]:
@@ -259,13 +281,19 @@ def _validated(state: State, task: Task, run: Path) -> Mapping[str, float]:
     return figures
 
 
-def _show(
-    state: State, task: Task, monitor: Monitor, values: Mapping[str, float], figures: Mapping[str, float]
+def _tell(
+    reading: Reading, state: State, task: Task, run: Path, callbacks: Callbacks, monitor: Monitor
 ) -> None:
+    """Tells the caller and the monitor of a step; only of the latest one is more known than its numbers."""
+    if reading.step < state.step:
+        callbacks.on_step(reading.step, reading.values)
+        return
+    figures = _validated(state, task, run)
+    callbacks.on_step(state.step, {**reading.values, **figures})
     pace = task.pace
     if figures or _due(state.step, pace.log_every, pace):
         rate = state.optimizer.param_groups[0]["lr"]
-        monitor.scalars(state.step, {**values, **figures, "learning_rate": rate})
+        monitor.scalars(state.step, {**reading.values, **figures, "learning_rate": rate})
     if task.image_every and _due(state.step, task.image_every, pace):
         monitor.grid(state.step, *task.pictures(state.average))
 

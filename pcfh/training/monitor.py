@@ -9,16 +9,22 @@ from pathlib import Path
 from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 
 from pcfh.files import atomic_path, write_atomically
+
+try:
+    from torch.utils.tensorboard import SummaryWriter
+except ImportError:  # a machine for training alone may lack TensorBoard: metrics.csv holds the same numbers
+    SummaryWriter = None  # type: ignore[assignment,misc]
 
 METRICS = "metrics.csv"
 _COST = ("wall_seconds", "processor_seconds")
 
 
 class Monitor:
-    """Writes to ``<run>/metrics.csv``, ``<run>/tensorboard`` and ``<run>/pictures``; for the first process.
+    """Writes to ``<run>/metrics.csv`` and ``<run>/pictures``; for the first process.
+
+    Where TensorBoard is installed, it writes to ``<run>/tensorboard`` too.
 
     Args:
         run: the run's folder.
@@ -27,7 +33,8 @@ class Monitor:
 
     def __init__(self, run: Path, step: int) -> None:
         self._run = run
-        self._writer = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1)
+        folder = str(run / "tensorboard")
+        self._writer = SummaryWriter and SummaryWriter(folder, purge_step=step + 1)
         self._rows = [row for row in read_metrics(run) if int(row["step"]) <= step]
         self._names = list(dict.fromkeys(name for row in self._rows for name in row)) or ["step", *_COST]
         self._write_all()
@@ -37,7 +44,7 @@ class Monitor:
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Writes every number of a step, with the seconds that the run has taken so far."""
-        for name, value in values.items():
+        for name, value in values.items() if self._writer else ():
             self._writer.add_scalar(name, value, step)
         now = (time.monotonic(), time.process_time())
         spent = (b + n - s for b, n, s in zip(self._before, now, self._start, strict=True))
@@ -60,13 +67,15 @@ class Monitor:
 
     def grid(self, step: int, grid: UInt8[Tensor, "3 h w"], titles: Sequence[str]) -> None:
         """Writes a picture grid, to TensorBoard with the titles of its rows and as a PNG file."""
-        self._writer.add_image(" | ".join(titles), grid, step)
+        if self._writer:
+            self._writer.add_image(" | ".join(titles), grid, step)
         with atomic_path(self._run / "pictures" / f"{step:07d}.png") as temporary:
             Image.fromarray(grid.permute(1, 2, 0).numpy()).save(temporary, format="PNG")
 
     def close(self) -> None:
         """Writes what is pending."""
-        self._writer.close()
+        if self._writer:
+            self._writer.close()
 
 
 def read_metrics(run: Path) -> list[dict[str, str]]:

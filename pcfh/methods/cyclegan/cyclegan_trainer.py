@@ -132,6 +132,35 @@ class Pool(nn.Module):
         return old
 
 
+class DevicePool(Pool):
+    """The same, with choices that are drawn on the device of the fakes, from PyTorch's generator.
+
+    An exchange looks at nothing on the host: which fakes go in and out is said by masks.
+    """
+
+    @torch.no_grad()
+    def exchange(self, fakes: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b 3 s s"]:
+        """Stores new fakes and gives as many back, each either new or old."""
+        if not len(self.images):
+            return fakes
+        return torch.cat([self._exchange_some(some) for some in fakes.split(len(self.images))])
+
+    def _exchange_some(self, fakes: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b 3 s s"]:
+        """Exchanges at most as many as there are places, each with a place of its own."""
+        places, count = len(self.images), len(fakes)
+        filling = self.seen < places
+        next_ones = (self.seen + torch.arange(count, device=fakes.device)) % places
+        drawn = torch.rand(places, device=fakes.device).argsort()[:count]
+        place = torch.where(filling, next_ones, drawn)
+        chance = torch.rand(count, device=fakes.device)
+        gives_new = (filling | (chance < 0.5))[:, None, None, None]
+        stores_new = (filling | (chance >= 0.5))[:, None, None, None]
+        old = self.images[place]
+        self.images[place] = torch.where(stores_new, fakes, old)
+        self.seen += count
+        return torch.where(gives_new, fakes, old)
+
+
 class CycleGANNetworks(nn.Module):
     """Two generators, two discriminators, and the pools of old fakes.
 
@@ -141,15 +170,26 @@ class CycleGANNetworks(nn.Module):
         blocks: residual blocks of the generators.
         pool: old fakes of each generator.
         seed: of the pools' choices.
+        on_device: whether these are drawn on the device.
     """
 
-    def __init__(self, *, size: int, width: int = 64, blocks: int = 9, pool: int = 50, seed: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        size: int,
+        width: int = 64,
+        blocks: int = 9,
+        pool: int = 50,
+        seed: int = 0,
+        on_device: bool = False,
+    ) -> None:
         super().__init__()
+        kind = DevicePool if on_device else Pool
         self.to_vis, self.to_nir = (
             ResidualGenerator(size=size, width=width, blocks=blocks) for _ in range(2)
         )
         self.is_vis, self.is_nir = (PatchGAN(width=width) for _ in range(2))
-        self.old_vis, self.old_nir = (Pool(pool, size, (seed, which)) for which in range(2))
+        self.old_vis, self.old_nir = (kind(pool, size, (seed, which)) for which in range(2))
 
 
 class CycleGANTrainer(Trainer):
@@ -165,7 +205,15 @@ class CycleGANTrainer(Trainer):
 
     def __init__(self, config: Any, runtime: Runtime, recognizer: nn.Module | None = None) -> None:
         b, t = config.baseline, config.training
-        networks = CycleGANNetworks(size=t.size, width=b.width, blocks=b.blocks, pool=b.pool, seed=t.seed)
+        networks = CycleGANNetworks(
+            size=t.size,
+            width=b.width,
+            blocks=b.blocks,
+            pool=b.pool,
+            seed=t.seed,
+            # Several processes have to choose alike, which devices do not.
+            on_device=runtime.device.type == "cuda" and runtime.processes == 1,
+        )
         self.networks = networks.to(runtime.device)
         self._runtime, self._bf16 = runtime, mixes(t.precision, runtime.device)
         self._lambda_cycle, self._lambda_identity = b.lambda_cycle, b.lambda_identity
@@ -179,6 +227,17 @@ class CycleGANTrainer(Trainer):
     def critics(self) -> Sequence[nn.Module]:
         """Both discriminators."""
         return (self.networks.is_vis, self.networks.is_nir)
+
+    @property
+    def differentiated_once(self) -> Sequence[nn.Module]:
+        """All networks."""
+        n = self.networks
+        return (n.to_vis, n.to_nir, n.is_vis, n.is_nir)
+
+    @property
+    def on_device(self) -> bool:
+        """Where the pools' choices are drawn there."""
+        return isinstance(self.networks.old_vis, DevicePool)
 
     def compute_gradients(self, batch: Batch) -> Values:
         """Puts the gradients of all losses into the networks, and the fakes into the pools.

@@ -34,7 +34,7 @@ class PCFH(nn.Module):
         attention_width: int,
         dependence_width: int,
         patch_ramp: int = 0,
-        mi_estimator: Estimator = "bilinear",
+        mi_estimator: Estimator = "cosine",
     ) -> None:
         super().__init__()
         self.G_A = Generator(

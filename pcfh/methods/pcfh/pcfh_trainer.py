@@ -16,6 +16,7 @@ from pcfh.methods.pcfh.terms import LossWeights
 from pcfh.methods.trainer import Trainer
 from pcfh.runtime import Runtime
 
+MOST_PENALTY = 100.0  # before its weight: a critic eleven times as steep as it may be
 _SUMS_OVER_PIXELS = ("lambda_rec", "lambda_awm")
 
 
@@ -45,6 +46,23 @@ class PCFHTrainer(Trainer):
         """D_A and N_E."""
         N_E = self.networks.N_E
         return (self.networks.D_A, *([] if N_E is None else [N_E]))
+
+    @property
+    def differentiated_once(self) -> Sequence[nn.Module]:
+        """All but the critics."""
+        n = self.networks
+        return [network for network in (n.G_A, n.G_B, n.Att, self._recognizer) if network is not None]
+
+    @property
+    def on_device(self) -> bool:
+        """The whole step."""
+        return True
+
+    @property
+    def bounds(self) -> Mapping[str, float]:
+        """Penalties of critics that are out of control."""
+        most = MOST_PENALTY * self._weights.penalty
+        return {"critic/penalty": most, "dependence/penalty": most} if most else {}
 
     def compute_gradients(self, batch: Batch) -> Values:
         """Puts the gradient of every network into its parameters' ``grad``; see ``step``."""

@@ -149,6 +149,16 @@ class Pix2PixTrainer(Trainer):
         """The discriminator."""
         return (self.networks.discriminator,)
 
+    @property
+    def differentiated_once(self) -> Sequence[nn.Module]:
+        """Both networks."""
+        return (self.networks.generator, self.networks.discriminator)
+
+    @property
+    def on_device(self) -> bool:
+        """The whole step."""
+        return True
+
     def compute_gradients(self, batch: Batch) -> Values:
         """Puts the gradients of both losses into the networks.
 
