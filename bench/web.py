@@ -1,10 +1,10 @@
 """Plays a hundred clients of the web page for a minute, some slow or hostile, and counts what they get.
 
-    python -m bench web [--seconds 60] [--tree FOLDER] [--record FILE] [--seed 0]
+    python -m bench web [--seconds 60] [--tree FOLDER] [--record FILE --column NAME] [--seed 0]
 
 A server is started on the loopback address and ended with Ctrl-C while its clients are still at it.
 ``--tree`` serves another working tree than this one, so that two commits can be compared by one program;
-``--record`` writes the figures as a record of docs/results. The clients:
+``--record`` writes the figures into a column of a file of docs/results. The clients:
 
     50 visitors     with a cookie each, as a browser has
     10 newcomers    who open the page anew for each photograph
@@ -41,6 +41,9 @@ VISITORS, NEWCOMERS, PROGRAMS, SLOW, HOSTILE = 50, 10, 20, 10, 10
 SILENT = 25  # connections of one hostile client; together more than the server of old could hold
 PATIENCE = 60.0  # seconds until an answer counts as none
 STATED = 20.0  # seconds: docs/web.md
+NO_ANSWER, BROKEN_OFF = "no answer in 60 seconds", "a connection broken off"
+NO_SESSION = "of these for want of a session"
+LONGEST, NO_PAGE = "longest", "percent of looks at the page without an answer in 10 seconds"
 _SLOW_BYTES = 200_000
 _LONGEST_PAUSE = 5.0  # seconds; a visitor comes back sooner than a server may ask for
 
@@ -129,10 +132,10 @@ async def photograph(scene: Scene, cookie: str = "") -> float:
     try:
         answer = await scene.ask("POST", "/api/faces", scene.photograph, cookie=cookie)
     except TimeoutError:
-        tally.outcomes["no answer in 60 s"] += 1
+        tally.outcomes[NO_ANSWER] += 1
         return pause
     except (OSError, EOFError):
-        tally.outcomes["connection broken off"] += 1
+        tally.outcomes[BROKEN_OFF] += 1
         return pause
     tally.outcomes[str(answer.status)] += 1
     tally.seconds.append(time.monotonic() - began)
@@ -314,29 +317,37 @@ def _peak_mebibytes(process: int) -> float:
 
 
 def figures(tally: Tally, end: End) -> dict[str, float]:
-    """Of a run; seconds and counts."""
+    """Of a run, by what they say."""
     waits = sorted(tally.seconds) or [PATIENCE]
     seen = [took for took in tally.page if took is not None]
-    refused = sum(tally.outcomes.values()) - tally.outcomes["200"]
-    lost = tally.outcomes["no answer in 60 s"] + tally.outcomes["connection broken off"]
-    wanting = sum(count for reason, count in tally.reasons.items() if "as many visitors" in reason)
+    lost = tally.outcomes[NO_ANSWER] + tally.outcomes[BROKEN_OFF]
     return {
-        "translated": tally.outcomes["200"],
-        "refused": refused - lost,
-        "no_answer": lost,
-        "no_session": wanting,
-        "median": statistics.median(waits),
-        "p95": waits[int(0.95 * (len(waits) - 1))],
-        "longest": waits[-1],
-        "page_asked": len(tally.page),
-        "page_missing": len(tally.page) - len(seen),
-        "page_longest": max(seen, default=PATIENCE),
-        "foreign_served": sum(n for status, n in tally.foreign.items() if status != "403"),
-        "mebibytes": end.mebibytes,
-        "end_seconds": end.seconds,
-        "end_lines": len(end.lines),
-        "tracebacks": sum(line.startswith("Traceback") for line in end.lines),
+        "photographs translated": tally.outcomes["200"],
+        "photographs refused": sum(tally.outcomes.values()) - tally.outcomes["200"] - lost,
+        NO_SESSION: sum(count for reason, count in tally.reasons.items() if "as many visitors" in reason),
+        f"photographs with {NO_ANSWER}": tally.outcomes[NO_ANSWER],
+        f"photographs with {BROKEN_OFF}": tally.outcomes[BROKEN_OFF],
+        "seconds to an answer or refusal, median": statistics.median(waits),
+        "95 of 100": waits[int(0.95 * (len(waits) - 1))],
+        LONGEST: waits[-1],
+        NO_PAGE: 100 * (1 - len(seen) / max(1, len(tally.page))),
+        "seconds to the page, longest": max(seen, default=PATIENCE),
+        "requests served under a foreign name": sum(n for s, n in tally.foreign.items() if s != "403"),
+        "MiB of memory at most": end.mebibytes,
+        "seconds from Ctrl-C to the end": end.seconds,
+        "tracebacks printed": sum(line.startswith("Traceback") for line in end.lines),
+        "lines printed": len(end.lines),
     }
+
+
+def keep(path: Path, column: str, found: Mapping[str, float]) -> None:
+    """Writes figures into a column of a result file, beside those of other runs."""
+    content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"source": {}, "records": []}
+    before = {record["method"]: record for record in content["records"]}
+    content["records"] = [
+        {**before.get(name, {"method": name}), column: round(value, 2)} for name, value in found.items()
+    ]
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -344,7 +355,8 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="bench web", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--tree", type=Path, default=Path(__file__).parents[1], help="working tree to serve")
-    parser.add_argument("--record", type=Path, help="write the figures to this file")
+    parser.add_argument("--record", type=Path, help="write the figures to this result file")
+    parser.add_argument("--column", default="after", help="of the result file")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     tally, end = run(options.tree.resolve(), options.seconds, options.seed)
@@ -352,6 +364,6 @@ def main(arguments: Sequence[str]) -> int:
     print(tabulate([(name, f"{value:,.4g}") for name, value in found.items()], colalign=("left", "right")))
     print(tabulate([*tally.outcomes.items(), *tally.reasons.items()], ["what a photograph got", "times"]))
     if options.record:
-        options.record.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    kept_out = found["no_session"] + found["no_answer"] + found["page_missing"]
-    return int(bool(kept_out) or found["longest"] > STATED)
+        keep(options.record, options.column, found)
+    kept_out = found[NO_SESSION] + found[NO_PAGE] + tally.outcomes[NO_ANSWER] + tally.outcomes[BROKEN_OFF]
+    return int(bool(kept_out) or found[LONGEST] > STATED)

@@ -38,6 +38,11 @@ def test_the_documentation_holds_the_document():
     assert json.loads(COPY.read_text(encoding="utf-8")) == json.loads(json.dumps(document()))
 
 
+def test_the_page_of_the_documentation_names_every_operation():
+    text = (COPY.parent / "web.md").read_text(encoding="utf-8")
+    assert [op for op in OPERATIONS if f"`{op.method} {op.path}`" not in text] == []
+
+
 def test_the_document_has_every_route(page):
     routes = {
         (method, route.path)

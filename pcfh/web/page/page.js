@@ -432,7 +432,7 @@ function drawMatches({ served, own }) {
   $("matches-of").textContent = some ? `of ${state.source}` : "";
   $("matches-empty").hidden = Boolean(some);
   $("matches-note").hidden = !some;
-  $("served-found").replaceChildren(...(served ? foundIn(`In ${state.served.name}`, served) : []));
+  $("served-found").replaceChildren(...(served ? foundIn(`In the gallery “${state.served.name}”`, served) : []));
   $("own-found").replaceChildren(...(own ? foundIn("In your gallery", own) : []));
 }
 
@@ -470,7 +470,7 @@ function percent(share) {
 }
 
 function matchTable(title, matches, before) {
-  const names = ["Person", "Original", "Generated", "Fused", "Threshold"];
+  const names = ["Person", "Original", "Generated", "Fused"];
   const columns = names.map((name) => element("th", { scope: "col", textContent: name }));
   const rank = element("th", { scope: "col" }, element("span", { className: "unseen", textContent: "Rank" }));
   const caption = element("caption", { className: "unseen", textContent: `${title}, most alike first` });
@@ -486,6 +486,8 @@ function matchRow(match, place) {
   const picture = match.picture ? [element("img", { src: match.picture, alt: "" })] : [];
   const source = element("span", { className: "from", textContent: match.source });
   const who = element("div", { className: "who" }, ...picture, element("span", {}, match.person, source));
+  const tag = { className: `decision ${match.decision}`, textContent: `${match.decision} ` };
+  const decision = match.decision ? [element("span", tag)] : [];
   const bar = element("span", { className: "bar" }, element("i"));
   bar.setAttribute("aria-hidden", "true");
   bar.style.setProperty("--part", `${100 * Math.max(0, match.fused)}%`);
@@ -496,8 +498,7 @@ function matchRow(match, place) {
     element("th", { scope: "row" }, who),
     element("td", { textContent: match.original.toFixed(3) }),
     element("td", { textContent: match.generated.toFixed(3) }),
-    element("td", { className: "fused" }, match.fused.toFixed(3), bar),
-    element("td", { className: `decision ${match.decision ?? ""}`, textContent: match.decision ?? "–" }),
+    element("td", { className: "fused" }, ...decision, match.fused.toFixed(3), bar),
   );
 }
 
