@@ -1,6 +1,6 @@
 """Plays a hundred clients of the web page for a minute, some slow or hostile, and counts what they get.
 
-    python -m bench web [--seconds 60] [--tree FOLDER] [--record FILE --column NAME] [--seed 0]
+    python -m bench web [--seconds 60] [--tree FOLDER] [--peaceful] [--record FILE --column NAME] [--seed 0]
 
 A server is started on the loopback address and ended with Ctrl-C while its clients are still at it.
 ``--tree`` serves another working tree than this one, so that two commits can be compared by one program;
@@ -69,7 +69,7 @@ class Tally:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """A response: its status, headers (lower case) and body."""
+    """A response: its status, headers (by lower-case names) and body."""
 
     status: int
     headers: Mapping[str, str]
@@ -122,7 +122,8 @@ def head(method: str, path: str, size: int, *, host: str, cookie: str = "") -> b
 async def answer_of(reader: asyncio.StreamReader) -> Answer:
     """Reads a response whose connection ends with it."""
     first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-    headers = dict(line.lower().split(": ", 1) for line in lines if line)
+    pairs = (line.split(": ", 1) for line in lines if line)
+    headers = {name.lower(): value for name, value in pairs}
     return Answer(status=int(first.split()[1]), headers=headers, body=await reader.read())
 
 
@@ -249,15 +250,14 @@ def _reason(answer: Answer) -> str:
     return answer.body[:60].decode("latin-1")
 
 
-CLIENTS: Sequence[tuple[int, Callable[[Scene], Coroutine[Any, Any, None]]]] = (
-    *((VISITORS, visitor), (NEWCOMERS, newcomer), (PROGRAMS, program)),
-    *((SLOW, slow), (HOSTILE, hostile), (1, watch)),
-)
+Clients = Sequence[tuple[int, Callable[[Scene], Coroutine[Any, Any, None]]]]
+PEACEFUL: Clients = ((VISITORS, visitor), (NEWCOMERS, newcomer), (PROGRAMS, program), (1, watch))
+OTHERS: Clients = ((SLOW, slow), (HOSTILE, hostile))
 
 
-async def play(scene: Scene, seconds: float, end: Callable[[], None]) -> None:
-    """Lets all clients loose for some time, then calls ``end`` while they are at it."""
-    tasks = [asyncio.create_task(client(scene)) for count, client in CLIENTS for _ in range(count)]
+async def play(scene: Scene, clients: Clients, seconds: float, end: Callable[[], None]) -> None:
+    """Lets clients loose for some time, then calls ``end`` while they are at it."""
+    tasks = [asyncio.create_task(client(scene)) for count, client in clients for _ in range(count)]
     await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
     end()
     for task in tasks:
@@ -277,7 +277,7 @@ class End:
     mebibytes: float
 
 
-def run(tree: Path, seconds: float, seed: int) -> tuple[Tally, End]:
+def run(tree: Path, clients: Clients, seconds: float, seed: int) -> tuple[Tally, End]:
     """Starts a server of a working tree, plays the clients, and ends it."""
     command = [sys.executable, "-m", "pcfh", "serve", "--port", "0", "--device", "cpu"]
     place = {**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
@@ -300,7 +300,7 @@ def run(tree: Path, seconds: float, seed: int) -> tuple[Tally, End]:
                 asked[0] = time.monotonic()
                 server.send_signal(signal.SIGINT)
 
-            asyncio.run(play(scene, seconds, end))
+            asyncio.run(play(scene, clients, seconds, end))
             code = server.wait(120)
             took = time.monotonic() - asked[0]
         finally:
@@ -357,9 +357,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--tree", type=Path, default=Path(__file__).parents[1], help="working tree to serve")
     parser.add_argument("--record", type=Path, help="write the figures to this result file")
     parser.add_argument("--column", default="after", help="of the result file")
+    parser.add_argument("--peaceful", action="store_true", help="without the slow and the hostile clients")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
-    tally, end = run(options.tree.resolve(), options.seconds, options.seed)
+    clients = PEACEFUL if options.peaceful else (*PEACEFUL, *OTHERS)
+    tally, end = run(options.tree.resolve(), clients, options.seconds, options.seed)
     found = figures(tally, end)
     print(tabulate([(name, f"{value:,.4g}") for name, value in found.items()], colalign=("left", "right")))
     print(tabulate([*tally.outcomes.items(), *tally.reasons.items()], ["what a photograph got", "times"]))

@@ -4,7 +4,7 @@ Pictures are data addresses (PNG, the photograph JPEG) or paths of this server. 
 pixels, whole numbers at pixel centres. Scores are cosines, higher is more alike.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pcfh.web.engine import Box
 from pcfh.web.limits import Limits
@@ -54,12 +54,14 @@ class EnrolledFace:
         name: of the person.
         source: name of the photograph's file.
         picture: path of the aligned face.
+        notes: what is to be said of the photograph when it is enrolled, one line each.
     """
 
     id: str
     name: str
     source: str
     picture: str
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +145,7 @@ class Translated:
         crop: the aligned near-infrared face.
         generated: the synthetic visible-light face; its metadata say so.
         parts: boxes of eyes, nose and mouth on the crop.
+        notes: what was assumed to read the photograph, and how it differs from the faces of the training.
     """
 
     face: str | None
@@ -153,15 +156,17 @@ class Translated:
     crop: Crop
     generated: str
     parts: list[Box]
+    notes: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchFace:
-    """A generated face of a batch: its photograph's name, its own in the zip file, and the picture."""
+    """A generated face of a batch: its photograph's name, its own in the zip file, picture and notes."""
 
     source: str
     made: str
     image: str
+    notes: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-import numpy as np
-from jaxtyping import UInt8
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -28,6 +26,7 @@ from pcfh import __version__
 from pcfh.errors import UserError
 from pcfh.gallery.entries import Probe
 from pcfh.gallery.store import Gallery
+from pcfh.images import Picture
 from pcfh.pages import data_url
 from pcfh.web.answers import BatchFace, Done, Failed, Matches, Model, State
 from pcfh.web.archive import zip_bytes
@@ -37,7 +36,7 @@ from pcfh.web.guard import LOOPBACK, Guard
 from pcfh.web.limits import Limits
 from pcfh.web.matching import about, matches_among, matches_in
 from pcfh.web.openapi import FAR, MOST_FOUND, OPERATIONS, PATH, TOP, document
-from pcfh.web.responses import batch_of, entry_of, generated, translated
+from pcfh.web.responses import batch_of, enrolled, entry_of, generated, translated
 from pcfh.web.sessions import Session, Sessions, new_id, size_of
 from pcfh.web.uploads import Uploads, file_name, person_name, while_connected
 from pcfh.web.worker import Worker
@@ -193,13 +192,13 @@ class Api:
         """Adds a visible-light photograph to the gallery."""
         name, source = person_name(request), file_name(request)
         self._require_gallery_room(self._sessions.find(request.cookies.get(COOKIE)))
-        entry = await self._computed(request, partial(self._engine.enrol, name, source))
+        entry, notes = await self._computed(request, partial(enrolled, self._engine, name, source))
         self._sessions.make_room(entry.size, request.cookies.get(COOKIE))
         session = self._sessions.open(request.cookies.get(COOKIE))
         self._require_gallery_room(session)  # others of this visitor may have come in between
         key = new_id()
         session.gallery[key] = entry
-        return _with_session(request, session, entry_of(key, entry))
+        return _with_session(request, session, dataclasses.replace(entry_of(key, entry), notes=notes))
 
     async def enrolled(self, request: Request) -> Response:
         """The picture of an entry of the gallery."""
@@ -218,17 +217,16 @@ class Api:
         name = file_name(request)
         self._require_batch_room(self._sessions.find(request.cookies.get(COOKIE)))
         try:
-            picture = await self._computed(request, partial(generated, self._engine))
+            picture, notes = await self._computed(request, partial(generated, self._engine))
         except UserError as error:
             session = self._open_batch(request)
             session.batch.add_failure(name, str(error))
             return _with_session(request, session, Failed(error=str(error)), status=422)
         self._sessions.make_room(len(picture), request.cookies.get(COOKIE))
         session = self._open_batch(request)
-        made = session.batch.add_face(name, picture)
-        return _with_session(
-            request, session, BatchFace(source=name, made=made, image=data_url(picture, "png"))
-        )
+        made = session.batch.add_face(name, picture, notes)
+        shown = BatchFace(source=name, made=made, image=data_url(picture, "png"), notes=notes)
+        return _with_session(request, session, shown)
 
     async def new_batch(self, request: Request) -> Response:
         """Forgets the batch of a visitor, if there is one."""
@@ -267,9 +265,7 @@ class Api:
         self._require_batch_room(session)
         return session
 
-    async def _computed(
-        self, request: Request, function: Callable[[UInt8[np.ndarray, "h w 3"]], Result]
-    ) -> Result:
+    async def _computed(self, request: Request, function: Callable[[Picture], Result]) -> Result:
         """Reads a request's photograph and computes something of it, as long as its client waits for that."""
         body = await self._uploads.read(request)
         most = self._limits.max_megapixels

@@ -16,6 +16,7 @@ from pcfh.geometry.align import align_face
 from pcfh.geometry.parts import part_corner, parts_of
 from pcfh.hallucinate import Hallucinator, NoFaceError
 from pcfh.images import png_bytes
+from pcfh.preparation.training_range import face_measures, shipped_range, unlikeness
 from pcfh.recognisers.alignment import realign
 from pcfh.recognisers.base import Recognizer
 
@@ -32,22 +33,33 @@ class Box:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Translation:
-    """What became of a near-infrared photograph.
+class Generated:
+    """A near-infrared face and the one generated from it.
 
     Attributes:
         landmarks: in pixels of the photograph.
         crop: the aligned near-infrared face.
         crop_landmarks: in its pixels.
         generated: the visible-light face.
-        boxes: of the four parts, in pixels of the crop.
-        probe: to be searched for.
+        unlike: how it differs from the faces of the training, worst first.
     """
 
     landmarks: Float[np.ndarray, "68 2"]
     crop: UInt8[np.ndarray, "s s 3"]
     crop_landmarks: Float[np.ndarray, "68 2"]
     generated: UInt8[np.ndarray, "s s 3"]
+    unlike: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Translation(Generated):
+    """What became of a near-infrared photograph.
+
+    Attributes:
+        boxes: of the four parts, in pixels of the crop.
+        probe: to be searched for.
+    """
+
     boxes: tuple[Box, ...]
     probe: Probe
 
@@ -85,24 +97,27 @@ class Engine:
             NoFaceError: there is none.
             UserError: it cannot be aligned.
         """
-        landmarks = self._locate(image)
-        face = self.hallucinator.align(image, landmarks)
-        generated = self.hallucinator.translate_batch(face.crop[None], face.landmarks[None])[0]
+        face = self.generate(image)
         return Translation(
-            landmarks=landmarks,
-            crop=face.crop,
-            crop_landmarks=face.landmarks,
-            generated=generated,
-            boxes=boxes(face.landmarks, self.hallucinator.size),
+            **vars(face),
+            boxes=boxes(face.crop_landmarks, self.hallucinator.size),
             probe=Probe(
-                original=self._feature(face.crop, face.landmarks, "NIR"),
-                generated=self._feature(generated, face.landmarks, "VIS"),
+                original=self._feature(face.crop, face.crop_landmarks, "NIR"),
+                generated=self._feature(face.generated, face.crop_landmarks, "VIS"),
             ),
         )
 
-    def generate(self, image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "s s 3"]:
+    def generate(self, image: UInt8[np.ndarray, "h w 3"]) -> Generated:
         """The visible-light face alone; see ``translate``."""
-        return self.hallucinator(image, self._locate(image))
+        landmarks = self._locate(image)
+        face = self.hallucinator.align(image, landmarks)
+        return Generated(
+            landmarks=landmarks,
+            crop=face.crop,
+            crop_landmarks=face.landmarks,
+            generated=self.hallucinator.translate_batch(face.crop[None], face.landmarks[None])[0],
+            unlike=unlikeness(face_measures(face.crop, landmarks), shipped_range()).words,
+        )
 
     def enrol(self, name: str, source: str, image: UInt8[np.ndarray, "h w 3"]) -> Enrolled:
         """Aligns the largest face of a visible-light photograph, in colour, and computes its features.

@@ -185,7 +185,7 @@ OPERATIONS: Sequence[Operation] = (
         method="GET",
         path="/api/batch.zip",
         handler="batch_zip",
-        about="The batch's generated faces, with faces.csv: source, result, error",
+        about="The batch's generated faces, with faces.csv: source, result, note, error",
         answer="application/zip",
         session=True,
     ),

@@ -3,11 +3,13 @@
 Everything here runs in the worker's thread. Photographs are 8-bit RGB arrays of (row, column, channel).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
 from pcfh.gallery.entries import Probe
-from pcfh.images import jpeg_bytes, png_bytes
+from pcfh.images import Picture, jpeg_bytes, png_bytes
 from pcfh.pages import data_url
 from pcfh.web.answers import BatchFailure, BatchSoFar, Crop, EnrolledFace, Photo, Points, Translated
 from pcfh.web.archive import Batch, free_name
@@ -19,19 +21,19 @@ _QUALITY = 88  # of the photograph that is shown
 _DIGITS = 2  # of a pixel, after the point
 
 
-def translated(engine: Engine, source: str, image: UInt8[np.ndarray, "h w 3"]) -> tuple[Probe, Translated]:
+def translated(engine: Engine, source: str, picture: Picture) -> tuple[Probe, Translated]:
     """Translates a near-infrared photograph.
 
     Args:
         engine: computes.
         source: name of the photograph.
-        image: its pixels.
+        picture: as it was read.
 
     Returns:
         What the face is recognised by, and what the page shows of it.
     """
-    face = engine.translate(image)
-    small, landmarks = preview(image, face.landmarks)
+    face = engine.translate(picture.pixels)
+    small, landmarks = preview(picture.pixels, face.landmarks)
     return face.probe, Translated(
         face=None,
         source=source,
@@ -46,12 +48,19 @@ def translated(engine: Engine, source: str, image: UInt8[np.ndarray, "h w 3"]) -
         crop=Crop(image=data_url(png_bytes(face.crop, {}), "png"), landmarks=_points(face.crop_landmarks)),
         generated=data_url(png_bytes(face.generated, engine.hallucinator.provenance()), "png"),
         parts=list(face.boxes),
+        notes=_notes(picture, face.unlike),
     )
 
 
-def generated(engine: Engine, image: UInt8[np.ndarray, "h w 3"]) -> bytes:
-    """The PNG file of a generated face, with its marks."""
-    return png_bytes(engine.generate(image), engine.hallucinator.provenance())
+def generated(engine: Engine, picture: Picture) -> tuple[bytes, list[str]]:
+    """The PNG file of a generated face, with its marks, and what is to be said of it."""
+    face = engine.generate(picture.pixels)
+    return png_bytes(face.generated, engine.hallucinator.provenance()), _notes(picture, face.unlike)
+
+
+def enrolled(engine: Engine, name: str, source: str, picture: Picture) -> tuple[Enrolled, list[str]]:
+    """A face of a gallery, and what is to be said of its photograph."""
+    return engine.enrol(name, source, picture.pixels), _notes(picture)
 
 
 def entry_of(key: str, face: Enrolled) -> EnrolledFace:
@@ -63,6 +72,12 @@ def batch_of(batch: Batch) -> BatchSoFar:
     """What the page gets of a batch that it has not seen itself."""
     failed = [BatchFailure(source=item.source, error=item.error) for item in batch.failures]
     return BatchSoFar(made=len(batch.faces), failed=failed)
+
+
+def _notes(picture: Picture, unlike: Sequence[str] = ()) -> list[str]:
+    """What visitors should know of a photograph: what was assumed, and how it differs from the training's."""
+    far = [f"unlike the faces of the training: {', '.join(unlike)}"] if unlike else []
+    return [*filter(None, [picture.note]), *far]
 
 
 def _points(points: Float[np.ndarray, "n 2"]) -> Points:

@@ -90,7 +90,7 @@ def gallery(engine, picture, tmp_path):
             person=f"person {seed}",
             source=f"{seed}.png",
             quality=1.0,
-            feature=engine.enrol("", "", decode(picture(seed), megapixels=1)).feature,
+            feature=engine.enrol("", "", decode(picture(seed), megapixels=1).pixels).feature,
         )
         for seed in range(5)
     ]

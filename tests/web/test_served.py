@@ -30,7 +30,7 @@ def test_the_server_s_gallery_is_searched_and_its_threshold_decides(open_served,
     answer = page.get(f"/api/faces/{face_of(page, picture(3))}/search", params={"far": 0.1, "top": 4}).json()
     threshold = gallery.calibration(0.1).threshold
     assert answer["operating_point"]["threshold"] == threshold and answer["compared"] == len(gallery)
-    probe = engine.translate(decode(picture(3), megapixels=1)).probe
+    probe = engine.translate(decode(picture(3), megapixels=1).pixels).probe
     expected = gallery.search(probe, engine.recognizer.key, top=4)
     assert [match["person"] for match in answer["matches"]] == [match.entry.person for match in expected]
     for match in answer["matches"]:
@@ -141,6 +141,8 @@ def test_the_example_translates_enrols_and_searches(engine, picture, tmp_path):
             thread.join()
     rows = [line.split(maxsplit=1) for line in done.stdout.splitlines()]
     assert sorted(row[1] for row in rows) == ["no threshold  Bo", "no threshold  Zoë"] and done.stderr == ""
-    made = decode((tmp_path / "nir-synthetic.png").read_bytes(), megapixels=1)
-    np.testing.assert_array_equal(made, engine.hallucinator(decode(picture(1, mode="L"), megapixels=1)))
+    made = decode((tmp_path / "nir-synthetic.png").read_bytes(), megapixels=1).pixels
+    np.testing.assert_array_equal(
+        made, engine.hallucinator(decode(picture(1, mode="L"), megapixels=1).pixels)
+    )
     assert (refused.returncode, refused.stderr[:4]) == (1, "404:")

@@ -145,6 +145,8 @@ async function show(face, signal) {
   state.face = face.face;
   state.source = face.source;
   $("result-title").textContent = face.source;
+  $("result-notes").textContent = face.notes.map(sentence).join(" ");
+  $("result-notes").hidden = !face.notes.length;
   const { photo, crop, size } = face;
   const described = "Photograph with the 68 landmarks found on its face";
   $("photo-frame").replaceChildren(
@@ -288,7 +290,9 @@ async function enrol(files, nameOf) {
   for (const file of files) {
     say(`Enrolling ${file.name}.`);
     try {
-      state.gallery.push(await upload("/api/gallery", file, { person: nameOf(file) }));
+      const entry = await upload("/api/gallery", file, { person: nameOf(file) });
+      state.gallery.push(entry);
+      problems.push(...entry.notes.map((note) => `${file.name} is enrolled; ${note}`));
       drawGallery();
     } catch (error) {
       problems.push(`${file.name}: ${sentence(error.message)}`);
@@ -566,14 +570,14 @@ function endBatch(job, all) {
   say($("batch-count").textContent);
 }
 
-function addThumb({ source, made, image }) {
+function addThumb({ source, made, image, notes }) {
   const frame = element(
     "div",
     { className: "frame" },
     element("img", { src: image, alt: "" }),
     element("span", { className: "tag", textContent: "Synthetic" }),
   );
-  const from = element("span", { className: "from", textContent: `of ${source}` });
+  const from = element("span", { className: "from", textContent: [`of ${source}`, ...notes].join("; ") });
   $("batch-made").append(element("li", {}, frame, made, from));
 }
 
