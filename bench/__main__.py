@@ -2,6 +2,7 @@
 
     python -m bench step          a training step on a processor, part by part, beside CycleGAN's
     python -m bench device        training steps and the shipped generator on any device, by the clock
+    python -m bench captured      what each thing done for a GPU's step gains, and that it computes the same
     python -m bench inference     images a second of a generator in several ways
     python -m bench faces         pictures of the renderer, and what a landmark detector makes of them
 
@@ -12,11 +13,12 @@ because some of oneDNN's kernels wait for each other by spinning, whatever OMP_W
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from bench import device, faces, inference, step
+from bench import captured, device, faces, inference, step
 
 PROGRAMS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "step": step.main,
     "device": device.main,
+    "captured": captured.main,
     "inference": inference.main,
     "faces": faces.main,
 }

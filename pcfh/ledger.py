@@ -19,10 +19,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from pcfh.errors import UserError
-from pcfh.files import atomic_path, lock
+from pcfh.files import atomic_path, lock, remove_leftovers
 from pcfh.shards import Shard
 
 MANIFEST = "manifest"
@@ -218,19 +218,24 @@ def open_ledger(folder: Path, shard: Shard | None = None, *, work: str) -> Itera
     """
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as locks:
-        _hold(locks, folder, shard.mark if shard else "", work)
+        held = [_hold(locks, folder, shard.mark if shard else "", work)]
         parts = [] if shard else sorted(_shards(folder))
-        for mark in parts:
-            _hold(locks, folder, mark, work)
+        held += [_hold(locks, folder, mark, work) for mark in parts]
+        killed = any(file.read() for file in held)
+        if killed and not shard:  # a part must not touch what others are writing
+            remove_leftovers(folder)
         with closing(Ledger(folder, shard)) as ledger:
             for mark in parts:
                 ledger.take_in(folder / f"{_STATE}{mark}.sqlite")
             for mark in parts:
                 (folder / f"{MANIFEST}{mark}.csv").unlink(missing_ok=True)
                 (folder / f"{_STATE}{mark}.sqlite").unlink()
+                (folder / f"{_STATE}{mark}.lock").unlink()
+            held[0].write("at work\n")
+            held[0].flush()
             yield ledger
-        for mark in parts:
-            (folder / f"{_STATE}{mark}.lock").unlink(missing_ok=True)
+        if not (killed and shard):
+            held[0].truncate(0)
 
 
 def _shards(folder: Path) -> Iterator[str]:
@@ -240,12 +245,14 @@ def _shards(folder: Path) -> Iterator[str]:
             yield found[1]
 
 
-def _hold(locks: ExitStack, folder: Path, mark: str, work: str) -> None:
-    """Locks a ledger until ``locks`` ends."""
-    file = locks.enter_context((folder / f"{_STATE}{mark}.lock").open("a"))
+def _hold(locks: ExitStack, folder: Path, mark: str, work: str) -> IO[str]:
+    """Locks a ledger until ``locks`` ends; the file holds text where its last work did not end well."""
+    file = locks.enter_context((folder / f"{_STATE}{mark}.lock").open("a+", encoding="utf-8"))
     part = mark.replace("-of-", "/").removeprefix("-")
     which = f"shard {part} of this {work}" if mark else f"this {work}"
     lock(file, f"{folder}: another process is at work on {which}; wait for it or end it")
+    file.seek(0)
+    return file
 
 
 def _opened(path: Path) -> sqlite3.Connection:

@@ -163,6 +163,10 @@ def _covered_part(
     margin = 4 + 2 * np.hypot(*inverse[:, 0])
     low = np.floor(corners.min(0) - margin).astype(int)
     high = np.ceil(corners.max(0) + margin).astype(int)
-    columns = np.clip(np.arange(low[0], high[0]), 0, width - 1)
-    rows = np.clip(np.arange(low[1], high[1]), 0, height - 1)
-    return image[rows[:, None], columns[None, :]], low.astype(np.float64)
+    (left, top), (right, bottom) = np.clip(low, 0, (width - 1, height - 1)), np.clip(high, 1, (width, height))
+    inside = image[top:bottom, left:right]
+    if not (inside.shape[1::-1] == high - low).all():  # twenty times as slow
+        columns = np.clip(np.arange(low[0], high[0]), left, right - 1) - left
+        rows = np.clip(np.arange(low[1], high[1]), top, bottom - 1) - top
+        inside = inside.take(columns, axis=1).take(rows, axis=0)
+    return inside, low.astype(np.float64)

@@ -44,6 +44,7 @@ from pcfh.training.loop import Callbacks, Learner, Task, linear_decay, run_task,
 
 GENERATOR = "generator.safetensors"
 _PREVIEW = 6  # pairs in a picture grid
+_HELD_OUT_GROUPS = 4  # of pairs of people held out, that a trainer looks at
 
 
 def train(job: TrainingJob, runtime: Runtime, callbacks: Callbacks | None = None) -> State:
@@ -168,7 +169,13 @@ class GeneratorTask(MethodLearner, Task):
         if self._held_out is None:
             return {}
         assert self._recognizer is not None
-        return HeldOut(self._held_out, self._recognizer, self._runtime.device).figures(average)
+        pairs, device = self._held_out, self._runtime.device
+        figures = HeldOut(pairs, self._recognizer, device).figures(average)
+        plan = pairs.plan(0, _HELD_OUT_GROUPS * self._training.group)
+        batch = pictures_of(plan, pairs.images(plan, warp=False), device)
+        with torch.no_grad():
+            more = self.trainer.on_held_out(batch, average(batch.nir, batch.landmarks))
+        return figures | {f"validation/{name}": float(value) for name, value in more.items()}
 
     @torch.no_grad()
     def pictures(self, average: nn.Module) -> tuple[UInt8[Tensor, "3 h w"], Sequence[str]]:
@@ -308,27 +315,37 @@ class BatchMaker:
         """
         if images is None:
             images = self._pairs.images(plan, warp=self._warp)
-        nir = from_bytes(to_device(images.nir, self._device)).expand(-1, 3, -1, -1)
-        landmarks = to_device(images.landmarks, self._device)
-        nir = varied(nir) if vary else nir
-        features = means = person = people = None
-        if self._features is not None:
-            vis, mirror = (to_device(torch.from_numpy(n), self._device) for n in (plan.vis, plan.mirror))
-            features = self._features[vis, mirror.long()]
-            means = self._mean_features[vis, mirror.long()]
-            person, people = self._person[vis], self._people
-        return Batch(
-            nir=levelled(nir, landmarks) if self._levels else nir,
-            vis=from_bytes(to_device(images.vis, self._device)),
-            warped=None if images.warped is None else from_bytes(to_device(images.warped, self._device)),
-            landmarks=landmarks,
-            truth=None if images.truth is None else from_bytes(to_device(images.truth, self._device)),
-            mix=to_device(torch.from_numpy(plan.mix).float(), self._device),
-            vis_features=features,
-            person_features=means,
-            person=person,
-            people=people,
+        batch = pictures_of(plan, images, self._device)
+        if vary:
+            batch = replace(batch, nir=varied(batch.nir))
+        if self._levels:
+            batch = replace(batch, nir=levelled(batch.nir, batch.landmarks))
+        if self._features is None:
+            return batch
+        vis, mirror = (to_device(torch.from_numpy(named), self._device) for named in (plan.vis, plan.mirror))
+        return replace(
+            batch,
+            vis_features=self._features[vis, mirror.long()],
+            person_features=self._mean_features[vis, mirror.long()],
+            person=self._person[vis],
+            people=self._people,
         )
+
+
+def pictures_of(plan: Plan, images: PairImages, device: torch.device) -> Batch:
+    """Pictures on a device, in [-1, 1]; without features."""
+
+    def shown(pictures: Tensor | None) -> Tensor | None:
+        return None if pictures is None else from_bytes(to_device(pictures, device))
+
+    return Batch(
+        nir=from_bytes(to_device(images.nir, device)).expand(-1, 3, -1, -1),
+        vis=from_bytes(to_device(images.vis, device)),
+        warped=shown(images.warped),
+        landmarks=to_device(images.landmarks, device),
+        truth=shown(images.truth),
+        mix=to_device(torch.from_numpy(plan.mix).float(), device),
+    )
 
 
 def pinned(images: PairImages, device: torch.device) -> PairImages:

@@ -310,7 +310,8 @@ def train_run(bench: _Bench, run: Run, runtime: Runtime, callbacks: RecipeCallba
     def on_step(step: int, values: Mapping[str, float]) -> None:
         callbacks.on_progress(str(run), step, steps)
 
-    state = train(job, runtime, Callbacks(on_step=on_step, should_stop=callbacks.should_stop))
+    told = Callbacks(on_step=on_step, on_note=callbacks.say, should_stop=callbacks.should_stop)
+    state = train(job, runtime, told)
     runtime.wait()  # for the file, which the first process writes
     if state.step >= steps and not is_trained(bench, run):
         raise UserError(

@@ -211,6 +211,20 @@ def test_a_value_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkp
     assert (tmp_path / CHECKPOINT).read_bytes() == before
 
 
+def test_a_penalty_out_of_bounds_stops_the_run_and_keeps_the_last_good_checkpoint(drawn_prepared, tmp_path):
+    steep = job(drawn_prepared, tmp_path)
+    train(steep, CPU, Callbacks(should_stop=stop_after(4)))
+    content = torch.load(tmp_path / CHECKPOINT, weights_only=True)
+    for layer in (2, 4, 6, 8):
+        content["networks"][f"D_A.features.{layer}.weight"] *= 10
+    torch.save(content, tmp_path / CHECKPOINT)
+    before = (tmp_path / CHECKPOINT).read_bytes()
+    said = r"out of bounds at step 5: critic/penalty .*at most 1000.*checkpoint\.pt are good"
+    with pytest.raises(TrainingStoppedError, match=said):
+        train(steep, CPU)
+    assert (tmp_path / CHECKPOINT).read_bytes() == before
+
+
 def test_other_settings_in_the_same_folder_are_refused_and_named(whole, drawn_prepared):
     with pytest.raises(UserError, match=r"config\.training\.learning_rate was 0\.0005 and is 0\.001"):
         train(job(drawn_prepared, whole, "training.learning_rate=0.001"), CPU)
