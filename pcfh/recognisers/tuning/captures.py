@@ -117,7 +117,8 @@ class Captures:
     def _read_or_make(self, variant: int) -> Float16[np.ndarray, "w 8192"]:
         if len(self.places) != self.whole:
             raise AssertionError("maps are made of all captures before some are taken")
-        name = hashlib.sha256(f"{self.trunk.key} {self.key} {self.seed}".encode()).hexdigest()
+        drawn = f" {self.seed}" if variant else ""
+        name = hashlib.sha256(f"{self.trunk.key} {self.key}{drawn}".encode()).hexdigest()
         path = self.cache / name / f"{variant}.safetensors"
         found = _read_maps(path, self.whole)
         if found is None:

@@ -138,7 +138,7 @@ def about_tuning(
         tuning: what came of it.
         seed: of it.
         trunk: that was tuned.
-        data: what it has learnt from: manifest, protocol, people; ``before``: what the trunk had.
+        data: what it has learnt from: manifest and protocol, identities of people, what the trunk had.
     """
     return {
         "rival": rival.label,
