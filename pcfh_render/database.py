@@ -4,6 +4,7 @@
         s1..s4/NIR/<id>/<n>.jpg, .../VIS/<id>/<n>.jpg    the captures; NIR ones have one channel
         protocols/{nir_train,vis_train,vis_gallery,nir_probe}_{1..10,dev}.txt
         truth/<path of a NIR capture>    the VIS image of the same moment in soft light; no camera has it
+        masks/<path of one, .png>        what each pixel shows, if the recipe asks for it
         landmarks68.csv                  68 exact (x, y) points of every capture
         parameters.csv, people.csv       how every capture was taken, and of whom
         README.txt, recipe.json, SHA256SUMS
@@ -26,7 +27,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
-from pcfh.databases.rendered import HOME, TRUTH
+from pcfh.databases.rendered import HOME, TRUTH, mask_path
 from pcfh.errors import UserError
 from pcfh.files import locked, remove_leftovers, write_atomically
 from pcfh.journal import require_same
@@ -37,8 +38,9 @@ from pcfh_render.checksums import SUMS, whole_sum, write_sums
 from pcfh_render.difficulty import difficulty_of
 from pcfh_render.layout import capture_path, subject_name, write_lists, write_readme, write_tables
 from pcfh_render.params import Look, Person, Shot
-from pcfh_render.recipes import Recipe, Sitting, people_with_truth, sittings
+from pcfh_render.recipes import LATER, Recipe, Sitting, people_with_truth, sittings
 from pcfh_render.sampling import draw_look, draw_person
+from pcfh_render.shifts import shifted_shots, with_glasses
 from pcfh_render.shots import draw_shots
 from pcfh_render.tables import capture_row, person_row, written
 
@@ -66,6 +68,10 @@ class PortraitLike(Protocol):
     @property
     def truth(self) -> UInt8[np.ndarray, "s s 3"] | None:
         """The VIS image of the moment of a NIR capture."""
+
+    @property
+    def regions(self) -> UInt8[np.ndarray, "s s"]:
+        """What each pixel shows."""
 
 
 @runtime_checkable
@@ -180,7 +186,7 @@ def render_part(
 
 
 def _count(plan: Sequence[Sitting]) -> int:
-    return sum(sitting.nir + sitting.vis for sitting in plan)
+    return sum(sitting.captures for sitting in plan)
 
 
 def _begin(home: Path, studio: Studio, recipe: Recipe) -> None:
@@ -196,7 +202,7 @@ def _begin(home: Path, studio: Studio, recipe: Recipe) -> None:
         found = json.loads(path.read_bytes())
     except ValueError as error:
         raise UserError(f"{path}: is damaged ({error}); delete {home}") from error
-    full = {"truth_fold": 0}  # is not written down where it is 0
+    full = dict.fromkeys(LATER, 0)  # are not written down where they are not set
     require_same(home, full | found, full | header, work="database")
 
 
@@ -250,9 +256,13 @@ def _render_sitting(
     """Writes the pictures of one person in one session and yields what the tables say of each."""
     look = draw_look(person, sitting.session)
     difficulty = difficulty_of(recipe.difficulty)
-    shots = draw_shots(person, look, difficulty=difficulty, nir=sitting.nir, vis=sitting.vis)
+    drawn = draw_shots(person, look, difficulty=difficulty, nir=sitting.nir, vis=sitting.vis)
+    named = shifted_shots(drawn, recipe.size) if recipe.shifts else tuple((shot, "") for shot in drawn)
+    look = with_glasses(person, look) if recipe.shifts else look
+    shots = [shot for shot, _ in named]
+    portraits = renderer.portraits(person, look, shots, truth=truth)
     numbers = {"NIR": 0, "VIS": 0}
-    for shot, portrait in zip(shots, renderer.portraits(person, look, shots, truth=truth), strict=True):
+    for (shot, shift), portrait in zip(named, portraits, strict=True):
         numbers[shot.modality] += 1
         path = capture_path(sitting.session, shot.modality, person.subject, number=numbers[shot.modality])
         channels = 1 if shot.modality == "NIR" else 3
@@ -260,16 +270,26 @@ def _render_sitting(
         write_atomically(home / path, _jpeg(image, min(shot.camera.jpeg, recipe.quality)))
         if portrait.truth is not None:
             write_atomically(home / TRUTH / path, _jpeg(portrait.truth, recipe.quality))
+        if recipe.masks and shot.modality == "NIR":
+            write_atomically(home / mask_path(path), _png(portrait.regions))
+        parameters = written(capture_row(person, look, shot))
         yield {
             "path": path,
             "landmarks": portrait.landmarks.round(3).tolist(),
-            "parameters": written(capture_row(person, look, shot)),
+            "parameters": {**parameters, "shift": shift} if recipe.shifts else parameters,
         }
 
 
 def _note(home: Path, subject: int) -> Path:
     """The file that says that a person is done."""
     return home / _PEOPLE / f"{subject_name(subject)}.json"
+
+
+def _png(regions: UInt8[np.ndarray, "s s"]) -> bytes:
+    """A mask, without loss."""
+    buffer = BytesIO()
+    Image.fromarray(regions).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _jpeg(image: UInt8[np.ndarray, "s s c"], quality: int) -> bytes:

@@ -27,13 +27,14 @@ def render(  # noqa: PLR0913 - one argument per option of the command
     identities: int | None = None,
     seed: int | None = None,
     first: int | None = None,
-    difficulty: Literal["easy", "casia", "hard"] | None = None,
+    difficulty: Literal["easy", "casia", "close", "hard", "wild"] | None = None,
     nir: int | None = None,
     vis: int | None = None,
     sessions: int | None = None,
     folds: int | None = None,
     size: int | None = None,
     truth_fold: int | None = None,
+    masks: bool | None = None,
     workers: str = "0",
     shard: str | None = None,
     verify: Annotated[bool, Parameter(negative="")] = False,
@@ -47,17 +48,20 @@ def render(  # noqa: PLR0913 - one argument per option of the command
     Args:
         out: folder to write NIR-VIS-2.0 into; with --verify, the one to check.
         face_model: FaceXModel of a clone of https://github.com/ICT-VGL/ICT-FaceKit.
-        recipe: sf (the benchmark), sf-mini, sample or recogniser; the other options change it.
+        recipe: sf (the benchmark), sf-mini, sample, recogniser, wild (all kinds of near-infrared cameras) or
+            shifts (one thing that cameras do at a time); the other options change it.
         identities: how many people; needed without --recipe.
         seed: other seeds give other people; 0 without --recipe.
         first: number of the first person, 1 without --recipe; other numbers are other people of the seed.
-        difficulty: how far poses, expressions, light and cameras vary.
+        difficulty: how far poses, expressions, light and cameras vary; in wild, near-infrared captures are
+            those of all kinds of cameras; close is casia in tighter pictures.
         nir: near-infrared captures of each person, about.
         vis: visible-light captures of each person, about.
         sessions: how many of the four there are.
         folds: of View 2; 0 writes no lists.
         size: side of the pictures in pixels.
         truth_fold: render true images only of people whom this fold tests; 0 of all people.
+        masks: keep what each pixel of a near-infrared capture shows.
         workers: processes; 0 takes one per processor core, dask://HOST:8786 and ray://HOST:10001 those of a
             cluster.
         shard: part of the people to render, such as 3/100; without it, the same command takes all parts in.
@@ -78,6 +82,7 @@ def render(  # noqa: PLR0913 - one argument per option of the command
         "folds": folds,
         "size": size,
         "truth_fold": truth_fold,
+        "masks": masks,
     }
     chosen = _chosen(recipe, {name: value for name, value in options.items() if value is not None})
     part = Shard.of(shard) if shard else None

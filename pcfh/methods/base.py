@@ -112,7 +112,9 @@ PUBLISHED = Training(
 
 
 def filled(training: Training, batch: int, rate: float) -> Training:
-    """Other batches and rates with as many images between all that happens, and the same memory of weights.
+    """Other batches and rates for as many images, with the same memory of the moving average in images.
+
+    Checkpoints and pictures take longer than steps of a GPU, so there are at least 500 steps between them.
 
     Args:
         training: to change.
@@ -120,14 +122,16 @@ def filled(training: Training, batch: int, rate: float) -> Training:
         rate: of all networks.
     """
     share = batch / training.batch
-    paces = ("steps", "validate_every", "image_every", "checkpoint_every")
     return replace(
         training,
         batch=batch,
+        steps=max(1, round(training.steps / share)),
         learning_rate=rate,
         critic_rate=rate,
         ema=max(0.0, 1 - (1 - training.ema) * share) if training.ema else 0.0,
-        **{name: max(1, round(getattr(training, name) / share)) for name in paces},
+        validate_every=max(500, training.validate_every),
+        image_every=max(500, training.image_every),
+        checkpoint_every=max(500, training.checkpoint_every),
     )
 
 
