@@ -3,6 +3,8 @@
 Images are (row, column, channel), sRGB in [0, 1]; a mask is true where pixels count. Landmarks are the 68
 (x, y) points, in pixels, whole numbers at pixel centres. Means over a mask are means over its pixels and the
 three channels, all of the same weight. Angles are in degrees.
+
+scikit-image is imported by who measures only: tables are trained on machines that lack it.
 """
 
 import math
@@ -11,8 +13,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.spatial import ConvexHull, QhullError
-from skimage.color import deltaE_ciede2000, rgb2lab
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from pcfh.errors import UserError
 from pcfh.geometry.scheme import LEFT_EYE, MOUTH_CORNERS, NOSE_TIP, RIGHT_EYE
@@ -71,6 +71,8 @@ def psnr(a: np.ndarray | Any, b: np.ndarray | Any, mask: np.ndarray | Any) -> fl
     if np.array_equal(a[mask], b[mask]):
         return math.inf
     one, other = (image[mask].astype(np.float64) for image in (a, b))
+    from skimage.metrics import peak_signal_noise_ratio  # noqa: PLC0415 - see the module
+
     return float(peak_signal_noise_ratio(one, other, data_range=1.0))
 
 
@@ -98,6 +100,8 @@ def ssim(a: np.ndarray | Any, b: np.ndarray | Any, mask: np.ndarray | Any) -> fl
     _require_comparable(a, b, mask)
     if min(a.shape[:2]) < _WINDOW:
         raise UserError(f"expected images of {_WINDOW} pixels or more each way, got {_size(a)}; enlarge both")
+    from skimage.metrics import structural_similarity  # noqa: PLC0415 - see the module
+
     _, similarity = structural_similarity(
         a.astype(np.float64),
         b.astype(np.float64),
@@ -120,6 +124,8 @@ def colour_difference(
         UserError: images or mask do not fit.
     """
     _require_comparable(a, b, mask)
+    from skimage.color import deltaE_ciede2000, rgb2lab  # noqa: PLC0415 - see the module
+
     return float(deltaE_ciede2000(rgb2lab(a[mask]), rgb2lab(b[mask])).mean())
 
 

@@ -173,6 +173,8 @@ class GeneratorTask(MethodLearner, Task):
         figures = HeldOut(pairs, self._recognizer, device).figures(average)
         plan = pairs.plan(0, _HELD_OUT_GROUPS * self._training.group)
         batch = pictures_of(plan, pairs.images(plan, warp=False), device)
+        if self._training.levels:
+            batch = replace(batch, nir=levelled(batch.nir, batch.landmarks))
         with torch.no_grad():
             more = self.trainer.on_held_out(batch, average(batch.nir, batch.landmarks))
         return figures | {f"validation/{name}": float(value) for name, value in more.items()}

@@ -404,12 +404,14 @@ def evaluation_job(
     config: ExperimentConfig, prepared: Path, protocol: str, probes: int | None = None
 ) -> EvaluationJob:
     """What to evaluate on, of a database that is rendered or not; of some of its probes or of all."""
-    root = read_manifest(prepared).source.root
+    manifest = read_manifest(prepared)
+    root = manifest.source.root
+    rendered = manifest.origin is None and (root / TRUTH).is_dir()  # packed crops came without their pictures
     return EvaluationJob(
         prepared=prepared,
         protocols=(protocol,),
         cache=config.work / "cache",
-        raw=root if (root / TRUTH).is_dir() else None,
+        raw=root if rendered else None,
         batch=config.batch,
         resamples=config.resamples,
         probes=probes,
