@@ -2,8 +2,8 @@
 
 One set of ranges for two users: the renderer, whose difficulty "wild" takes captures so, and training, which
 varies the captures that it has (``pcfh.methods.cameras``). They follow what is described of webcams, phones,
-access control and eye trackers: exposures over five stops, other transfer curves, light that falls off, glare,
-defocus, motion, small sensors, and cheap processing.
+access control and eye trackers: exposures over five stops, other transfer curves, light that falls off,
+glare, defocus, motion, small sensors, and cheap processing.
 
 Light is linear, 1 is where the sensor is full. Lengths are shares of the picture's side, so that they mean
 the same in pictures of any size.

@@ -24,8 +24,8 @@ from pcfh.recipes.paper_numbers import LIGHT_CNN, NO_AWM, NO_MIC, PCFH, TABLES, 
 Until = Literal["prepared", "trained", "table"]
 # Settings that all rows share; a method's own groups are its own, the rest of training.* is PCFH's.
 SHARED = (
-    *("training.size", "training.precision", "training.flip", "training.vary_nir", "training.levels"),
-    "training.warp_cache_mb",
+    *("training.size", "training.precision", "training.flip", "training.vary_nir", "training.vary_camera"),
+    *("training.levels", "training.warp_cache_mb"),
     *("training.log_every", "training.image_every", "training.checkpoint_every"),
     *("training.validation", "training.validate_every", "training.keep_every"),
 )
