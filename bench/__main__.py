@@ -6,6 +6,9 @@
     python -m bench inference     images a second of a generator in several ways
     python -m bench fuzz          damaged pictures through the reader, translate, prepare and the page
     python -m bench faces         pictures of the renderer, and what a landmark detector makes of them
+    python -m bench batches       a hundred thousand tiny pictures through a batch that is killed five times
+    python -m bench batch_speed   ``pcfh translate``, here and in an earlier checkout
+    python -m bench training_range   the range of the training faces, as the program reads it
 
 One thread is the default on a processor: the processor time of several depends on who else uses the machine,
 because some of oneDNN's kernels wait for each other by spinning, whatever OMP_WAIT_POLICY says.
@@ -15,7 +18,17 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-PROGRAMS = ("step", "device", "captured", "inference", "fuzz", "faces")
+PROGRAMS = (
+    "step",
+    "device",
+    "captured",
+    "inference",
+    "fuzz",
+    "faces",
+    "batches",
+    "batch_speed",
+    "training_range",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,6 +4,7 @@
 
 nuclear   the nuclear norm by Newton-Schulz and by svdvals against singular values in 64 bits, and their times
 norm      our normalisation with its activation against PyTorch's: error to 64 bits, and times
+convolutions   of three channels, and filled up to eight
 losses    the losses of 50 steps, eager twice, as a graph, with svdvals, with our normalisation
 kernels   where a GPU's time goes in one step
 parts     the parts of a step before and after
@@ -83,6 +84,30 @@ def normalisation(device: torch.device, tiny: bool) -> Iterator[tuple[str, Resul
             for name, kernel in ways.items()
         }
         yield " x ".join(map(str, shape)), {f"{name} ms": ms for name, ms in times.items()}
+
+
+def convolutions(device: torch.device, tiny: bool) -> Iterator[tuple[str, Results]]:
+    """Whether convolutions from and to three channels should be filled up to eight; forward and backward."""
+    batch, side = (2, 16) if tiny else (64, 128)
+    for kernel, stride, few, many in ((5, 1, 3, 32), (7, 2, 6, 32), (4, 2, 3, 64), (3, 1, 32, 3)):
+        row: Results = {}
+        for filled in (False, True):
+            c1, c2 = (-(-c // 8) * 8 if filled else c for c in (few, many))
+            x, weight = (
+                torch.randn(shape, device=device, dtype=torch.bfloat16)
+                .contiguous(memory_format=torch.channels_last)
+                .requires_grad_()
+                for shape in ((batch, c1, side, side), (c2, c1, kernel, kernel))
+            )
+
+            def both(
+                x: Tensor = x, weight: Tensor = weight, how: tuple[int, int] = (stride, kernel // 2)
+            ) -> None:
+                y = torch.nn.functional.conv2d(x, weight, None, *how)
+                torch.autograd.grad(y, (x, weight), torch.ones_like(y))
+
+            row[f"{'filled' if filled else 'as it is'} ms"] = median_ms(both, device)
+        yield f"{few} to {many}, {kernel} x {kernel}", row
 
 
 def _kernels(device: torch.device) -> dict[str, Kernel]:
@@ -321,6 +346,7 @@ def _some(column: Tensor) -> list[float]:
 PARTS: Mapping[str, Callable[[torch.device, bool], Iterator[tuple[str, Results]]]] = {
     "nuclear": nuclear,
     "norm": normalisation,
+    "convolutions": convolutions,
     "losses": first_losses,
     "times": times,
     "kernels": kernels,

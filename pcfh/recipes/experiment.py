@@ -25,8 +25,8 @@ from pcfh.recognisers.tuning.base import Rival, known_rivals
 Until = Literal["prepared", "trained", "table"]
 # Settings that all rows share; a method's own groups are its own, the rest of training.* is PCFH's.
 SHARED = (
-    *("training.size", "training.precision", "training.flip", "training.vary_nir", "training.levels"),
-    "training.warp_cache_mb",
+    *("training.size", "training.precision", "training.flip", "training.vary_nir", "training.vary_camera"),
+    *("training.levels", "training.warp_cache_mb"),
     *("training.log_every", "training.image_every", "training.checkpoint_every"),
     *("training.validation", "training.validate_every", "training.keep_every"),
 )
@@ -429,12 +429,14 @@ def evaluation_job(
     config: ExperimentConfig, prepared: Path, protocol: str, probes: int | None = None
 ) -> EvaluationJob:
     """What to evaluate on, of a database that is rendered or not; of some of its probes or of all."""
-    root = read_manifest(prepared).source.root
+    manifest = read_manifest(prepared)
+    root = manifest.source.root
+    rendered = manifest.origin is None and (root / TRUTH).is_dir()  # packed crops came without their pictures
     return EvaluationJob(
         prepared=prepared,
         protocols=(protocol,),
         cache=config.work / "cache",
-        raw=root if (root / TRUTH).is_dir() else None,
+        raw=root if rendered else None,
         batch=config.batch,
         resamples=config.resamples,
         probes=probes,

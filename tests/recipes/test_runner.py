@@ -292,39 +292,45 @@ def brought(run, work, row="pix2pix", names=(GENERATOR, "config.toml", "metrics.
     return target
 
 
+@pytest.fixture(scope="session")
+def with_guest(trained_elsewhere, ready, experiment, carry_out, tmp_path_factory):
+    """A folder in which it was evaluated, the table, and what was said; read only."""
+    work, said = shutil.copytree(ready, tmp_path_factory.mktemp("guest") / "work"), []
+    brought(trained_elsewhere, work)
+    table = carry_out(experiment(work, rows=("pix2pix",)), RecipeCallbacks(say=said.append))
+    return work, table, said
+
+
+def notes_on_pix2pix(table):
+    return [n.removeprefix("pix2pix, seed 0, fold 1 ") for n in table.notes if n.startswith("pix2pix")]
+
+
 def test_a_row_that_was_trained_elsewhere_on_packed_crops_is_evaluated_as_it_is(
-    trained_elsewhere, begun, experiment, carry_out
+    with_guest, trained_elsewhere
 ):
-    target, said = brought(trained_elsewhere, begun), []
-    before = (target / GENERATOR).read_bytes()
-    table = carry_out(experiment(begun, rows=("pix2pix",)), RecipeCallbacks(say=said.append))
+    work, table, said = with_guest
     assert said == ["Evaluating pix2pix, seed 0, fold 1"]
-    assert (target / GENERATOR).read_bytes() == before
+    generators = (run / GENERATOR for run in (run_folder(work, "pix2pix"), trained_elsewhere))
+    assert len({path.read_bytes() for path in generators}) == 1
     assert table.row("pix2pix").cost.wall_seconds > 0
-    assert "pix2pix, seed 0, fold 1 was trained elsewhere by the same settings." in table.notes
+    assert notes_on_pix2pix(table) == ["was trained elsewhere by the same settings."]
 
 
 def test_other_settings_and_another_budget_of_a_row_trained_elsewhere_are_said(
-    trained_elsewhere, begun, experiment, carry_out
+    with_guest, experiment, carry_out, tmp_path
 ):
-    target = brought(trained_elsewhere, begun)
-    config = (target / "config.toml").read_text().replace("flip = true", "flip = false")
-    (target / "config.toml").write_text(config)
-    asked = experiment(begun, rows=("pix2pix",))
+    work = shutil.copytree(with_guest[0], tmp_path / "work")
+    settings = run_folder(work, "pix2pix") / "config.toml"
+    settings.write_text(settings.read_text().replace("flip = true", "flip = false"))
+    asked = experiment(work, rows=("pix2pix",))
     table = carry_out(replace(asked, budget=replace(asked.budget, steps=4)))
-    notes = [note.removeprefix("pix2pix, seed 0, fold 1 ") for note in table.notes if "pix2pix" in note]
-    assert notes == [
+    assert notes_on_pix2pix(table) == [
         "was trained elsewhere by other settings: training.flip was True and is False.",
         "has seen 8 images, the plan is 16.",
     ]
-
-
-def test_without_its_settings_a_row_trained_elsewhere_says_so(
-    trained_elsewhere, begun, experiment, carry_out
-):
-    brought(trained_elsewhere, begun, names=(GENERATOR,))
-    table = carry_out(experiment(begun, rows=("pix2pix",)))
-    assert any("its settings are not known" in note for note in table.notes)
+    settings.unlink()
+    (said,) = notes_on_pix2pix(carry_out(asked))
+    assert "its settings are not known" in said
 
 
 def test_a_generator_of_another_row_is_refused(trained_elsewhere, finished, begun, experiment, carry_out):
