@@ -23,9 +23,10 @@ from jaxtyping import Float
 from pcfh.evaluation.folds import rate_difference
 from pcfh.evaluation.intervals import Bootstrap, Interval, mcnemar, mean_interval
 from pcfh.evaluation.outcomes import Evaluation, MethodOutcome
-from pcfh.evaluation.results import GENERATED, TRUTH, Results, Spread, spread
+from pcfh.evaluation.results import GENERATED, ORIGINAL, REFERENCE, TRUTH, Results, Spread, spread
 from pcfh.recipes.experiment import Row, Run
 from pcfh.recipes.paper_numbers import LIGHT_CNN, PCFH, TABLES, PaperTable
+from pcfh.recognisers.tuning.base import known_rivals
 from pcfh.typed_json import to_json_text
 
 RATIO = "landmark distance over the detector's noise"
@@ -94,6 +95,10 @@ class MeasuredRow:
         generated: with the generated pair's score alone; None where nothing is generated.
         truth: with the true VIS image in the place of a generated one, alone, where it is known: what a
             perfect generator would give. Of Light CNN's row only.
+        original: with the NIR image as it is, of a row whose recogniser is tuned.
+        reference: VIS captures searched for in VIS ones, of Light CNN and of tuned ones, which may forget.
+        tuned: whether the recogniser is tuned to the training people.
+        sees_truth: whether its generator learns from true VIS images of the very moments.
         cuts: against Light CNN; None without it, and in its own row.
         images: quality of the generated images; of Light CNN's row, of the NIR images as they are, and the
             detector's noise.
@@ -108,6 +113,10 @@ class MeasuredRow:
     cuts: Cuts | None
     images: tuple[ImageFigure, ...]
     cost: Cost
+    original: Figures | None = None
+    reference: Figures | None = None
+    tuned: bool = False
+    sees_truth: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +164,27 @@ class OutsideView:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CurveRow:
+    """The points of a row at some number of images, over its seeds and folds.
+
+    Attributes:
+        row: key of the row.
+        images: seen.
+        probes: how many.
+        fusion: Rank-1 by each recogniser, in the order of the table.
+        alone: of the generated image, likewise.
+        error: mean absolute error; None where the truth is not known.
+    """
+
+    row: str
+    images: int
+    probes: int
+    fusion: tuple[float, ...]
+    alone: tuple[float, ...]
+    error: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReproducedTable:
     """One of the paper's tables, measured.
 
@@ -176,6 +206,7 @@ class ReproducedTable:
         comparisons: between them.
         notes: what the reader must know.
         outside: the same rows by recognisers that no training has seen.
+        curve: the rows against images seen, where generators were kept along the way.
     """
 
     version: str
@@ -195,6 +226,7 @@ class ReproducedTable:
     comparisons: tuple[PairedTest, ...]
     notes: tuple[str, ...]
     outside: tuple[OutsideView, ...] = ()
+    curve: tuple[CurveRow, ...] = ()
 
     @property
     def paper(self) -> PaperTable:
@@ -215,6 +247,9 @@ class ReproducedTable:
 
     def label(self, key: str) -> str:
         """What the table calls a row."""
+        rival = known_rivals().get(key)
+        if rival is not None:
+            return rival.label
         return next((row.label for row in self.paper.rows if row.key == key), key)
 
 
@@ -280,6 +315,11 @@ def measured_row(row: Row, runs: Runs, alone: Figures | None, cost: Cost) -> Mea
         cuts=None if untrained or alone is None else cuts_of(figures, alone),
         images=_images(runs, untrained),
         cost=cost,
+        original=figures_of(row, runs, ORIGINAL) if row.rival else None,
+        reference=figures_of(row, runs, REFERENCE)
+        if (untrained or row.rival) and REFERENCE in methods
+        else None,
+        tuned=row.rival is not None,
     )
 
 

@@ -2,10 +2,11 @@
 
 <out>/table.md, table.tex    the table with all its parts; the main one for LaTeX
 <out>/table.html             one page that loads nothing
+<out>/curve.png              the rows against images seen, where generators were kept along the way
 <out>/results.json           everything, as plain data; written last
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from pcfh.databases.records import Record
 from pcfh.evaluation.evaluation_data import EvaluationData
 from pcfh.evaluation.intervals import Interval
+from pcfh.evaluation.plots import DARK, LIGHT
 from pcfh.evaluation.results import Spread
 from pcfh.evaluation.sheets import sheet
 from pcfh.evaluation.text_tables import UNMEASURED, TextTable, interval_text, percent
@@ -33,6 +35,7 @@ from pcfh.recipes.comparison import (
     error_cut,
     to_json,
 )
+from pcfh.recipes.curve import curve_png
 from pcfh.recipes.experiment import ExperimentConfig, Run, evaluation_job, prepared_folder
 from pcfh.recipes.paper_numbers import COLUMNS, LIGHT_CNN, PaperRow
 from pcfh.recognisers.registry import open_recognizer
@@ -53,14 +56,16 @@ def write_table(config: ExperimentConfig, table: ReproducedTable) -> Path:
     Returns:
         The page.
     """
+    curves = curve_pictures(table)
     files = {
-        "table.md": markdown(table),
-        "table.tex": latex(table),
-        "table.html": page(table, face_sheet(config, table)),
-        "results.json": to_json(table),
+        "table.md": markdown(table).encode(),
+        "table.tex": latex(table).encode(),
+        **({"curve.png": curves[0]} if curves else {}),
+        "table.html": page(table, face_sheet(config, table), curves).encode(),
+        "results.json": to_json(table).encode(),
     }
-    for name, text in files.items():
-        write_atomically(config.out / name, text.encode())
+    for name, content in files.items():
+        write_atomically(config.out / name, content)
     return config.out / "table.html"
 
 
@@ -77,16 +82,32 @@ def markdown(table: ReproducedTable) -> str:
 def latex(table: ReproducedTable) -> str:
     """The paper's table with both numbers, for the package booktabs."""
     main = _main(table)
-    rows = TextTable("", main.head[:-1], [row[:-1] for row in main.rows])
+    last = len(_questions(table)) + 1  # and the seeds
+    rows = TextTable("", main.head[:-last], [row[:-last] for row in main.rows])
     return f"% {title(table)}. {caption(table)}\n{rows.latex()}\n"
 
 
-def page(table: ReproducedTable, faces: bytes | None = None) -> str:
+def curve_pictures(table: ReproducedTable) -> tuple[bytes, bytes] | None:
+    """PNG files of the curves in light and in dark colours; None where there are none."""
+    if not table.curve:
+        return None
+    names = [table.recognizer, *(view.recognizer for view in table.outside)]
+    label = {row.row: table.label(row.row) for row in table.curve}
+    light, dark = (
+        curve_png(table.curve, names, label, theme, light=theme is LIGHT) for theme in (LIGHT, DARK)
+    )
+    return light, dark
+
+
+def page(
+    table: ReproducedTable, faces: bytes | None = None, curves: tuple[bytes, bytes] | None = None
+) -> str:
     """One HTML page: it holds its style and pictures and loads nothing.
 
     Args:
         table: finished.
         faces: JPEG file of a sheet; None leaves it out.
+        curves: PNG files of the curves, for light and for dark colours; None leaves them out.
     """
     provenance = [
         ("pcfh", table.version),
@@ -103,6 +124,7 @@ def page(table: ReproducedTable, faces: bytes | None = None) -> str:
         notes=table.notes,
         sections=parts(table).items(),
         faces=faces,
+        curves=curves,
         provenance=TextTable("Where the figures come from.", ("What", "Which"), provenance),
     )
 
@@ -144,8 +166,10 @@ def parts(table: ReproducedTable) -> dict[str, TextTable]:
         "Cut of Light CNN's errors": _cuts(table),
         "Paired tests": _tests(table, table.comparisons),
         "Generated image alone": _alone(table, table.rows),
+        "What tuned recognisers make of other images": _tuned(table),
         **{heading: part for view in table.outside for heading, part in _outside(table, view).items()},
         "Images": _images(table),
+        "Against images seen": _curve(table),
         "Cost of training": _cost(table),
     }
     return {heading: part for heading, part in made.items() if part.rows}
@@ -156,14 +180,23 @@ def _main(table: ReproducedTable) -> TextTable:
         "Light CNN compares the NIR image as it is; the others take the average of that score and the "
         f"generated image's. Rows marked {RIVAL!r} have no public code."
     )
+    if any(row.tuned for row in table.rows):
+        text += (
+            " Where F is tuned, the tuned recogniser compares the NIR image as it is, or the generated image "
+            "of a row that has one. 'After X' was built here from what is known of X, whose number stands "
+            "beside it; the decisions are listed in the paper map."
+        )
     keys = table.paper.keys
     others = [row for row in table.rows if row.key not in keys]
     rows = [_main_row(table, row) for row in table.paper.rows]
-    rows += [_main_row(table, PaperRow(label=row.key, figures=(ABSENT,) * 3, key=row.key)) for row in others]
+    rows += [
+        _main_row(table, PaperRow(label=table.label(row.key), figures=(ABSENT,) * 3, key=row.key))
+        for row in others
+    ]
     if any(UNMEASURED in cell for row in rows for cell in row):
         text += f" {UNMEASURED}: too few impostor pairs for this FAR."
     names = [f"{name}, {whose}" for name in COLUMNS for whose in ("paper", "ours")]
-    return TextTable(text, ("Method", *names, "seeds"), rows)
+    return TextTable(text, ("Method", *names, *_questions(table), "seeds"), rows)
 
 
 def _main_row(table: ReproducedTable, row: PaperRow) -> tuple[str, ...]:
@@ -173,8 +206,19 @@ def _main_row(table: ReproducedTable, row: PaperRow) -> tuple[str, ...]:
     else:
         ours = [ABSENT if row.key is None else NOT_RUN] * len(COLUMNS)
     cells = [cell for pair in zip(row.figures, ours, strict=True) for cell in pair]
-    label = row.label if row.key is not None else f"{row.label} ({RIVAL})"
-    return (label, *cells, ABSENT if found is None else _seeds(found))
+    label = f"{row.label} ({RIVAL})" if row.key is None else row.label
+    asked = _questions(table)
+    if found is None:
+        return (label, *cells, *(ABSENT for _ in asked), ABSENT)
+    answers = ["yes" if answer(found) else "no" for answer in asked.values()]
+    return (table.label(found.key), *cells, *answers, _seeds(found))
+
+
+def _questions(table: ReproducedTable) -> Mapping[str, Callable[[MeasuredRow], bool]]:
+    """What tells rows apart that do not play the same game; nothing where all do."""
+    if not any(row.tuned or row.sees_truth for row in table.rows):
+        return {}
+    return {"F tuned?": lambda row: row.tuned, "sees true images?": lambda row: row.sees_truth}
 
 
 def _seeds(row: MeasuredRow) -> str:
@@ -264,6 +308,25 @@ def _alone(table: ReproducedTable, measured: Sequence[MeasuredRow]) -> TextTable
     return TextTable(text, ("Method", *COLUMNS), rows)
 
 
+def _tuned(table: ReproducedTable) -> TextTable:
+    """What a tuning costs elsewhere: NIR images as they are, and VIS against VIS."""
+    rows = [
+        (
+            table.label(row.key),
+            *(_columns(row.original if row.tuned and row.original else row.figures)),
+            *(_columns(row.reference) if row.reference else (ABSENT,) * len(COLUMNS)),
+        )
+        for row in table.rows
+        if row.tuned or row.key == LIGHT_CNN
+    ]
+    head = [f"{name}, {what}" for what in ("NIR as it is", "VIS against VIS") for name in COLUMNS]
+    text = (
+        "The NIR image compared as it is, and further VIS captures of the people tested searched for in the "
+        "gallery: what a recogniser forgets while it is tuned shows there."
+    )
+    return TextTable(text, ("Method", *head), rows if any(row.tuned for row in table.rows) else [])
+
+
 def _images(table: ReproducedTable) -> TextTable:
     """Quality of the images, the NIR ones as they are for comparison."""
     names = [n for n in (*MEASURES, RATIO) if any(n == f.name for row in table.rows for f in row.images)]
@@ -278,6 +341,27 @@ def _images(table: ReproducedTable) -> TextTable:
         "are parts of the eyes' distance; the detector's noise is that from the NIR image to the true one."
     )
     return TextTable(text, ("Method", *names), rows)
+
+
+def _curve(table: ReproducedTable) -> TextTable:
+    """The rows along the way of their trainings."""
+    names = [table.recognizer, *(view.recognizer for view in table.outside)]
+    rows = [
+        (
+            table.label(row.row),
+            f"{row.images:,}",
+            *(f"{100 * one:.2f}" for pair in zip(row.fusion, row.alone, strict=True) for one in pair),
+            ABSENT if row.error is None else f"{row.error:.4f}",
+        )
+        for row in table.curve
+    ]
+    probes = table.curve[0].probes if table.curve else 0
+    head = [title for name in names for title in (f"Rank-1, {name}", "generated alone")]
+    return TextTable(
+        f"What the generators kept along the way are worth, on {probes:,} probes; means over seeds.",
+        ("Method", "images", *head, "MAE"),
+        rows,
+    )
 
 
 def _cost(table: ReproducedTable) -> TextTable:
@@ -333,7 +417,7 @@ def face_sheet(config: ExperimentConfig, table: ReproducedTable) -> bytes | None
             device=config.device,
         )
         for row in table.rows
-        if row.seeds
+        if row.seeds and not row.tuned
     }
     job = evaluation_job(config, prepared_folder(config.work, "casia"), fold)
     alignment = open_recognizer(config.recognizer, device="cpu").alignment
