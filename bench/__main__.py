@@ -3,6 +3,8 @@
     python -m bench step          a training step on a processor, part by part, beside CycleGAN's
     python -m bench device        training steps and the shipped generator on any device, by the clock
     python -m bench inference     images a second of a generator in several ways
+    python -m bench gallery       a gallery of a million faces: enrolment, search, memory
+    python -m bench scores        Rank-1 and VR from features on, up to 100,000 by 100,000
     python -m bench faces         pictures of the renderer, and what a landmark detector makes of them
 
 One thread is the default on a processor: the processor time of several depends on who else uses the machine,
@@ -12,13 +14,15 @@ because some of oneDNN's kernels wait for each other by spinning, whatever OMP_W
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from bench import device, faces, inference, step
+from bench import device, faces, gallery, inference, scores, step
 
 PROGRAMS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "step": step.main,
     "device": device.main,
     "inference": inference.main,
     "faces": faces.main,
+    "gallery": gallery.main,
+    "scores": scores.main,
 }
 
 
