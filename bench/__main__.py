@@ -2,28 +2,37 @@
 
     python -m bench step          a training step on a processor, part by part, beside CycleGAN's
     python -m bench device        training steps and the shipped generator on any device, by the clock
+    python -m bench captured      what each thing done for a GPU's step gains, and that it computes the same
     python -m bench inference     images a second of a generator in several ways
     python -m bench gallery       a gallery of a million faces: enrolment, search, memory
     python -m bench scores        Rank-1 and VR from features on, up to 100,000 by 100,000
+    python -m bench fuzz          damaged pictures through the reader, translate, prepare and the page
     python -m bench faces         pictures of the renderer, and what a landmark detector makes of them
+    python -m bench batches       a hundred thousand tiny pictures through a batch that is killed five times
+    python -m bench batch_speed   ``pcfh translate``, here and in an earlier checkout
+    python -m bench training_range   the range of the training faces, as the program reads it
 
 One thread is the default on a processor: the processor time of several depends on who else uses the machine,
 because some of oneDNN's kernels wait for each other by spinning, whatever OMP_WAIT_POLICY says.
 """
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 
-from bench import device, faces, gallery, inference, scores, step
-
-PROGRAMS: Mapping[str, Callable[[Sequence[str]], int]] = {
-    "step": step.main,
-    "device": device.main,
-    "inference": inference.main,
-    "faces": faces.main,
-    "gallery": gallery.main,
-    "scores": scores.main,
-}
+PROGRAMS = (
+    "step",
+    "device",
+    "captured",
+    "inference",
+    "fuzz",
+    "faces",
+    "gallery",
+    "scores",
+    "batches",
+    "batch_speed",
+    "training_range",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not arguments or arguments[0] not in PROGRAMS:
         print(__doc__)
         return 0 if arguments[:1] in (["--help"], ["-h"]) else 2
-    return PROGRAMS[arguments[0]](arguments[1:])
+    # One program's packages may be missing where another one runs.
+    return int(import_module(f"bench.{arguments[0]}").main(arguments[1:]))
 
 
 if __name__ == "__main__":

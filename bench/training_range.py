@@ -1,11 +1,11 @@
-"""Measures the range of training faces: ``python -m bench.training_range [DATABASE] [FILE]``.
+"""Measures the range of training faces: ``python -m bench training_range [DATABASE] [FILE]``.
 
 The faces are the NIR captures of a rendered database with its exact landmarks, the sample of the repository
 if none is named. The file is the one that the program reads.
 """
 
 import json
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from pcfh.databases.casia import read_casia
@@ -34,13 +34,10 @@ def measured(home: Path) -> dict[str, object]:
     return {"recipe": recipe, "faces": len(faces), "percentiles": PERCENTILES, "ranges": ranges_of(faces)}
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> int:
     """Measures and writes."""
-    home = Path(sys.argv[1]) if len(sys.argv) > 1 else SAMPLE
-    file = Path(sys.argv[2]) if len(sys.argv) > 2 else WEIGHTS / "training_range.json"
+    home = Path(arguments[0]) if arguments else SAMPLE
+    file = Path(arguments[1]) if len(arguments) > 1 else WEIGHTS / "training_range.json"
     write_atomically(file, json.dumps(measured(home), indent=1).encode() + b"\n")
     print(f"Written to {file}")
-
-
-if __name__ == "__main__":
-    main()
+    return 0

@@ -11,12 +11,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pcfh.api_databases import evaluate, landmarks_of, load_database, prepare
-    from pcfh.api_faces import align, features, find_faces, load_hallucinator, load_image, load_recognizer
+    from pcfh.api_faces import (
+        align,
+        features,
+        find_faces,
+        inverse_distance_warp,
+        load_hallucinator,
+        load_image,
+        load_recognizer,
+    )
     from pcfh.errors import UserError
     from pcfh.evaluation.image_metrics import psnr, ssim
     from pcfh.evaluation.scores import figures
     from pcfh.gallery.store import Gallery
-    from pcfh.geometry.warp import inverse_distance_warp
     from pcfh.hallucinate import Hallucinator
     from pcfh.rates import ScoreMatrix
     from pcfh.recognisers.base import Recognizer
@@ -53,7 +60,6 @@ _ELSEWHERE = {
     "ScoreMatrix": "pcfh.rates",
     "UserError": "pcfh.errors",
     "figures": "pcfh.evaluation.scores",
-    "inverse_distance_warp": "pcfh.geometry.warp",
     "psnr": "pcfh.evaluation.image_metrics",
     "ssim": "pcfh.evaluation.image_metrics",
 }

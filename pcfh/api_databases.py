@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from pcfh.api_faces import load_recognizer
+from pcfh.checks import require_kind, require_path
 from pcfh.databases.layouts import AUTO, open_database
 from pcfh.databases.records import Database
 from pcfh.errors import UserError
@@ -22,6 +23,8 @@ from pcfh.preparation.align_database import prepare as run_preparation
 from pcfh.preparation.preparation_report import PrepareReport
 from pcfh.recognisers.base import Recognizer
 
+_DATABASE = "give what pcfh.load_database gives"
+
 
 def load_database(root: str | Path, layout: str = AUTO, **options: Any) -> Database:
     """Reads the records and protocols of a database.
@@ -34,7 +37,8 @@ def load_database(root: str | Path, layout: str = AUTO, **options: Any) -> Datab
     Raises:
         UserError: the layout is unknown, not the one on disk, or has no such option.
     """
-    return open_database(Path(root), layout, **options)
+    require_kind(layout, str, "give the name of a layout, e.g. casia")
+    return open_database(require_path(root), layout, **options)
 
 
 def landmarks_of(database: Database, path: str) -> Float[np.ndarray, "68 2"]:
@@ -47,6 +51,8 @@ def landmarks_of(database: Database, path: str) -> Float[np.ndarray, "68 2"]:
     Raises:
         UserError: it has no such picture, or no landmarks of it.
     """
+    require_kind(database, Database, _DATABASE)
+    require_kind(path, str, "give the path of a picture as text")
     for record in database.records:
         if record.landmarks is not None and landmark_key(record.path) == landmark_key(path):
             return np.array(record.landmarks)
@@ -69,9 +75,14 @@ def prepare(
     Raises:
         UserError: see ``pcfh.preparation.align_database.prepare``.
     """
+    require_kind(database, Database, _DATABASE)
+    require_kind(workers, int, "give a number of processes")
+    require_kind(sizes, Sequence, "give several sizes, e.g. (128,)")
+    for size in sizes:
+        require_kind(size, int, "give sizes as whole numbers, e.g. (128,)")
     backend = "given" if all(record.landmarks for record in database.records) else "blaze"
     options = PrepareOptions(sizes=tuple(sizes), backend=backend, workers=workers)
-    return run_preparation(database, Path(out), options)
+    return run_preparation(database, require_path(out), options)
 
 
 def evaluate(
@@ -98,10 +109,19 @@ def evaluate(
     Raises:
         UserError: data, protocol, recogniser or generator do not fit.
     """
+    folder = require_path(prepared)
+    for one in (recognizer, *(tuned or {}).values()):
+        if one is not None and not hasattr(one, "features"):
+            raise UserError(
+                f"expected a recogniser, got {type(one).__name__}; give pcfh.load_recognizer(), or none"
+            )
+    if hallucinator is not None:
+        require_kind(hallucinator, Hallucinator, "give pcfh.load_hallucinator()")
+    require_kind(protocol, str, 'give the name of a protocol as text, e.g. "1"')
     generators = {} if hallucinator is None else {protocol: hallucinator}
     with TemporaryDirectory() as scratch:
         job = EvaluationJob(
-            prepared=Path(prepared),
+            prepared=folder,
             protocols=(protocol,),
             cache=Path(scratch if cache is None else cache),
             resamples=resamples,

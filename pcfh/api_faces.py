@@ -6,17 +6,22 @@ column, channel); landmarks are the 68 points (x, y) in pixels, whole numbers at
 Axis letters: d features, h and w pixels of an image, n faces.
 """
 
+import warnings
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
+from torch import Tensor
 
+from pcfh.checks import require_landmarks, require_path, require_picture
 from pcfh.errors import UserError
 from pcfh.geometry.align import align_face
+from pcfh.geometry.warp import inverse_distance_warp as warp
 from pcfh.hallucinate import AlignedFace, Hallucinator
-from pcfh.images import read_image
+from pcfh.images import read_picture
 from pcfh.landmarks import Face, LandmarkBackend, open_backend
 from pcfh.recognisers.alignment import realign
 from pcfh.recognisers.base import Recognizer
@@ -29,8 +34,14 @@ def load_image(path: str | Path) -> UInt8[np.ndarray, "h w 3"]:
 
     Raises:
         UserError: it is absent, damaged, or of a kind that would have to be guessed at.
+
+    Warns:
+        UserWarning: it has more than 8 bits, and what was taken for white.
     """
-    return read_image(Path(path))
+    picture = read_picture(require_path(path))
+    if picture.note:
+        warnings.warn(f"{path}: {picture.note}", stacklevel=2)
+    return picture.pixels
 
 
 def load_hallucinator(path: str | Path | None = None, *, device: str = "auto") -> Hallucinator:
@@ -57,20 +68,20 @@ def load_recognizer(path: str | Path | None = None, *, device: str = "auto") -> 
     Raises:
         UserError: the file is absent, damaged or something else, or the device is not usable.
     """
-    return open_recognizer(shipped("recognizer") if path is None else path, device=device)
+    return open_recognizer(shipped("recognizer") if path is None else str(require_path(path)), device=device)
 
 
-def find_faces(image: UInt8[np.ndarray, "h w 3"]) -> list[Face]:
+def find_faces(image: UInt8[np.ndarray, "h w 3"] | Any) -> list[Face]:
     """Finds faces and their landmarks with the default detector, best first.
 
     Raises:
         UserError: the detector or its files are not installed.
     """
-    return _detector().detect(image)
+    return _detector().detect(require_picture(image))
 
 
 def align(
-    image: UInt8[np.ndarray, "h w 3"], landmarks: Float[np.ndarray, "68 2"], size: int = 128
+    image: UInt8[np.ndarray, "h w 3"] | Any, landmarks: Float[np.ndarray, "68 2"] | Any, size: int = 128
 ) -> AlignedFace:
     """Cuts a face out so that eyes and mouth lie where generators and recognisers expect them.
 
@@ -82,11 +93,11 @@ def align(
     Raises:
         UserError: there is no such crop, or the landmarks are not a face's, or not of this picture.
     """
-    crop, points = align_face(image, landmarks, size)
+    crop, points = align_face(require_picture(image), require_landmarks(landmarks), size)
     return AlignedFace(crop=crop, landmarks=points)
 
 
-def features(recognizer: Recognizer, faces: Sequence[AlignedFace]) -> Float32[np.ndarray, "n d"]:
+def features(recognizer: Recognizer | Any, faces: Sequence[AlignedFace] | Any) -> Float32[np.ndarray, "n d"]:
     """Unit features of aligned faces of one size; the product of two is their similarity, 1 at most.
 
     Args:
@@ -96,12 +107,54 @@ def features(recognizer: Recognizer, faces: Sequence[AlignedFace]) -> Float32[np
     Raises:
         UserError: there are no faces, or their crops are of several sizes or of another one.
     """
+    if not (hasattr(recognizer, "features") and hasattr(recognizer, "alignment")):
+        raise UserError(
+            f"expected a recogniser, got {type(recognizer).__name__}; give pcfh.load_recognizer()"
+        )
+    if isinstance(faces, AlignedFace) or not all(isinstance(face, AlignedFace) for face in faces):
+        raise UserError(
+            "expected a list of faces as pcfh.align gives them; put one face into brackets: [face]"
+        )
     sizes = {face.crop.shape[0] for face in faces}
     if len(sizes) != 1:
         found = ", ".join(map(str, sorted(sizes))) or "no faces"
         raise UserError(f"expected faces of one size, got {found}; give all the size of one crop")
     crops, points = np.stack([face.crop for face in faces]), np.stack([face.landmarks for face in faces])
     return recognizer.features(realign(crops, points, recognizer.alignment))
+
+
+def inverse_distance_warp(
+    image: Float[Tensor, "b c h w"] | Any,
+    from_points: Float[Tensor, "b n 2"] | Any,
+    to_points: Float[Tensor, "b n 2"] | Any,
+) -> Float[Tensor, "b c h w"]:
+    """Warps images so that their control points come to lie where wanted (paper Eq. 6: I_Warp = W(I_N, I_V)).
+
+    Args:
+        image: source images (I_V), any range.
+        from_points: where the control points are in the source (landmarks of I_V).
+        to_points: where they shall be (landmarks of I_N).
+
+    Raises:
+        UserError: these are no tensors of such shapes.
+    """
+    given = (image, from_points, to_points)
+    if not (all(map(_is_real, given)) and _fit(image.shape, from_points.shape, to_points.shape)):
+        kinds = ", ".join(f"{type(one).__name__} of {tuple(getattr(one, 'shape', ()))}" for one in given)
+        raise UserError(
+            f"expected tensors of floats of b x c x h x w, b x n x 2 and b x n x 2, got {kinds}; add the "
+            "batch by [None], and make tensors by torch.from_numpy"
+        )
+    return warp(image, from_points, to_points)
+
+
+def _is_real(tensor: Any) -> bool:
+    return isinstance(tensor, Tensor) and tensor.is_floating_point()
+
+
+def _fit(image: Sequence[int], start: Sequence[int], end: Sequence[int]) -> bool:
+    """Whether these are the shapes of images and of as many points in source and result."""
+    return len(image) == 4 and len(start) == 3 and start == end and (start[0], start[2]) == (image[0], 2)
 
 
 @cache

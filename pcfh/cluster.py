@@ -11,6 +11,7 @@ gives the items of a worker that died to another one. All must see the same file
 import hashlib
 import pickle
 from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from threading import local
 from typing import Any, TypeVar
@@ -62,7 +63,23 @@ def _connected(address: str) -> Iterator[dict[str, Any]]:
 @contextmanager
 def _dask(address: str) -> Iterator[dict[str, Any]]:
     with extra("cluster", "work on a Dask cluster"):
-        from distributed import Client  # noqa: PLC0415 - an optional extra
+        from distributed import Client, KilledWorker  # noqa: PLC0415 - an optional extra
+        from joblib import register_parallel_backend  # noqa: PLC0415
+        from joblib._dask import DaskDistributedBackend  # noqa: PLC0415
+
+    class Dask(DaskDistributedBackend):  # type: ignore[misc]
+        """joblib's own, which would wait for ever (1.6.0) where an item ended worker after worker."""
+
+        def submit(self, func: Any, callback: Any = None) -> "Future[Any]":
+            """Hands an item out; tells of one that failed, too."""
+            future: Future[Any] = super().submit(func, callback)
+            future.add_done_callback(lambda ended: callback(ended) if ended.exception() else None)
+            return future
+
+        def retrieve_result_callback(self, out: Any) -> Any:
+            """The result, or what made the item fail."""
+            return out.result() if isinstance(out, Future) else super().retrieve_result_callback(out)
+
     place = "tcp://" + address.removeprefix(SCHEMES[0])
     try:
         client = Client(place, timeout=_WAIT, set_as_default=False)
@@ -70,6 +87,7 @@ def _dask(address: str) -> Iterator[dict[str, Any]]:
         raise UserError(
             f"{address}: no Dask scheduler answers ({error}); start one by: dask scheduler"
         ) from error
+    register_parallel_backend("pcfh-dask", Dask)
     with client:
         try:
             client.wait_for_workers(1, timeout=_WAIT)
@@ -77,7 +95,13 @@ def _dask(address: str) -> Iterator[dict[str, Any]]:
             raise UserError(
                 f"{address}: the scheduler has no worker; start some by: dask worker {place} --nthreads 1"
             ) from error
-        yield {"backend": "dask", "client": client}
+        try:
+            yield {"backend": "pcfh-dask", "client": client}
+        except KilledWorker as error:
+            raise UserError(
+                f"{address}: one item ended worker after worker (out of memory?): {error}; what is done is "
+                "kept"
+            ) from error
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from pcfh.errors import UserError
 
 LOCK = ".lock"  # file that stands for its folder
 _MARK = ".part"
+_LONGEST = 200  # bytes of a file's name that its temporary one keeps
 
 
 @contextmanager
@@ -24,14 +25,23 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Lends a temporary path whose file takes the place of ``path`` when the block ends well.
 
     The folder is made if need be. When the block raises, nothing is left behind and ``path`` is as it was.
+
+    Raises:
+        OSError: it cannot be written (a full disk, no permission); it names ``path``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{_MARK}")
+    # Cut, because with the rest a long name would be longer than file systems allow.
+    name = os.fsdecode(os.fsencode(path.name)[:_LONGEST])
+    temporary = path.with_name(f".{name}.{os.getpid()}-{secrets.token_hex(4)}{_MARK}")
     try:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        if error.errno and error.filename in (None, str(temporary)):
+            raise type(error)(error.errno, os.strerror(error.errno), str(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -48,18 +58,19 @@ def remove_leftovers(folder: Path) -> None:
         leftover.unlink()
 
 
-def lock(file: IO[Any], busy: str) -> None:
+def lock(file: IO[Any], busy: str, *, shared: bool = False) -> None:
     """Keeps other processes out of an open file until this one closes it or ends, however it ends.
 
     Args:
         file: which stands for what must not be written twice at once.
         busy: the message where another process holds it.
+        shared: lets those in who share it, too.
 
     Raises:
         UserError: another process holds it.
     """
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise UserError(busy) from error
     except OSError:
@@ -67,11 +78,11 @@ def lock(file: IO[Any], busy: str) -> None:
 
 
 @contextmanager
-def locked(folder: Path, busy: str) -> Iterator[None]:
+def locked(folder: Path, busy: str, *, shared: bool = False) -> Iterator[None]:
     """Keeps other processes out of a folder, which is made if need be; see ``lock``."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("a") as file:
-        lock(file, busy)
+        lock(file, busy, shared=shared)
         yield
 
 

@@ -17,7 +17,9 @@ import torch
 from jaxtyping import Float, UInt8
 
 from pcfh import __version__
+from pcfh.checks import require_crops, require_landmarks, require_path, require_picture
 from pcfh.devices import usable_device
+from pcfh.errors import UserError
 from pcfh.files import sha256_of
 from pcfh.landmarks import LandmarkBackend, open_backend
 from pcfh.methods.files import load_generator
@@ -74,8 +76,9 @@ class Hallucinator:
             UserError: the file is absent, damaged or something else, or the device is not usable.
         """
         chosen = usable_device(device)
-        generator, about = load_generator(Path(path))
-        about = {**about, "model": sha256_of(Path(path))}
+        place = require_path(path)
+        generator, about = load_generator(place)
+        about = {**about, "model": sha256_of(place)}
         return cls(generator, about=about, device=chosen, backend=backend)
 
     @property
@@ -90,7 +93,7 @@ class Hallucinator:
         return size
 
     def __call__(
-        self, image: UInt8[np.ndarray, "h w 3"], landmarks: Float[np.ndarray, "68 2"] | None = None
+        self, image: UInt8[np.ndarray, "h w 3"] | Any, landmarks: Float[np.ndarray, "68 2"] | Any = None
     ) -> UInt8[np.ndarray, "s s 3"]:
         """Translates the largest face of a NIR photograph.
 
@@ -106,16 +109,16 @@ class Hallucinator:
         return self.translate_batch(face.crop[None], face.landmarks[None])[0]
 
     def align(
-        self, image: UInt8[np.ndarray, "h w 3"], landmarks: Float[np.ndarray, "68 2"] | None = None
+        self, image: UInt8[np.ndarray, "h w 3"] | Any, landmarks: Float[np.ndarray, "68 2"] | Any = None
     ) -> AlignedFace:
         """Finds a face and cuts it out as the generator takes it; see ``__call__``."""
-        if landmarks is None:
-            landmarks = self.locate(image)
-        crop, points = crop_of_photograph(image, landmarks, self.size, nir=True)
+        require_picture(image)
+        given = self.locate(image) if landmarks is None else require_landmarks(landmarks)
+        crop, points = crop_of_photograph(image, given, self.size, nir=True)
         return AlignedFace(crop=crop, landmarks=points)
 
     def as_aligned(
-        self, image: UInt8[np.ndarray, "h w 3"], landmarks: Float[np.ndarray, "68 2"] | None = None
+        self, image: UInt8[np.ndarray, "h w 3"] | Any, landmarks: Float[np.ndarray, "68 2"] | Any = None
     ) -> AlignedFace:
         """Takes an image that is an aligned crop already; its landmarks are still needed for the local paths.
 
@@ -123,34 +126,43 @@ class Hallucinator:
             NoFaceError: no landmarks were given and no face was found.
             UserError: the image has another size than the model's, or the landmarks are not of it.
         """
-        require_aligned(image, self.size)
-        if landmarks is None:
-            landmarks = self.locate(image)
-        return AlignedFace(crop=as_it_is(image, landmarks, nir=True), landmarks=landmarks)
+        require_aligned(require_picture(image), self.size)
+        points = self.locate(image) if landmarks is None else require_landmarks(landmarks)
+        return AlignedFace(crop=as_it_is(image, points, nir=True), landmarks=points)
 
-    def locate(self, image: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "68 2"]:
+    def locate(self, image: UInt8[np.ndarray, "h w 3"] | Any) -> Float[np.ndarray, "68 2"]:
         """Landmarks of the largest face.
 
         Raises:
             NoFaceError: there is none.
         """
+        require_picture(image)
         if self._backend is None:
             self._backend = open_backend("blaze")
         return largest(self._backend.detect(image)).landmarks
 
     @torch.inference_mode()
     def translate_batch(
-        self, crops: UInt8[np.ndarray, "b s s 3"], landmarks: Float[np.ndarray, "b 68 2"]
+        self, crops: UInt8[np.ndarray, "b s s 3"] | Any, landmarks: Float[np.ndarray, "b 68 2"] | Any
     ) -> UInt8[np.ndarray, "b s s 3"]:
         """Translates aligned NIR crops, all at once.
 
         Args:
             crops: three equal channels.
             landmarks: in pixels of the crops.
+
+        Raises:
+            UserError: they do not fit the model or each other, or what the model gives is not finite.
         """
+        require_crops(crops, landmarks, self.size)
         nir = from_bytes(torch.from_numpy(np.array(crops)).to(self._device).permute(0, 3, 1, 2))
         points = torch.from_numpy(np.array(landmarks)).to(self._device, torch.float32)
-        vis = to_bytes(self._generator(nir, points))
+        made = self._generator(nir, points)
+        if not torch.isfinite(made).all():
+            raise UserError(
+                "the model gives numbers that are not finite; its file is damaged, take another copy"
+            )
+        vis = to_bytes(made)
         return np.ascontiguousarray(vis.permute(0, 2, 3, 1).cpu().numpy())
 
     def provenance(self) -> dict[str, str]:

@@ -19,22 +19,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from pcfh.errors import UserError
-from pcfh.files import atomic_path, lock
+from pcfh.files import atomic_path, lock, remove_leftovers
 from pcfh.shards import Shard
 
 MANIFEST = "manifest"
 _STATE = ".pcfh-work"
 _VERSION = 1
-_HEAD = ("source", "result", "faces", "distance", "unlike", "note", "error")
+COLUMNS = ("source", "result", "faces", "distance", "unlike", "note", "error")
 _SECONDS = 1.0  # between two times that rows go to the disk
 _MADE = """CREATE TABLE IF NOT EXISTS rows (
     key BLOB PRIMARY KEY, source BLOB, origin BLOB, size INTEGER, changed INTEGER, settings TEXT, state TEXT,
     faces INTEGER, distance REAL, unlike TEXT, note TEXT, error TEXT, vector BLOB) WITHOUT ROWID"""
 _MARK = "CREATE TABLE IF NOT EXISTS told (bytes INTEGER)"
-_COLUMNS = "key, source, origin, size, changed, settings, state, faces, distance, unlike, note, error, vector"
+_ALL = "key, source, origin, size, changed, settings, state, faces, distance, unlike, note, error, vector"
 
 _ASK = "SELECT state, error, origin, size, changed, settings FROM {}.rows WHERE key = ?"
 
@@ -130,7 +130,7 @@ class Ledger:
         with self._mutex:
             if self._waiting:
                 self._changed = True
-                self._file.write(_text(map(_line, self._waiting)))
+                self._file.write(csv_text(map(_line, self._waiting)))
                 self._file.flush()
                 values = [_values(row) for row in self._waiting]
                 marks = ", ".join("?" * len(values[0]))
@@ -170,7 +170,7 @@ class Ledger:
             pass  # it is one, and not damaged
         self._database.execute("ATTACH ? AS part", (str(other),))
         self._database.execute("BEGIN")
-        self._database.execute(f"INSERT OR REPLACE INTO rows SELECT {_COLUMNS} FROM part.rows")
+        self._database.execute(f"INSERT OR REPLACE INTO rows SELECT {_ALL} FROM part.rows")
         self._tell(-1)  # the table does not know of them yet
         self._database.execute("COMMIT")
         self._database.execute("DETACH part")
@@ -182,9 +182,9 @@ class Ledger:
             "SELECT source, key, state, faces, distance, unlike, note, error FROM rows ORDER BY source, key"
         )
         with atomic_path(self.table) as temporary, temporary.open("wb") as file:
-            file.write(_text([_HEAD]))
+            file.write(csv_text([COLUMNS]))
             while some := rows.fetchmany(1000):
-                file.write(_text(_cells(*row) for row in some))
+                file.write(csv_text(_cells(*row) for row in some))
         self._database.execute("BEGIN")
         self._tell(self._size())
         self._database.execute("COMMIT")
@@ -218,19 +218,24 @@ def open_ledger(folder: Path, shard: Shard | None = None, *, work: str) -> Itera
     """
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as locks:
-        _hold(locks, folder, shard.mark if shard else "", work)
+        held = [_hold(locks, folder, shard.mark if shard else "", work)]
         parts = [] if shard else sorted(_shards(folder))
-        for mark in parts:
-            _hold(locks, folder, mark, work)
+        held += [_hold(locks, folder, mark, work) for mark in parts]
+        killed = any(file.read() for file in held)
+        if killed and not shard:  # a part must not touch what others are writing
+            remove_leftovers(folder)
         with closing(Ledger(folder, shard)) as ledger:
             for mark in parts:
                 ledger.take_in(folder / f"{_STATE}{mark}.sqlite")
             for mark in parts:
                 (folder / f"{MANIFEST}{mark}.csv").unlink(missing_ok=True)
                 (folder / f"{_STATE}{mark}.sqlite").unlink()
+                (folder / f"{_STATE}{mark}.lock").unlink()
+            held[0].write("at work\n")
+            held[0].flush()
             yield ledger
-        for mark in parts:
-            (folder / f"{_STATE}{mark}.lock").unlink(missing_ok=True)
+        if not (killed and shard):
+            held[0].truncate(0)
 
 
 def _shards(folder: Path) -> Iterator[str]:
@@ -240,12 +245,14 @@ def _shards(folder: Path) -> Iterator[str]:
             yield found[1]
 
 
-def _hold(locks: ExitStack, folder: Path, mark: str, work: str) -> None:
-    """Locks a ledger until ``locks`` ends."""
-    file = locks.enter_context((folder / f"{_STATE}{mark}.lock").open("a"))
+def _hold(locks: ExitStack, folder: Path, mark: str, work: str) -> IO[str]:
+    """Locks a ledger until ``locks`` ends; the file holds text where its last work did not end well."""
+    file = locks.enter_context((folder / f"{_STATE}{mark}.lock").open("a+", encoding="utf-8"))
     part = mark.replace("-of-", "/").removeprefix("-")
     which = f"shard {part} of this {work}" if mark else f"this {work}"
     lock(file, f"{folder}: another process is at work on {which}; wait for it or end it")
+    file.seek(0)
+    return file
 
 
 def _opened(path: Path) -> sqlite3.Connection:
@@ -259,7 +266,7 @@ def _opened(path: Path) -> sqlite3.Connection:
         database.execute(_MADE)
         database.execute(_MARK)
         database.execute(f"PRAGMA user_version = {_VERSION}")
-        database.execute(f"SELECT {_COLUMNS} FROM rows LIMIT 1").fetchone()
+        database.execute(f"SELECT {_ALL} FROM rows LIMIT 1").fetchone()
     except sqlite3.DatabaseError as error:
         raise UserError(f"{path}: is damaged ({error}); delete it, and the work is done again") from error
     return database
@@ -311,7 +318,7 @@ class _Lines:
         self.parts.append(text)
 
 
-def _text(rows: Iterable[Sequence[Any]]) -> bytes:
+def csv_text(rows: Iterable[Sequence[Any]]) -> bytes:
     """Lines of a CSV file in UTF-8; a name on disk that is none is written with escapes."""
     lines = _Lines()
     csv.writer(lines, lineterminator="\n").writerows(rows)

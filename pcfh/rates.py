@@ -39,13 +39,15 @@ class ScoreMatrix:
             columns, or a score is not finite.
     """
 
-    scores: Float[np.ndarray, "p g"]
+    scores: Float[np.ndarray, "p g"] | Any
     probes: Shaped[np.ndarray, " p"] | Any
     gallery: Shaped[np.ndarray, " g"] | Any
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "probes", np.asarray(self.probes))
         object.__setattr__(self, "gallery", np.asarray(self.gallery))
+        object.__setattr__(self, "scores", _numbers(self.scores))
+        _require_one_kind(self.probes, self.gallery)
         for name, people in (("gallery", self.gallery), ("probe", self.probes)):
             if not len(people):
                 raise UserError(
@@ -74,6 +76,33 @@ class ScoreMatrix:
         """Which pairs are of one person."""
         probes, gallery = self.codes
         return probes[:, None] == gallery
+
+
+def _numbers(scores: Any) -> Float[np.ndarray, "..."]:
+    """Scores as an array of numbers with fractions, as they were where they are one."""
+    try:
+        found = np.asarray(scores)
+        return found if np.issubdtype(found.dtype, np.floating) else found.astype(np.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UserError(
+            f"expected scores as an array of numbers, got {type(scores).__name__} ({error}); give one row "
+            "for each probe"
+        ) from error
+
+
+def _require_one_kind(probes: np.ndarray, gallery: np.ndarray) -> None:
+    """Refuses people who cannot be compared: text with numbers, or neither of them."""
+    text, numbers = "U", "biuf"
+    kinds = {name: people.dtype.kind for name, people in (("probes", probes), ("gallery", gallery))}
+    if any(kind not in text + numbers for kind in kinds.values()):
+        raise UserError(
+            "expected each person as text or as a number, got something else, perhaps None; name everybody"
+        )
+    if len(probes) and len(gallery) and len({kind == text for kind in kinds.values()}) > 1:
+        raise UserError(
+            "expected people of one kind in probes and gallery, got text and numbers; make both text by "
+            "map(str, ...)"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,8 @@ class Stuff(IntEnum):
     FRAME = 5
     CLOTH = 6
     STRIPE = 7
+    THIN = 8  # strands with skin close below: brows, lashes, beard
+    IRIS = 9  # what is found to be one of what is an ``EYE``
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,13 +135,13 @@ def smooth(
     )
 
 
-def hairy(ribbons: Ribbons, tint: Float[np.ndarray, " n"]) -> Solid:
+def hairy(ribbons: Ribbons, tint: Float[np.ndarray, " n"], stuff: Stuff = Stuff.STRAND) -> Solid:
     """Strands of hair as a solid; their colour is scaled strand by strand."""
     return Solid(
         vertices=ribbons.vertices,
         normals=np.zeros_like(ribbons.vertices),
         triangles=ribbons.triangles,
-        stuff=np.full(len(ribbons.triangles), Stuff.STRAND, np.uint8),
+        stuff=np.full(len(ribbons.triangles), stuff, np.uint8),
         tangent=ribbons.tangent,
         tint=tint[ribbons.strand],
     )

@@ -2,26 +2,35 @@
 
 Camera coordinates are in centimetres, the origin in the middle of the head, +x to the right of the image, +y
 up, the camera on +z. Image coordinates are (x, y) in pixels, y down, whole numbers at pixel centres. Each
-pixel is sampled at ``SAMPLES`` x ``SAMPLES`` places. Axis letters: h, w rows and columns, k points, r
-rays, s side.
+pixel is sampled at ``SAMPLES`` x ``SAMPLES`` places, or ``REAL_SAMPLES`` where the camera blurs anyway. Axis
+letters: h, w rows and columns, k points, r rays, s side.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, UInt8
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from pcfh_render.params import Camera, Shot
+from pcfh_render.sensor import captured
 from pcfh_render.streams import generator
 
 SAMPLES = 2
+REAL_SAMPLES = 1.5
 
 
-def rays(camera: Camera, size: int) -> Float[np.ndarray, "r 3"]:
-    """The directions in which the samples of all pixels look, row by row, not of length one (z is -1)."""
-    step = camera.height / camera.distance / (size * SAMPLES)
-    offset = (np.arange(size * SAMPLES) + 0.5) * step
+def rays(camera: Camera, width: int) -> Float[np.ndarray, "r 3"]:
+    """The directions in which all samples look, row by row, not of length one (z is -1).
+
+    Args:
+        camera: where it stands.
+        width: samples in a row.
+    """
+    step = camera.height / camera.distance / width
+    offset = (np.arange(width) + 0.5) * step
     half = camera.height / camera.distance / 2
     x = offset - half - camera.shift[0] * 2 * half
     y = half - offset + camera.shift[1] * 2 * half
@@ -45,6 +54,9 @@ def visible_picture(light: Float[np.ndarray, "s s 3"], shot: Shot) -> UInt8[np.n
 
 def infrared_picture(light: Float[np.ndarray, "s s"], shot: Shot) -> UInt8[np.ndarray, "s s 3"]:
     """What a grey camera makes of the light that reaches it; three equal channels."""
+    if shot.real is not None:
+        taken = captured(light.astype(np.float64) * shot.camera.exposure, shot.real.capture, shot.seed)
+        return np.repeat(taken[..., None], 3, 2)
     grey = _coded(_sensed(light[..., None] * shot.camera.exposure, shot))
     return np.repeat(grey, 3, 2)
 
@@ -71,8 +83,13 @@ def _coded(light: Float[np.ndarray, "s s c"]) -> UInt8[np.ndarray, "s s c"]:
 
 
 def averaged(samples: Float[np.ndarray, "r c"], size: int) -> Float[np.ndarray, "s s c"]:
-    """Means over the samples of each pixel."""
-    return samples.reshape(size, SAMPLES, size, SAMPLES, -1).mean((1, 3))
+    """Means over the samples of each pixel; where these are no whole number, over somewhat more."""
+    width = math.isqrt(len(samples))
+    if width == size * SAMPLES:
+        return np.asarray(samples.reshape(size, SAMPLES, size, SAMPLES, -1).mean((1, 3)))
+    planes = samples.reshape(width, width, -1).transpose(2, 0, 1)
+    resized = [Image.fromarray(plane).resize((size, size), Image.Resampling.BILINEAR) for plane in planes]
+    return np.stack([np.asarray(plane) for plane in resized], -1)
 
 
 def turn(angles: Sequence[float]) -> Float[np.ndarray, "3 3"]:

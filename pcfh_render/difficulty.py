@@ -5,7 +5,7 @@ probability, a spread a standard deviation, a range (lowest, highest).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from pcfh.errors import UserError
@@ -43,6 +43,7 @@ class Difficulty:
         noise: factor range on the sensor noise.
         jpeg: range of the quality.
         ambient_nir: most of the near-infrared light that is not the camera's.
+        real: whether near-infrared captures are those of all kinds of cameras, see ``params.Real``.
     """
 
     turned: float
@@ -70,6 +71,7 @@ class Difficulty:
     noise: Range
     jpeg: tuple[int, int]
     ambient_nir: float
+    real: bool = False
 
 
 _EASY = Difficulty(
@@ -153,7 +155,25 @@ _HARD = Difficulty(
     jpeg=(60, 92),
     ambient_nir=0.2,
 )
-DIFFICULTIES: Mapping[str, Difficulty] = MappingProxyType({"easy": _EASY, "casia": _CASIA, "hard": _HARD})
+# Tighter pictures than the others: what is cropped to 256 pixels should have as many.
+_WILD = replace(
+    _CASIA,
+    turned=0.2,
+    gaze=7.0,
+    blinking=0.06,
+    nir_distance=(35.0, 150.0),
+    height=(19.0, 31.0),
+    shift=0.035,
+    noise=(0.4, 1.6),
+    jpeg=(85, 95),
+    ambient_nir=0.5,
+    real=True,
+)
+# What the suite of shifts changes: as in _CASIA, but as tight as the others of its size.
+_CLOSE = replace(_CASIA, height=(22.0, 27.0))
+DIFFICULTIES: Mapping[str, Difficulty] = MappingProxyType(
+    {"easy": _EASY, "casia": _CASIA, "hard": _HARD, "wild": _WILD, "close": _CLOSE}
+)
 
 
 def difficulty_of(name: str) -> Difficulty:

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 
 from pcfh_render import materials
 from pcfh_render.facemodel import FaceModel
-from pcfh_render.params import Person
+from pcfh_render.params import Person, Real
 from pcfh_render.streams import generator
 
 _IRIS, _RIM = 0.66, 0.10  # radius of the iris and width of its dark rim, in centimetres
@@ -26,7 +26,12 @@ def eye_centres(model: FaceModel) -> Float[np.ndarray, "2 3"]:
 
 
 def eye_albedo(
-    rest: Float[np.ndarray, "k 3"], centres: Float[np.ndarray, "2 3"], person: Person, *, modality: str
+    rest: Float[np.ndarray, "k 3"],
+    centres: Float[np.ndarray, "2 3"],
+    person: Person,
+    *,
+    modality: str,
+    real: Real | None = None,
 ) -> Float[np.ndarray, "k 4"]:
     """Colours of points on the eyeballs.
 
@@ -35,6 +40,7 @@ def eye_albedo(
         centres: see ``eye_centres``.
         person: whose iris it is.
         modality: pupils are wide in near infrared.
+        real: of the capture, with its own pupils, which throw the light of a lamp beside the lens back.
     """
     own = centres[(rest[:, 0] < 0).astype(int)]
     across, above = (rest - own)[:, 0], (rest - own)[:, 1]
@@ -50,7 +56,16 @@ def eye_albedo(
     veins = np.clip((distance - 0.8) / 0.8, 0, 1)
     white = 0.72 * materials.sclera(0.15) * (1 - veins[:, None] * np.array([0.10, 0.30, 0.32, 0.12]))
     colour = _mixed(white, iris, front & (distance < 3), 1 - _over(distance, _IRIS - 0.03, 0.06))
-    return _mixed(colour, materials.pupil(), front, 1 - _over(distance, _PUPIL[modality] - 0.02, 0.04))
+    pupil, size = materials.pupil(), _PUPIL[modality]
+    if real is not None and modality == "NIR":
+        pupil, size = np.array([*pupil[:3], max(pupil[3], real.pupil)]), real.pupil_size
+    return _mixed(colour, pupil, front, 1 - _over(distance, size - 0.02, 0.04))
+
+
+def iris_at(rest: Float[np.ndarray, "k 3"], centres: Float[np.ndarray, "2 3"]) -> Bool[np.ndarray, " k"]:
+    """Which points of the eyeballs lie on the iris or the pupil; ``eye_albedo`` has the arguments."""
+    own = centres[(rest[:, 0] < 0).astype(int)]
+    return (rest[:, 2] > own[:, 2]) & (np.hypot(*(rest - own)[:, :2].T) < _IRIS)
 
 
 def _over(distance: Float[np.ndarray, " k"], start: float, width: float) -> Float[np.ndarray, " k"]:

@@ -73,6 +73,49 @@ def draw_flash(rng: np.random.Generator, difficulty: Difficulty, *, session: int
     return Light(name="flash", kelvin=0.0, lamps=(room, *leds))
 
 
+def beside_the_lens(distance: float) -> tuple[Lamp, ...]:
+    """Near-infrared light of two LEDs, left and right of the lens."""
+    return tuple(
+        Lamp(kind="point", position=(away, 0.0, distance), colour=(0.0, 0.0, 0.0, 0.5), radius=0.8)
+        for away in (-3.0, 3.0)
+    )
+
+
+def draw_lamps(rng: np.random.Generator, difficulty: Difficulty, *, distance: float) -> Light:
+    """Draws near-infrared light of any camera: LEDs or a ring of them, beside the lens or far from it.
+
+    Their power is uneven, and windows and bulbs add some.
+
+    Args:
+        rng: of the capture.
+        difficulty: see there.
+        distance: of the camera in centimetres.
+    """
+    kind = rng.uniform()
+    far = float(rng.uniform(8, 45)) if kind < 0.3 else 0.0  # the flash stands aside of the camera
+    number, away = (8, rng.uniform(2.5, 7)) if kind > 0.8 else (int(rng.integers(1, 5)), rng.uniform(1.2, 7))
+    turn, side = rng.uniform(0, 2 * math.pi), rng.uniform(-0.4, 1.2 * math.pi)
+    middle = far * math.cos(side), far * math.sin(side)
+    powers = np.exp(rng.normal(0, 0.35, number))
+    leds = [
+        Lamp(
+            kind="point",
+            position=(middle[0] + away * math.cos(angle), middle[1] + away * math.sin(angle), distance),
+            colour=(0.0, 0.0, 0.0, float(power / powers.sum())),
+            radius=float(rng.uniform(0.3, 1.5)),
+        )
+        for angle, power in zip(turn + 2 * math.pi * np.arange(number) / number, powers, strict=True)
+    ]
+    around = float(difficulty.ambient_nir * rng.uniform() ** 2.5 + 0.005)
+    lamps = [
+        Lamp(kind="ambient", position=(0.0, 0.0, 0.0), colour=(0.0, 0.0, 0.0, around), radius=0.0),
+        *leds,
+    ]
+    if rng.uniform() < 0.25:
+        lamps.append(_distant(rng, 0.5, (0.0, 0.0, 0.0, float(rng.uniform(0.1, 0.8))), spread=60.0))
+    return Light(name="aside" if far else "ring" if number == 8 else "flash", kelvin=0.0, lamps=tuple(lamps))
+
+
 def white_balance(
     rng: np.random.Generator, difficulty: Difficulty, kelvin: float
 ) -> tuple[float, float, float]:

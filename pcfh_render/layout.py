@@ -18,6 +18,7 @@ from pcfh.files import atomic_path, write_atomically
 from pcfh.landmarks.given import COORDINATES
 from pcfh_render.facemodel import SOURCE
 from pcfh_render.recipes import Recipe, training_people
+from pcfh_render.shifts import SHIFTS
 
 PEOPLE = "people.csv"
 README = "README.txt"
@@ -88,27 +89,32 @@ class _Paths:
     """The captures of one person.
 
     Attributes:
-        nir: all in near infrared.
+        nir: all in near infrared, with their shifts, "" for none.
         vis: all in visible light.
         gallery: of ``vis``, the one nearest to neutral and frontal.
     """
 
-    nir: tuple[str, ...]
+    nir: tuple[tuple[str, str], ...]
     vis: tuple[str, ...]
     gallery: str
+
+    def nir_of(self, shift: str | None) -> list[str]:
+        """Those of a shift, or all of them."""
+        return [path for path, own in self.nir if shift is None or own == shift]
 
 
 def write_lists(home: Path, recipe: Recipe, notes: Iterable[Mapping[str, Any]]) -> None:
     """Writes the four lists of each protocol, with the backslashes and line ends of the original."""
     people = {int(_subject(note)): _paths(note["captures"]) for note in notes}
+    shifts = dict(zip(map(str, range(1, len(SHIFTS) + 1)), SHIFTS, strict=True)) if recipe.shifts else {}
     for protocol, trained in training_people(recipe).items():
         train = [people[subject] for subject in people if subject in trained]
         test = [people[subject] for subject in people if subject not in trained]
         lists = {
-            "nir_train": [path for person in train for path in person.nir],
+            "nir_train": [path for person in train for path in person.nir_of(shifts.get(protocol))],
             "vis_train": [path for person in train for path in person.vis],
             "vis_gallery": [person.gallery for person in test],
-            "nir_probe": [path for person in test for path in person.nir],
+            "nir_probe": [path for person in test for path in person.nir_of(shifts.get(protocol))],
         }
         for role, paths in lists.items():
             lines = "".join(path.replace("/", "\\") + "\r\n" for path in paths)
@@ -123,7 +129,9 @@ def _paths(captures: list[dict[str, Any]]) -> _Paths:
         by_modality[capture["path"].split("/")[1]].append(capture["path"])
         departures[capture["path"]] = float(capture["parameters"]["departure"])
     gallery = min(by_modality["VIS"], key=lambda path: (departures[path], path))
-    return _Paths(nir=tuple(by_modality["NIR"]), vis=tuple(by_modality["VIS"]), gallery=gallery)
+    shifts = {capture["path"]: capture["parameters"].get("shift", "") for capture in captures}
+    nir = tuple((path, shifts[path]) for path in by_modality["NIR"])
+    return _Paths(nir=nir, vis=tuple(by_modality["VIS"]), gallery=gallery)
 
 
 def write_readme(home: Path, recipe: Recipe) -> None:

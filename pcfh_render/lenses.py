@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from pcfh_render.accessories import Mesh
 from pcfh_render.body import Pose
 from pcfh_render.headspace import vertex_normals
-from pcfh_render.params import Lamp
+from pcfh_render.params import Lamp, Real
 from pcfh_render.strands import unit
 from pcfh_render.trace import Scene
 
@@ -39,19 +39,22 @@ class Lenses:
     normal: Float[np.ndarray, "k 3"]
     view: Float[np.ndarray, "k 3"]
 
-    def mirrored(self, lamps: Sequence[Lamp], pose: Pose) -> Float[np.ndarray, "k 4"]:
+    def mirrored(
+        self, lamps: Sequence[Lamp], pose: Pose, real: Real | None = None
+    ) -> Float[np.ndarray, "k 4"]:
         """Radiance in four bands that the lenses mirror towards the camera.
 
         Light is mirrored by both faces of a lens, which are curved differently: each lamp gives two spots.
         """
         total = np.zeros((len(self.sample), 4))
-        for bend in (1.0, 0.25):
+        sharpness = _POINT_SPOT if real is None else real.spot
+        for bend in (1.0, 0.25) if real is None else real.bends:
             face = unit(self.normal * [bend, bend, 1.0])
             back = 2 * (face * self.view).sum(1, keepdims=True) * face - self.view
             for lamp in lamps:
-                spot = _REFLECTANCE / 2 * _spot(lamp, self.place, back, pose)
+                spot = _REFLECTANCE / 2 * _spot(lamp, self.place, back, pose, sharpness)
                 total += spot[:, None] * np.array(lamp.colour)
-        return total
+        return total if real is None else total * [1, 1, 1, real.coating]
 
 
 def see_lenses(
@@ -73,7 +76,11 @@ def see_lenses(
 
 
 def _spot(
-    lamp: Lamp, place: Float[np.ndarray, "k 3"], back: Float[np.ndarray, "k 3"], pose: Pose
+    lamp: Lamp,
+    place: Float[np.ndarray, "k 3"],
+    back: Float[np.ndarray, "k 3"],
+    pose: Pose,
+    point_spot: float,
 ) -> Float[np.ndarray, " k"]:
     """Radiance of a lamp in the mirrored direction, against its irradiance."""
     if lamp.kind == "ambient":
@@ -83,5 +90,5 @@ def _spot(
         sharpness, gain = _WINDOW_SPOT, _WINDOW_GAIN
     else:
         towards = unit(pose.to_head(np.array([lamp.position])) - place)
-        sharpness, gain = _POINT_SPOT, _POINT_GAIN
+        sharpness, gain = point_spot, _POINT_GAIN
     return gain * np.clip((towards * back).sum(1), 0, 1) ** sharpness

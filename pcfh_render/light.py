@@ -1,18 +1,18 @@
 """How much light of each lamp reaches the seen surfaces, and what they mirror of it.
 
 Everything is in head coordinates, centimetres. Irradiance is relative: a white matt patch that faces a
-lamp of colour 1 has radiance 1. Axis letters: k seen samples of the image.
+lamp of colour 1 has radiance 1. Axis letters: k seen samples of the image, b bands, n tiled samples.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from pcfh_render.body import Pose
 from pcfh_render.params import Lamp
-from pcfh_render.strands import unit
+from pcfh_render.strands import cross, dot, unit
 from pcfh_render.trace import Scene
 
 Field = Float[np.ndarray, " k"]
@@ -35,6 +35,8 @@ class Seen:
         albedo: diffuse reflectance, four bands.
         gloss: strength of the mirrored light relative to a refractive index of 1.4.
         sharpness: exponent of the mirrored lobe.
+        lender: of each sample, the one whose answer to what stands in the light it takes; None where each
+            has its own.
     """
 
     sample: Int[np.ndarray, " k"]
@@ -47,19 +49,36 @@ class Seen:
     albedo: Float[np.ndarray, "k 4"]
     gloss: Field
     sharpness: Field
+    lender: Int[np.ndarray, " k"] | None = None
+
+
+def with_lenders(seen: Seen, width: int) -> Seen:
+    """Lets every other sample, as on a chessboard, take its left neighbour's answer: half of the rays.
+
+    Args:
+        seen: by the camera.
+        width: of a row of samples.
+    """
+    number = np.full(width * width + 1, -1)
+    number[seen.sample] = np.arange(len(seen.sample))
+    column = seen.sample % width
+    left = number[seen.sample - 1]
+    borrows = ((seen.sample // width + column) % 2 == 1) & (column > 0) & (left >= 0)
+    borrows &= seen.hair == seen.hair[left]
+    return replace(seen, lender=np.where(borrows, left, np.arange(len(left))))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lit:
-    """Light on the seen surfaces.
+    """Light on the seen surfaces, in the bands that were asked for.
 
     Attributes:
-        matt: irradiance in four bands, to be spread in the skin and multiplied by the albedo.
+        matt: irradiance, to be spread in the skin and multiplied by the albedo.
         mirrored: radiance of what is mirrored.
     """
 
-    matt: Float[np.ndarray, "k 4"]
-    mirrored: Float[np.ndarray, "k 4"]
+    matt: Float[np.ndarray, "k b"]
+    mirrored: Float[np.ndarray, "k b"]
 
 
 def illuminate(
@@ -70,6 +89,7 @@ def illuminate(
     scenes: Sequence[Scene],
     width: int,
     surroundings: Field | None = None,
+    bands: Sequence[int] = (0, 1, 2, 3),
 ) -> Lit:
     """Lights what is seen by all lamps.
 
@@ -80,22 +100,23 @@ def illuminate(
         scenes: what can stand in the light.
         width: of a row of samples.
         surroundings: what ``surroundings_seen`` says, where it is known already.
+        bands: numbers of the bands that are wanted.
     """
-    matt = np.zeros((len(seen.sample), 4), np.float32)
+    matt = np.zeros((len(seen.sample), len(bands)), np.float32)
     mirrored = np.zeros_like(matt)
     cell = _cell(seen, width)
+    albedo = seen.albedo[:, list(bands)]
     points = [lamp for lamp in lamps if lamp.kind == "point"]
     open_to_points = None
+    if surroundings is None and any(lamp.kind == "ambient" for lamp in lamps):
+        surroundings = surroundings_seen(seen, pose, scenes=scenes, width=width)
     for lamp in lamps:
-        colour = np.array(lamp.colour, np.float32)
+        colour = np.array(lamp.colour, np.float32)[list(bands)]
         if lamp.kind == "ambient":
-            share = surroundings
-            if share is None:
-                share = surroundings_seen(seen, pose, scenes=scenes, width=width)
-            matt += share[:, None] * colour
-            mirrored += (_sheen(seen) * share)[:, None] * colour
+            matt += surroundings[:, None] * colour
+            mirrored += (_sheen(seen) * surroundings)[:, None] * colour
             continue
-        towards, strength = _towards(seen, lamp, pose, cell)
+        towards, strength = _towards(seen.place, lamp, pose, cell)
         if lamp.kind == "distant":
             visible = _visible(seen, towards, scenes)
         else:
@@ -105,7 +126,7 @@ def illuminate(
             visible = open_to_points
         strength = strength * visible
         matt += (_matt(seen, towards) * strength)[:, None] * colour
-        mirrored += _mirror(seen, towards) * (strength[:, None] * colour)
+        mirrored += _mirror(seen, towards, albedo) * (strength[:, None] * colour)
     return Lit(matt=matt, mirrored=mirrored)
 
 
@@ -115,22 +136,23 @@ def _open(
     """Which samples one of several lamps reaches, another one for each sample of a tile."""
     towards = np.zeros_like(seen.place)
     for turn, lamp in enumerate(lamps):
-        mine = (cell % len(lamps)) == turn
-        towards[mine] = _towards(seen, lamp, pose, cell)[0][mine]
+        mine = np.flatnonzero((cell % len(lamps)) == turn)
+        towards[mine] = _towards(seen.place[mine], lamp, pose, cell[mine])[0]
     return _visible(seen, towards, scenes)
 
 
 def _towards(
-    seen: Seen, lamp: Lamp, pose: Pose, cell: Int[np.ndarray, " k"]
-) -> tuple[Float[np.ndarray, "k 3"], Field]:
+    place: Float[np.ndarray, "n 3"], lamp: Lamp, pose: Pose, cell: Int[np.ndarray, " n"]
+) -> tuple[Float[np.ndarray, "n 3"], Field]:
     """Direction to some place on the lamp, and the strength of its light."""
     centre = np.array(lamp.position)
-    disc = _disc()[cell] * lamp.radius
+    disc = _disc() * lamp.radius
     if lamp.kind == "distant":
-        spread = unit(unit(centre) + disc)
-        return pose.direction_to_head(spread).astype(np.float32), np.ones(len(cell), np.float32)
-    away = pose.to_head(centre + disc) - seen.place
-    distance = np.linalg.norm(away, axis=1)
+        spread = pose.direction_to_head(unit(unit(centre) + disc)).astype(np.float32)
+        return spread[cell], np.ones(len(cell), np.float32)
+    away = pose.to_head(centre + disc)[cell] - place
+    x, y, z = away.T
+    distance = np.sqrt((x * x + y * y) + z * z)
     strength = (np.linalg.norm(centre) / distance) ** 2
     return (away / distance[:, None]).astype(np.float32), strength.astype(np.float32)
 
@@ -152,14 +174,18 @@ def _hemisphere() -> Float[np.ndarray, "16 3"]:
 
 def _visible(seen: Seen, towards: Float[np.ndarray, "k 3"], scenes: Sequence[Scene]) -> Field:
     """1 where the way is free, 0 where something stands in it or the surface itself turns away."""
-    asked = seen.hair | (np.einsum("kc,kc->k", seen.normal, towards) > 0)
-    start = seen.place + np.where(seen.hair[:, None], 0.09 * towards, _CLEAR * seen.flat)
-    free = asked.copy()
+    faces = seen.hair | (dot(seen.normal, towards) > 0)
+    free, lender = faces.copy(), seen.lender
+    if lender is not None:
+        free &= (lender == np.arange(len(lender))) | ~faces[lender]
+    asked = free.copy()
     for scene in scenes:
         left = np.flatnonzero(free)
-        free[left] = ~scene.blocked(
-            np.ascontiguousarray(start[left], np.float32), np.ascontiguousarray(towards[left], np.float32)
-        )
+        ahead = towards[left]
+        start = seen.place[left] + np.where(seen.hair[left, None], 0.09 * ahead, _CLEAR * seen.flat[left])
+        free[left] = ~scene.blocked(np.ascontiguousarray(start, np.float32), ahead)
+    if lender is not None:
+        free = np.where(asked, free, faces & free[lender])
     return free.astype(np.float32)
 
 
@@ -171,12 +197,16 @@ def _cell(seen: Seen, width: int) -> Int[np.ndarray, " k"]:
 def surroundings_seen(seen: Seen, pose: Pose, *, scenes: Sequence[Scene], width: int) -> Field:
     """Share of the surroundings that each sample sees, somewhat more of it from above."""
     cell = _cell(seen, width)
-    normal = np.where(seen.hair[:, None], unit(seen.view + seen.flat), seen.normal)
-    helper = np.where(np.abs(normal[:, :1]) < 0.8, [[1.0, 0, 0]], [[0, 1.0, 0]])
-    across = unit(np.cross(helper, normal))
+    normal = seen.normal.copy()
+    normal[seen.hair] = unit(seen.view[seen.hair] + seen.flat[seen.hair])
+    # The direction across the normal: its cross product with y where it leans to x, else with x.
+    x, y, z = normal.astype(np.float64).T
+    none = np.zeros_like(x)
+    steep = np.abs(normal[:, 0]) < 0.8
+    across = unit(np.stack([np.where(steep, none, z), np.where(steep, -z, none), np.where(steep, y, -x)], 1))
     local = _hemisphere()[cell]
     direction = (
-        local[:, :1] * across + local[:, 1:2] * np.cross(normal, across) + local[:, 2:] * normal
+        local[:, :1] * across + local[:, 1:2] * cross(normal, across) + local[:, 2:] * normal
     ).astype(np.float32)
     up = direction @ pose.direction_to_head(np.array([[0.0, 1.0, 0.0]]))[0]
     share = _visible(seen, direction, scenes) * (1 + 0.3 * up)
@@ -185,29 +215,36 @@ def surroundings_seen(seen: Seen, pose: Pose, *, scenes: Sequence[Scene], width:
 
 def _matt(seen: Seen, towards: Float[np.ndarray, "k 3"]) -> Field:
     """Cosine for surfaces; for hair the sine to its direction (Kajiya and Kay 1989)."""
-    cosine = np.einsum("kc,kc->k", seen.normal, towards)
-    along = np.einsum("kc,kc->k", seen.tangent, towards)
-    hair = np.sqrt(np.clip(1 - along**2, 0, 1)) * (0.55 + 0.45 * np.clip(cosine, -1, 1))
-    return np.where(seen.hair, 0.8 * hair, np.clip(cosine, 0, None)).astype(np.float32)
+    cosine = dot(seen.normal, towards)
+    matt = np.clip(cosine, 0, None)
+    hair = seen.hair
+    along = dot(seen.tangent[hair], towards[hair])
+    matt[hair] = 0.8 * (np.sqrt(np.clip(1 - along**2, 0, 1)) * (0.55 + 0.45 * np.clip(cosine[hair], -1, 1)))
+    return matt.astype(np.float32)
 
 
-def _mirror(seen: Seen, towards: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k 4"]:
+def _mirror(
+    seen: Seen, towards: Float[np.ndarray, "k 3"], albedo: Float[np.ndarray, "k b"]
+) -> Float[np.ndarray, "k b"]:
     """Mirrored share per unit of light: normalised Blinn-Phong with Fresnel's rim; hair along its strands."""
     half = unit(towards + seen.view)
-    facing = np.clip(np.einsum("kc,kc->k", seen.normal, half), 0, 1)
-    cosine = np.clip(np.einsum("kc,kc->k", seen.normal, towards), 0, 1)
-    slant = np.clip(1 - np.einsum("kc,kc->k", seen.view, half), 0, 1)
+    facing = np.clip(dot(seen.normal, half), 0, 1)
+    cosine = np.clip(dot(seen.normal, towards), 0, 1)
+    slant = np.clip(1 - dot(seen.view, half), 0, 1)
     fresnel = 0.028 + 0.3 * slant**5  # rough skin mirrors less at the rim than a smooth surface
     lobe = (seen.sharpness + 8) / 8 * facing**seen.sharpness
-    surface = (seen.gloss * fresnel * lobe * cosine)[:, None].astype(np.float32)
-    along = np.einsum("kc,kc->k", seen.tangent, half)
+    mirrored = np.repeat(
+        (seen.gloss * fresnel * lobe * cosine)[:, None].astype(np.float32), albedo.shape[1], 1
+    )
+    hair = seen.hair
+    along = dot(seen.tangent[hair], half[hair])
     sine = np.sqrt(np.clip(1 - along**2, 0, 1))[:, None]
-    strand = 0.05 * sine**90 + 0.35 * seen.albedo * sine**18
-    return np.where(seen.hair[:, None], strand, surface).astype(np.float32)
+    mirrored[hair] = 0.05 * sine**90 + 0.35 * albedo[hair] * sine**18
+    return mirrored
 
 
 def _sheen(seen: Seen) -> Field:
     """What a surface mirrors of even surroundings."""
-    slant = 1 - np.clip(np.einsum("kc,kc->k", seen.normal, seen.view), 0, 1)
+    slant = 1 - np.clip(dot(seen.normal, seen.view), 0, 1)
     share = seen.gloss * (0.02 + 0.10 * slant**5)
     return np.where(seen.hair, 0.01, np.minimum(share, 0.5)).astype(np.float32)

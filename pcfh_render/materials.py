@@ -58,11 +58,32 @@ def hair(eumelanin: float, pheomelanin: float, grey: float = 0.0) -> Float[np.nd
         Absorption per fibre: d'Eon et al., EGSR 2011. Many fibres: Chiang et al., Computer Graphics
         Forum 35, 2016.
     """
-    ratio = WAVELENGTHS / 545
-    absorption = 0.697 * eumelanin * ratio**-4.4 + 0.4 * pheomelanin * ratio**-6.4
+    absorption = _hair_absorption(eumelanin, pheomelanin)
     white = 0.62 - 0.12 * np.exp(-(WAVELENGTHS - 400) / 90)
     pigmented = white * np.exp(-_FIBRE_WIDTHS * np.sqrt(absorption))
     return band_reflectance(_SURFACE + (1 - grey) * pigmented + grey * white)
+
+
+def through_hair(eumelanin: float, pheomelanin: float, grey: float, thickness: float) -> float:
+    """Share of near-infrared light that passes thin hair, such as that of brows, to the skin and back.
+
+    A hair absorbs so little at 850 nm that light goes through it, and what the skin has scattered comes out
+    under it too: brows are often hardly darker than skin.
+
+    Args:
+        eumelanin: as of ``hair``.
+        pheomelanin: as of ``hair``.
+        grey: as of ``hair``.
+        thickness: of the pigment on the way, in the widths of a hair.
+    """
+    passes = np.exp(-thickness * _hair_absorption(eumelanin, pheomelanin))
+    return float(band_reflectance(grey + (1 - grey) * passes)[3])
+
+
+def _hair_absorption(eumelanin: float, pheomelanin: float) -> Float[np.ndarray, " w"]:
+    """Absorption over the width of a hair at all wavelengths."""
+    ratio = WAVELENGTHS / 545
+    return np.asarray(0.697 * eumelanin * ratio**-4.4 + 0.4 * pheomelanin * ratio**-6.4)
 
 
 def iris(kind: IrisKind) -> Float[np.ndarray, " 4"]:

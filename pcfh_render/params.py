@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pcfh.databases.records import Modality
+from pcfh.nir_cameras import Capture
 from pcfh_render.materials import IrisKind
 
 Bands = tuple[float, float, float, float]
@@ -196,6 +197,42 @@ class Camera:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Real:
+    """What captures of real cameras show beyond those of the other difficulties.
+
+    Attributes:
+        hair: factor on the pigment of the hair as near-infrared light finds it.
+        thickness: how much pigment is met on the way through brows, lashes and beard to the skin and back, in
+            the widths of a hair; the skin shines through the rest.
+        pupil: radiance of the pupil under unit light in near infrared; 0 dark, above the skin's 0.5 bright.
+        pupil_size: radius of the pupil in near infrared, in centimetres.
+        shine: factor on what skin mirrors.
+        pores: factor on the small relief of the skin.
+        coating: factor on what glasses mirror in near infrared; coatings are made for visible light.
+        spot: sharpness of lamps in lenses, 2500 for a small one.
+        bends: how much both faces of the lenses are curved.
+        panels: number of things behind the person.
+        wall_blur: how far out of focus these are, as a share of the side.
+        lamp: radiance of a lamp in the picture, 0 for none.
+        capture: what the near-infrared camera does to the picture.
+    """
+
+    hair: float
+    thickness: float
+    pupil: float
+    pupil_size: float
+    shine: float
+    pores: float
+    coating: float
+    spot: float
+    bends: tuple[float, float]
+    panels: int
+    wall_blur: float
+    lamp: float
+    capture: Capture
+
+
+@dataclass(frozen=True, kw_only=True)
 class Shot:
     """One capture.
 
@@ -210,6 +247,7 @@ class Shot:
         glasses: whether the person's glasses are worn.
         light: name for the tables: soft, directed, harsh, or flash.
         kelvin: colour temperature of the brightest lamp, 0 in near infrared.
+        real: what real cameras' captures show, None for the other difficulties.
         lamps: all light.
         background: reflectance of the wall behind, before its own light.
         background_light: factor on the light that falls on the wall.
@@ -230,3 +268,4 @@ class Shot:
     camera: Camera
     light: str = ""
     kelvin: float = 0.0
+    real: Real | None = None

@@ -8,6 +8,7 @@ from typing import Any
 
 from pcfh.errors import UserError
 from pcfh_render.difficulty import difficulty_of
+from pcfh_render.shifts import SHIFTS
 from pcfh_render.streams import generator
 
 SESSIONS = 4
@@ -25,14 +26,17 @@ class Recipe:
             those of another range of numbers are others.
         nir: NIR captures of a person, on average.
         vis: VIS captures of a person, on average.
-        difficulty: "easy", "casia" or "hard".
+        difficulty: "easy", "casia", "hard" or "wild".
         sessions: how many, 1 to 4.
         returning: share of people who were recorded in two sessions.
         folds: of View 2; 0 writes no lists at all.
         size: side of the pictures in pixels.
         quality: JPEG quality of the truth images, and the highest of the captures.
         truth_fold: 0 renders the true VIS image of every NIR capture; the number of a fold, only those of
-            people who are tested in it, since training by the paper needs none.
+            who are tested in it, since training by the paper needs none.
+        masks: whether what each pixel shows is kept, see ``pcfh.databases.rendered.Region``.
+        shifts: whether each near-infrared capture is taken again under each shift of ``shifts.SHIFTS`` alone;
+            there is a fold for each shift, in which all but the last person are tested.
     """
 
     identities: int
@@ -47,6 +51,8 @@ class Recipe:
     size: int = 256
     quality: int = 95
     truth_fold: int = 0
+    masks: bool = False
+    shifts: bool = False
 
     @property
     def subjects(self) -> range:
@@ -54,8 +60,8 @@ class Recipe:
         return range(self.first, self.first + self.identities)
 
     def described(self) -> dict[str, Any]:
-        """All settings by name, as a database tells them; ``truth_fold`` only where it is set."""
-        return {name: value for name, value in asdict(self).items() if value or name != "truth_fold"}
+        """All settings by name, as a database tells them; those of ``LATER`` only where they are set."""
+        return {name: value for name, value in asdict(self).items() if value or name not in LATER}
 
     def check(self) -> None:
         """Refuses what cannot be rendered.
@@ -76,10 +82,13 @@ class Recipe:
             )
         if self.folds and not self.nir:
             raise UserError("folds need NIR captures to be recognised; take some, or --folds 0")
+        if self.shifts and (self.folds or self.identities < 2 or not self.nir):
+            raise UserError("the shifts are the folds: give --folds 0, 2 people or more, and NIR captures")
         if self.truth_fold > self.folds:
             raise UserError(f"expected a truth fold of 0 to {self.folds}, got {self.truth_fold}")
 
 
+LATER = ("truth_fold", "masks", "shifts")  # came after the first databases; nothing where they are not set
 _LIMITS: tuple[tuple[str, float, float], ...] = (
     ("identities", 1, 99_999),
     ("first", 1, 99_999),
@@ -100,6 +109,21 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "sf-mini": Recipe(identities=160, seed=2019),
         "sample": Recipe(identities=48, seed=2019, first=161, nir=3, vis=2, folds=2, quality=85),
         "recogniser": Recipe(identities=2000, seed=715, nir=0, vis=8, returning=0.5, folds=0),
+        "wild": Recipe(
+            identities=5000, seed=850, nir=3, vis=3, difficulty="wild", folds=0, size=288, masks=True
+        ),
+        # 80 people are tested; lists must name somebody who trains.
+        "shifts": Recipe(
+            identities=81,
+            seed=1550,
+            nir=2,
+            vis=2,
+            difficulty="close",
+            folds=0,
+            size=288,
+            masks=True,
+            shifts=True,
+        ),
     }
 )
 
@@ -117,11 +141,24 @@ def recipe_of(name: str) -> Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Sitting:
-    """One person in one session, with the numbers of captures there."""
+    """One person in one session, with the numbers of captures there.
+
+    Attributes:
+        session: 1 to 4.
+        nir: moments in near infrared.
+        vis: captures in visible light.
+        takes: of each of those moments.
+    """
 
     session: int
     nir: int
     vis: int
+    takes: int = 1
+
+    @property
+    def captures(self) -> int:
+        """All of them."""
+        return self.nir * self.takes + self.vis
 
 
 def sittings(recipe: Recipe, subject: int) -> tuple[Sitting, ...]:
@@ -138,7 +175,10 @@ def sittings(recipe: Recipe, subject: int) -> tuple[Sitting, ...]:
         for mean in (recipe.nir, recipe.vis)
     )
     nirs, viss = _dealt(nir, len(chosen)), _dealt(vis, len(chosen))
-    return tuple(Sitting(session=s, nir=n, vis=v) for s, n, v in zip(chosen, nirs, viss, strict=True))
+    takes = len(SHIFTS) if recipe.shifts else 1
+    return tuple(
+        Sitting(session=s, nir=n, vis=v, takes=takes) for s, n, v in zip(chosen, nirs, viss, strict=True)
+    )
 
 
 def training_people(recipe: Recipe) -> dict[str, frozenset[int]]:
@@ -146,6 +186,8 @@ def training_people(recipe: Recipe) -> dict[str, frozenset[int]]:
 
     Protocols are the folds of View 2 ("1", "2", ...) and View 1 ("dev"); no two have the same halves.
     """
+    if recipe.shifts:
+        return {str(fold): frozenset(recipe.subjects[-1:]) for fold in range(1, len(SHIFTS) + 1)}
     rng = generator("folds", recipe.seed)
     names = [str(fold) for fold in range(1, recipe.folds + 1)] + [_DEV] * bool(recipe.folds)
     halves: dict[frozenset[int], None] = {}

@@ -5,6 +5,7 @@ camera are followed once; a NIR capture and its truth differ in the lamps only. 
 r rays, s side of the image.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
@@ -12,9 +13,12 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from scipy.ndimage import gaussian_filter
 
+from pcfh.databases.rendered import BEHIND_GLASS, Region
+from pcfh.nir_cameras import Capture
 from pcfh_render import camera, materials
 from pcfh_render.accessories import Mesh, clothes, glasses
 from pcfh_render.atlas import build_atlas
+from pcfh_render.backdrop import Backdrop, backdrop
 from pcfh_render.bands import BANDS
 from pcfh_render.body import (
     Pose,
@@ -28,15 +32,14 @@ from pcfh_render.body import (
     smooth,
 )
 from pcfh_render.complexion import Complexion, complexion, regions
-from pcfh_render.eyes import eye_albedo, eye_centres
+from pcfh_render.eyes import eye_albedo, eye_centres, iris_at
 from pcfh_render.facemodel import LANDMARKS, FaceModel
 from pcfh_render.hair import beard_hair, brow_hair, lash_hair, scalp_hair
 from pcfh_render.lenses import LENS_CLEAR, Lenses, see_lenses
-from pcfh_render.light import Lit, Seen, illuminate, surroundings_seen
-from pcfh_render.params import Lamp, Look, Person, Shot
+from pcfh_render.light import Lit, Seen, illuminate, surroundings_seen, with_lenders
+from pcfh_render.params import Lamp, Look, Person, Real, Shot
 from pcfh_render.skin import SkinTable, blur_width_mm, skin_albedo
-from pcfh_render.strands import Roots, Strands, follow, ribbons, unit
-from pcfh_render.streams import generator
+from pcfh_render.strands import Roots, Strands, between, dot, follow, ribbons, unit
 from pcfh_render.trace import Hits, Scene
 
 # What the truth is lit by: an even room with one broad lamp in front and above.
@@ -50,9 +53,20 @@ Field4 = Float[np.ndarray, "k 4"]
 Rays = tuple[Float[np.ndarray, "r 3"], Float[np.ndarray, "r 3"]]  # origins and directions
 Glare = tuple[Int[np.ndarray, " l"], Float[np.ndarray, "l 4"]]  # samples behind lenses, what those mirror
 # Per kind of stuff, in the order of ``Stuff``: strength of the mirrored light and exponent of its lobe.
-_GLOSS = np.array([1, 1.0, 1.2, 1.5, 1, 1.5, 0.15, 0.15], np.float32)
-_SHARPNESS = np.array([16, 2500, 60, 120, 1, 90, 6, 6], np.float32)
+_GLOSS = np.array([1, 1.0, 1.2, 1.5, 1, 1.5, 0.15, 0.15, 1], np.float32)
+_SHARPNESS = np.array([16, 2500, 60, 120, 1, 90, 6, 6, 1], np.float32)
+_HAIR = (Stuff.STRAND, Stuff.THIN)
 _STUDIO_WALL = 0.8
+_NO_CAMERA = Capture()
+# In the order of ``Stuff``, too.
+_REGION = np.array(
+    [
+        Region.SKIN, Region.EYE_WHITE, Region.MOUTH, Region.MOUTH, Region.HAIR,
+        Region.FRAME, Region.CLOTH, Region.CLOTH, Region.THIN_HAIR, Region.IRIS,
+    ],
+    np.uint8,
+)  # fmt: skip
+_COLOURS, _INFRARED = (0, 1, 2), (3,)  # numbers of bands
 _STRIPE = 2.2  # width of the stripes of clothes, in centimetres
 
 
@@ -64,11 +78,23 @@ class Portrait:
         image: as the camera took it, before JPEG; NIR as three equal channels.
         landmarks: the 68 points, exact, in pixels.
         truth: for NIR captures the VIS image of the same moment in studio light, else None.
+        regions: what each pixel shows, as ``pcfh.databases.rendered.Region`` numbers it.
     """
 
     image: UInt8[np.ndarray, "s s 3"]
     landmarks: Float[np.ndarray, "68 2"]
     truth: UInt8[np.ndarray, "s s 3"] | None
+    regions: UInt8[np.ndarray, "s s"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Moment:
+    """A portrait before the camera does its part: its light, linear, in the bands of the camera."""
+
+    light: Float[np.ndarray, "s s c"]
+    landmarks: Float[np.ndarray, "68 2"]
+    truth: UInt8[np.ndarray, "s s 3"] | None
+    regions: UInt8[np.ndarray, "s s"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,8 +144,11 @@ class Renderer:
     ) -> Iterator[Portrait]:
         """Renders captures of one session, NIR ones with their true VIS image if ``truth``."""
         sitter = self._sitter(person, look)
-        for shot in shots:
-            yield self._portrait(sitter, shot, truth=truth)
+        before: tuple[Shot, _Moment] | None = None
+        for shot in shots:  # what differs in the camera's part alone is one moment
+            if before is None or _scene_of(before[0]) != _scene_of(shot):
+                before = shot, self._moment(sitter, shot, truth=truth)
+            yield _taken(before[1], shot)
 
     def _sitter(self, person: Person, look: Look) -> _Sitter:
         model = self._model
@@ -144,34 +173,45 @@ class Renderer:
         )
 
     def _portrait(self, sitter: _Sitter, shot: Shot, *, truth: bool) -> Portrait:
+        return _taken(self._moment(sitter, shot, truth=truth), shot)
+
+    def _moment(self, sitter: _Sitter, shot: Shot, *, truth: bool) -> _Moment:
+        """Follows the light of a capture to its camera."""
         pose = pose_of(shot)
         expressed = self._model.expressed(sitter.head, dict(shot.weights))
         moved = bent_neck(expressed, pose)
         body = self._body(sitter, expressed, moved, shot, pose)
         scene = Scene(body.vertices, body.triangles)
-        rays = self._rays(shot, pose)
+        width = round(self._size * (camera.SAMPLES if shot.real is None else camera.REAL_SAMPLES))
+        rays = self._rays(shot, pose, width)
         seen, kinds = self._look(sitter, body, scene, shot, rays)
+        if shot.real is not None:
+            seen = with_lenders(seen, width)
         lenses = see_lenses(sitter.glasses[1], *rays) if sitter.glasses and shot.glasses else None
         scenes = [scene] if sitter.scalp is None else [scene, sitter.scalp[1]]
-        width = self._size * camera.SAMPLES
         around = surroundings_seen(seen, pose, scenes=scenes, width=width)
-        lit = illuminate(seen, shot.lamps, pose, scenes=scenes, width=width, surroundings=around)
-        landmarks = camera.project(
-            pose.to_camera(moved[LANDMARKS].astype(np.float64)), shot.camera, self._size
+        behind = backdrop(shot, width)
+
+        def light(taken: Shot, bands: tuple[int, ...]) -> Float[np.ndarray, "s s c"]:
+            lit = illuminate(
+                seen, taken.lamps, pose, scenes=scenes, width=width, surroundings=around, bands=bands
+            )
+            return self._light(
+                seen, kinds, lit, taken, behind, bands=bands, glare=_glare(lenses, taken, pose)
+            )
+
+        own = light(shot, _COLOURS if shot.modality == "VIS" else _INFRARED)
+        true = None
+        if truth and shot.modality == "NIR":
+            studio = light(replace(shot, lamps=_STUDIO, background_light=_STUDIO_WALL), _COLOURS)
+            true = camera.clean_picture(studio, _truth_exposure(sitter))
+        points = pose.to_camera(moved[LANDMARKS].astype(np.float64))
+        return _Moment(
+            light=own,
+            landmarks=camera.project(points, shot.camera, self._size),
+            truth=true,
+            regions=_regions(seen, kinds, lenses, width=width, size=self._size),
         )
-        if shot.modality == "VIS":
-            light = self._light(seen, kinds, lit, shot, bands=(0, 1, 2), glare=_glare(lenses, shot, pose))
-            return Portrait(image=camera.visible_picture(light, shot), landmarks=landmarks, truth=None)
-        light = self._light(seen, kinds, lit, shot, bands=(3,), glare=_glare(lenses, shot, pose))
-        infrared = camera.infrared_picture(light[..., 0], shot)
-        if not truth:
-            return Portrait(image=infrared, landmarks=landmarks, truth=None)
-        studio = illuminate(seen, _STUDIO, pose, scenes=scenes, width=width, surroundings=around)
-        in_studio = replace(shot, lamps=_STUDIO, background_light=_STUDIO_WALL)
-        glare = _glare(lenses, in_studio, pose)
-        true = self._light(seen, kinds, studio, in_studio, bands=(0, 1, 2), glare=glare)
-        clean = camera.clean_picture(true, _truth_exposure(sitter))
-        return Portrait(image=infrared, landmarks=landmarks, truth=clean)
 
     def _body(
         self,
@@ -183,9 +223,10 @@ class Renderer:
     ) -> Solid:
         """All that is seen but the hair of the scalp."""
         solids = [smooth(moved, self._triangles, self._stuff)]
+        short = Stuff.STRAND if shot.real is None else Stuff.THIN
         for strands, roots in sitter.short:
             there = follow(strands, roots, sitter.head, expressed)
-            solids.append(hairy(ribbons(there, sitter.person.seed), there.tint))
+            solids.append(hairy(ribbons(there, sitter.person.seed), there.tint, short))
         cloth = clothes(sitter.look.clothes, self._model, pose.to_body(moved).astype(np.float32))
         striped = cloth.along[cloth.triangles[:, 0]] % (2 * _STRIPE) > _STRIPE
         stuff = np.where(striped, Stuff.STRIPE, Stuff.CLOTH).astype(np.uint8)
@@ -206,7 +247,8 @@ class Renderer:
         if sitter.scalp is None:
             return self._surface(sitter, body, hits, np.flatnonzero(shown), shot, rays)
         scalp, hair_scene = sitter.scalp
-        hair = hair_scene.nearest(*rays)
+        # Rays end at the body: looking for the strands behind it would cost half of all time with long hair.
+        hair = hair_scene.nearest(*rays, np.where(shown, 1.001 * hits.distance, np.float32(np.inf)))
         before = (hair.triangle >= 0) & (~shown | (hair.distance < hits.distance))
         parts = [self._surface(sitter, body, hits, np.flatnonzero(shown & ~before), shot, rays)]
         if before.any():
@@ -223,18 +265,18 @@ class Renderer:
         place = origins[sample] + hits.distance[sample, None] * directions[sample]
         view = -directions[sample]
         flat = _towards_viewer(solid.flat[triangle], view)
-        normal = np.einsum("kw,kwc->kc", weights, solid.normals[solid.triangles[triangle]])
-        normal = np.where((normal**2).sum(1, keepdims=True) > 0, normal, flat)
+        normal = between(weights, [solid.normals[corner] for corner in solid.triangles[triangle].T])
+        normal = np.where(dot(normal, normal)[:, None] > 0, normal, flat)
         stuff = solid.stuff[triangle]
         albedo, gloss, sharpness, relief = self._materials(sitter, stuff, triangle, weights, shot)
-        normal = unit(normal - (relief - (relief * normal).sum(1, keepdims=True) * normal))
+        normal = unit(normal - (relief - dot(relief, normal)[:, None] * normal))
         seen = Seen(
             sample=sample,
             place=place,
             normal=_facing(normal, view),
             flat=flat,
             view=view,
-            hair=stuff == Stuff.STRAND,
+            hair=np.isin(stuff, _HAIR),
             tangent=solid.tangent[triangle],
             albedo=albedo * solid.tint[triangle][:, None],
             gloss=gloss,
@@ -250,7 +292,7 @@ class Renderer:
         weights: Float[np.ndarray, "k 3"],
         shot: Shot,
     ) -> tuple[Field4, Field, Field, Float[np.ndarray, "k 3"]]:
-        """Albedo, gloss, sharpness of the gloss, and relief."""
+        """Albedo, gloss, its sharpness, and relief; points on an iris are noted as such in ``stuff``."""
         colours = np.zeros((len(Stuff), 4), np.float32)
         colours[Stuff.MOUTH], colours[Stuff.TEETH] = materials.gums(), materials.teeth()
         worn = sitter.look.clothes
@@ -258,22 +300,29 @@ class Renderer:
         colours[Stuff.CLOTH], colours[Stuff.STRIPE] = worn.cloth, worn.second
         if sitter.look.glasses is not None:
             colours[Stuff.FRAME] = sitter.look.glasses.frame
+        if shot.real is not None:
+            colours[Stuff.THIN] = sitter.hair
+            colours[[Stuff.STRAND, Stuff.THIN], 3] = _real_hair(sitter, shot.real)
         albedo = colours[stuff]
         gloss, sharpness = _GLOSS[stuff], _SHARPNESS[stuff]
         relief = np.zeros((len(stuff), 3), np.float32)
         skin = np.flatnonzero(stuff == Stuff.SKIN)
         number = self._number[triangle[skin]]
-        texel = self._atlas.texels(np.einsum("kw,kwc->kc", weights[skin], self._model.uv[number]))
+        texel = self._atlas.texels(between(weights[skin], [*self._model.uv[number].swapaxes(0, 1)]))
         albedo[skin], gloss[skin] = sitter.skin.albedo[texel], sitter.skin.gloss[texel]
         relief[skin] = sitter.skin.relief[texel]
+        if shot.real is not None:
+            gloss[skin] *= shot.real.shine
+            relief[skin] *= shot.real.pores
         eye = np.flatnonzero(stuff == Stuff.EYE)
-        rest = np.einsum("kw,kwc->kc", weights[eye], self._model.mean[self._triangles[triangle[eye]]])
-        albedo[eye] = eye_albedo(rest, self._centres, sitter.person, modality=shot.modality)
+        rest = between(weights[eye], [*self._model.mean[self._triangles[triangle[eye]].T]])
+        stuff[eye[iris_at(rest, self._centres)]] = Stuff.IRIS
+        albedo[eye] = eye_albedo(rest, self._centres, sitter.person, modality=shot.modality, real=shot.real)
         return albedo, gloss, sharpness, relief
 
-    def _rays(self, shot: Shot, pose: Pose) -> Rays:
+    def _rays(self, shot: Shot, pose: Pose, width: int) -> Rays:
         """All rays of the camera in head coordinates."""
-        directions = pose.direction_to_head(unit(camera.rays(shot.camera, self._size))).astype(np.float32)
+        directions = pose.direction_to_head(unit(camera.rays(shot.camera, width))).astype(np.float32)
         eye = pose.to_head(np.array([[0.0, 0.0, shot.camera.distance]]))[0].astype(np.float32)
         return np.tile(eye, (len(directions), 1)), directions
 
@@ -283,53 +332,88 @@ class Renderer:
         kinds: UInt8[np.ndarray, " k"],
         lit: Lit,
         shot: Shot,
+        behind: Backdrop,
         *,
         bands: tuple[int, ...],
         glare: Glare | None,
     ) -> Float[np.ndarray, "s s c"]:
         """The light that reaches the camera in some bands, pixel by pixel."""
-        width = self._size * camera.SAMPLES
+        width = math.isqrt(len(behind.shade))
         picture = np.empty((width * width, len(bands)), np.float32)
         scale = width * 0.1 / shot.camera.height  # samples per millimetre
-        wall = _wall(shot, width)
+        wall = behind.light(shot.lamps, shot.background_light)
+        members = (
+            (np.flatnonzero(kinds == Stuff.SKIN), self._spread_mm),
+            (np.flatnonzero((kinds != Stuff.SKIN) & ~np.isin(kinds, _HAIR)), None),
+        )
         for channel, band in enumerate(bands):
-            matt = lit.matt[:, band].copy()
-            for member, spread in (
-                (kinds == Stuff.SKIN, max(1.2, self._spread_mm[band] * scale)),
-                ((kinds != Stuff.SKIN) & (kinds != Stuff.STRAND), 1.2),
-            ):
+            matt = lit.matt[:, channel].copy()
+            for member, spread_mm in members:
+                spread = 1.2 if spread_mm is None else max(1.2, spread_mm[band] * scale)
                 matt[member] = _spread(matt[member], seen.sample[member], width, spread)
             picture[:, channel] = wall[band]
-            picture[seen.sample, channel] = seen.albedo[:, band] * matt + lit.mirrored[:, band]
+            picture[seen.sample, channel] = seen.albedo[:, band] * matt + lit.mirrored[:, channel]
         if glare is not None:
             sample, mirrored = glare
             picture[sample] = LENS_CLEAR * picture[sample] + mirrored[:, bands]
         return camera.averaged(picture, self._size)
 
 
+def _scene_of(shot: Shot) -> Shot:
+    """A capture without what a real camera does to it."""
+    return shot if shot.real is None else replace(shot, real=replace(shot.real, capture=_NO_CAMERA))
+
+
+def _taken(moment: _Moment, shot: Shot) -> Portrait:
+    """What the capture's camera makes of a moment."""
+    light = moment.light
+    image = (
+        camera.visible_picture(light, shot)
+        if shot.modality == "VIS"
+        else camera.infrared_picture(light[..., 0], shot)
+    )
+    return Portrait(image=image, landmarks=moment.landmarks, truth=moment.truth, regions=moment.regions)
+
+
+def _regions(
+    seen: Seen, kinds: UInt8[np.ndarray, " k"], lenses: Lenses | None, *, width: int, size: int
+) -> UInt8[np.ndarray, "s s"]:
+    """What the samples nearest to the pixels' centres show."""
+    samples = np.full(width * width, Region.SURROUNDINGS, np.uint8)
+    samples[seen.sample] = _REGION[kinds]
+    if lenses is not None:
+        samples[lenses.sample] += BEHIND_GLASS
+    nearest = ((np.arange(size) + 0.5) * width / size).astype(int)
+    return np.asarray(samples.reshape(width, width)[nearest[:, None], nearest])
+
+
 def _spread(values: Field, sample: Int[np.ndarray, " k"], width: int, spread: float) -> Field:
     """Blurs values among the samples that have one."""
     if not len(values):
         return values
-    picture = np.zeros((2, width * width), np.float32)
-    picture[0, sample], picture[1, sample] = values, 1
-    blurred = gaussian_filter(picture.reshape(2, width, width), (0, spread, spread), truncate=2.5)
-    total, weight = blurred.reshape(2, -1)[:, sample]
+    row, column = sample // width, sample % width
+    reach = int(2.5 * spread + 0.5)  # as far as the filter goes; nothing beyond has a value
+    top, left = max(0, int(row.min()) - reach), max(0, int(column.min()) - reach)
+    high, wide = (
+        min(width, int(row.max()) + reach + 1) - top,
+        min(width, int(column.max()) + reach + 1) - left,
+    )
+    place = (row - top) * wide + (column - left)
+    picture = np.zeros((2, high * wide), np.float32)
+    picture[0, place], picture[1, place] = values, 1
+    blurred = gaussian_filter(picture.reshape(2, high, wide), (0, spread, spread), truncate=2.5)
+    total, weight = blurred.reshape(2, -1)[:, place]
     return total / np.maximum(weight, 1e-6)
 
 
-def _wall(shot: Shot, width: int) -> Float[np.ndarray, "4 r"]:
-    """The wall behind the person, unevenly lit and out of focus."""
-    rng = generator("wall", shot.seed)
-    colour = np.sum([lamp.colour for lamp in shot.lamps], 0) * np.array(shot.background)
-    x, y = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, width))
-    slope = rng.normal(0, 0.18, 2)
-    shade = 1 + slope[0] * x + slope[1] * y
-    for _ in range(5):
-        waves, phase = rng.normal(0, 2.2, 2), rng.uniform(0, 6.3)
-        shade = shade + 0.05 * np.sin(waves[0] * x + waves[1] * y + phase)
-    light = shot.background_light * np.clip(shade, 0.1, 2).reshape(-1)
-    return (colour[:, None] * light).astype(np.float32)
+def _real_hair(sitter: _Sitter, real: Real) -> tuple[float, float]:
+    """Near-infrared albedo of the hair of the scalp, and of thin hair, through which the skin shines."""
+    person, look = sitter.person, sitter.look
+    pigments = person.hair_eumelanin * real.hair, person.hair_pheomelanin, look.grey
+    hair = float(materials.hair(*pigments)[3])
+    skin = float(skin_albedo(np.array(person.melanin * look.tan), np.array(person.blood))[3])
+    through = materials.through_hair(*pigments, real.thickness)
+    return hair, hair + through * (skin - hair)
 
 
 def _truth_exposure(sitter: _Sitter) -> float:
@@ -340,7 +424,7 @@ def _truth_exposure(sitter: _Sitter) -> float:
 
 def _glare(lenses: Lenses | None, shot: Shot, pose: Pose) -> Glare | None:
     """What the glasses mirror of a shot's lamps, where some are worn."""
-    return None if lenses is None else (lenses.sample, lenses.mirrored(shot.lamps, pose))
+    return None if lenses is None else (lenses.sample, lenses.mirrored(shot.lamps, pose, shot.real))
 
 
 def _rounded(strands: Seen) -> Seen:
@@ -353,17 +437,16 @@ def _towards_viewer(
     normal: Float[np.ndarray, "k 3"], view: Float[np.ndarray, "k 3"]
 ) -> Float[np.ndarray, "k 3"]:
     """Turns normals that look away."""
-    away = (normal * view).sum(1, keepdims=True) < 0
-    return np.where(away, -normal, normal)
+    return np.where(dot(normal, view)[:, None] < 0, -normal, normal)
 
 
 def _facing(normal: Float[np.ndarray, "k 3"], view: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k 3"]:
     """Bends normals that look away, at the rim of smooth surfaces, until they do not."""
-    short = np.clip(-(normal * view).sum(1, keepdims=True), 0, None)
+    short = np.clip(-dot(normal, view)[:, None], 0, None)
     return unit(normal + (short + 1e-3) * view)
 
 
 def _together(parts: Sequence[Seen]) -> Seen:
     """All seen samples as one."""
-    names = [field.name for field in fields(Seen)]
+    names = [field.name for field in fields(Seen) if field.name != "lender"]
     return Seen(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})

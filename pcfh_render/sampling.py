@@ -255,7 +255,16 @@ def _beard(rng: np.random.Generator, habits: _Habits, person: Person) -> BeardSt
 
 def _glasses(rng: np.random.Generator, habits: _Habits) -> Glasses:
     """The glasses of one session; most people stay with one form."""
-    kind = habits.kind if rng.uniform() < 0.7 else _pick(rng, get_args(GlassesKind), (0.25,) * 4)
+    return _pair(rng, habits.kind if rng.uniform() < 0.7 else _pick(rng, get_args(GlassesKind), (0.25,) * 4))
+
+
+def draw_glasses(rng: np.random.Generator) -> Glasses:
+    """Draws some pair of glasses."""
+    return _pair(rng, _pick(rng, get_args(GlassesKind), (0.25,) * 4))
+
+
+def _pair(rng: np.random.Generator, kind: GlassesKind) -> Glasses:
+    """A pair of glasses of some form."""
     width = rng.uniform(4.7, 5.6)
     flatness = {"round": 0.95, "oval": 0.72}.get(kind, 0.62)
     metal = rng.uniform() < 0.4

@@ -1,15 +1,17 @@
 """Draws captures: pose, expression, light and camera."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from pcfh.databases.records import Modality
+from pcfh.nir_cameras import draw_capture
 from pcfh_render.difficulty import Difficulty
 from pcfh_render.expressions import draw_expression, draw_eyes, merged
-from pcfh_render.lamps import Light, draw_flash, draw_room, white_balance
+from pcfh_render.lamps import Light, draw_flash, draw_lamps, draw_room, white_balance
 from pcfh_render.materials import curtain, paint
-from pcfh_render.params import Bands, Camera, Look, Person, Shot
+from pcfh_render.params import Bands, Camera, Look, Person, Real, Shot
 from pcfh_render.skin import skin_albedo
 from pcfh_render.streams import generator
 
@@ -61,7 +63,7 @@ def _draw_shot(
         if nir
         else draw_room(rng, difficulty)
     )
-    return Shot(
+    shot = Shot(
         modality=modality,
         seed=int(rng.integers(1 << 32)),
         expression=expression,
@@ -76,6 +78,41 @@ def _draw_shot(
         background=_wall(rng),
         background_light=float(rng.uniform(0.005, 0.05) if nir else rng.uniform(0.45, 1.1)),
         camera=_camera(rng, difficulty, light, distance=distance, skin=_skin(person, look, nir=nir)),
+    )
+    return _as_real(shot, person, look, number=number, difficulty=difficulty) if difficulty.real else shot
+
+
+def _as_real(shot: Shot, person: Person, look: Look, *, number: int, difficulty: Difficulty) -> Shot:
+    """The same capture as some real camera takes it; what it shows of the person stays."""
+    nir = shot.modality == "NIR"
+    rng = generator("real", person.seed, look.session, int(nir), number)
+    real = draw_real(rng)
+    if not nir:
+        return replace(shot, real=real)
+    light = draw_lamps(rng, difficulty, distance=shot.camera.distance)
+    # Half of all real surroundings are black: nothing stands within reach of the lamps.
+    level = rng.uniform(0.0, 0.03) if rng.uniform() < 0.4 else rng.uniform(0.03, 1.0)
+    return replace(shot, real=real, light=light.name, lamps=light.lamps, background_light=float(level))
+
+
+def draw_real(rng: np.random.Generator) -> Real:
+    """Draws what real cameras' captures show."""
+    bright = rng.uniform()  # pupils: mostly dark, some grey, some brighter than the skin
+    pupil = 0.0 if bright < 0.6 else rng.uniform(0.1, 0.5) if bright < 0.8 else rng.uniform(0.5, 2.0)
+    return Real(
+        hair=float(math.exp(rng.uniform(math.log(0.12), 0.0))),
+        thickness=float(math.exp(rng.uniform(math.log(0.5), math.log(8.0)))),
+        pupil=float(pupil),
+        pupil_size=float(rng.uniform(0.14, 0.34)),
+        shine=float(math.exp(rng.normal(0.15, 0.45))),
+        pores=float(rng.uniform(0.8, 1.6)),
+        coating=float(math.exp(rng.uniform(0.0, math.log(8.0)))),
+        spot=float(math.exp(rng.uniform(math.log(60.0), math.log(2500.0)))),
+        bends=(float(rng.uniform(0.3, 1.3)), float(rng.uniform(0.02, 0.5))),
+        panels=0 if rng.uniform() < 0.35 else int(rng.integers(1, 14)),
+        wall_blur=float(math.exp(rng.uniform(math.log(0.002), math.log(0.03)))),
+        lamp=float(rng.uniform(3.0, 30.0)) if rng.uniform() < 0.06 else 0.0,
+        capture=draw_capture(rng),
     )
 
 

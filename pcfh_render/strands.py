@@ -4,6 +4,7 @@ Centimetres, head coordinates (``params.py``). Axis letters: n strands, k points
 t triangles, v vertices of the face model.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,8 +68,22 @@ class Ribbons:
 
 def unit(vectors: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
     """Vectors scaled to length 1; zeros stay."""
-    length = np.sqrt(np.einsum("...c,...c->...", vectors, vectors))[..., None]
-    return vectors / np.maximum(length, 1e-9)
+    return vectors / np.maximum(np.sqrt(dot(vectors, vectors)), 1e-9)[..., None]
+
+
+def dot(a: Float[np.ndarray, "*n 3"], b: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n"]:
+    """Product of pairs of vectors; several times faster on many short vectors than numpy's einsum.
+
+    It adds in the order of einsum, so that recipes keep their bytes.
+    """
+    x, y, z = (a[..., axis] * b[..., axis] for axis in range(3))
+    return np.asarray((x + y) + z if x.dtype == np.float32 else (x + z) + y)
+
+
+def between(weights: Float[np.ndarray, "k 3"], corners: Sequence[Float[np.ndarray, "k c"]]) -> np.ndarray:
+    """The weighted sum of what is given at the three corners of triangles, added as einsum does."""
+    first, second, third = corners
+    return (weights[:, :1] * first + weights[:, 1:2] * second) + weights[:, 2:] * third
 
 
 def cross(a: Float[np.ndarray, "*n 3"], b: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:

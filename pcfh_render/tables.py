@@ -5,7 +5,9 @@ Numbers have six digits; lists stand in one cell, their items separated by blank
 
 import math
 from collections.abc import Mapping
+from dataclasses import fields
 
+from pcfh.nir_cameras import described
 from pcfh_render.params import Lamp, Look, Person, Shot
 from pcfh_render.shots import departure
 
@@ -38,7 +40,7 @@ def person_row(person: Person) -> Row:
 
 def capture_row(person: Person, look: Look, shot: Shot) -> Row:
     """All that a capture shows, and how it was taken."""
-    return _person_and_look(person, look, shot) | _pose_and_light(shot) | _camera(shot)
+    return _person_and_look(person, look, shot) | _pose_and_light(shot) | _camera(shot) | _real(shot)
 
 
 def written(row: Mapping[str, Cell]) -> dict[str, str]:
@@ -102,6 +104,18 @@ def _camera(shot: Shot) -> Row:
         "jpeg": camera.jpeg,
         "seed": shot.seed,
     }
+
+
+def _real(shot: Shot) -> Row:
+    """What captures of the difficulty "wild" have besides; of NIR ones what the camera did, too."""
+    if shot.real is None:
+        return {}
+    row: Row = {"real_lens_bends": " ".join(f"{bend:.3f}" for bend in shot.real.bends)}
+    for field in fields(shot.real):
+        if field.name not in ("bends", "capture"):
+            row[f"real_{field.name}"] = getattr(shot.real, field.name)
+    nir = shot.modality == "NIR"
+    return row | {f"nir_{name}": value if nir else "" for name, value in described(shot.real.capture).items()}
 
 
 def _power(lamp: Lamp) -> float:

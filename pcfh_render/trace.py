@@ -53,9 +53,14 @@ class Scene:
             self._scene, np.ascontiguousarray(vertices, np.float32), np.ascontiguousarray(triangles, np.int32)
         )
 
-    def nearest(self, origins: Float[np.ndarray, "r 3"], directions: Float[np.ndarray, "r 3"]) -> Hits:
-        """Follows rays to the first surface."""
-        found = self._scene.run(origins, directions, output=1)
+    def nearest(
+        self,
+        origins: Float[np.ndarray, "r 3"],
+        directions: Float[np.ndarray, "r 3"],
+        within: Float[np.ndarray, " r"] | None = None,
+    ) -> Hits:
+        """Follows rays to the first surface, or only so far."""
+        found = self._scene.run(origins, directions, dists=within, output=1)
         return Hits(
             triangle=found["primID"].astype(np.int32), u=found["u"], v=found["v"], distance=found["tfar"]
         )

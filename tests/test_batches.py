@@ -256,6 +256,19 @@ def test_rows_reach_the_disk_while_work_goes_on(tmp_path):
             assert other.execute("SELECT count(*) FROM rows").fetchone() == (1,)
 
 
+def test_what_a_killed_process_was_writing_is_cleared_away_next_time(batch):
+    def killed(faces):
+        (batch.out / ".a.png.123-abc.part").write_text("half")
+        raise MemoryError("killed")
+
+    batch.out.mkdir()
+    with pytest.raises(MemoryError):
+        batch.run(work=batch.work(write=killed))
+    assert list(batch.out.glob(".*.part"))
+    batch.run()
+    assert not list(batch.out.glob(".*.part"))
+
+
 def test_a_damaged_state_is_named_and_its_remedy(tmp_path):
     (tmp_path / ".pcfh-work.sqlite").write_bytes(b"no database" * 1000)
     said = r"\.pcfh-work\.sqlite: is damaged .*; delete it"

@@ -248,3 +248,25 @@ def test_every_setting_of_the_objective_that_a_term_has_reaches_it():
     alpha = ("alpha_fit", "alpha_rank", "alpha_sparse")
     assert w.alpha == tuple(numbers.pop(name) for name in alpha)
     assert {name: getattr(w, name) for name in numbers} == numbers
+
+
+@pytest.mark.parametrize("name", ["paper-256", "paper-144", "cpu", "best", "cyclegan", "pix2pix-cpu"])
+def test_on_a_gpu_a_preset_sees_as_many_images_in_larger_batches(name):
+    before, after = configured(name).training, configured(name, gigabytes=80.0).training
+    assert after.batch > before.batch and after.batch % after.group == 0
+    assert after.steps * after.batch == pytest.approx(before.steps * before.batch, rel=0.02)
+    assert after.learning_rate == after.critic_rate == 2e-4
+    # The average forgets an image after as many others.
+    if before.ema:
+        assert (1 - after.ema) / after.batch == pytest.approx((1 - before.ema) / before.batch)
+
+
+def test_a_small_gpu_gets_small_batches_and_a_batch_that_is_given_stays():
+    assert [configured("paper-256", gigabytes=g).training.batch for g in (6.0, 12.0, 24.0, 80.0)] == [
+        8,
+        16,
+        32,
+        64,
+    ]
+    given = configured("paper-256", settings=["training.batch=24"], gigabytes=80.0)
+    assert given == configured("paper-256", settings=["training.batch=24"])

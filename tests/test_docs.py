@@ -120,7 +120,7 @@ def test_no_page_gives_translate_a_model_in_the_place_of_pictures(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_programs_of_bench_that_a_page_names_exist(page):
-    assert set(re.findall(r"python -m bench[ .](\w+)", text_of(page))) <= bench.PROGRAMS.keys()
+    assert set(re.findall(r"python -m bench[ .](\w+)", text_of(page))) <= set(bench.PROGRAMS)
 
 
 def test_the_parts_that_bench_times_are_functions_of_the_step():

@@ -17,6 +17,7 @@ from pcfh.recognisers.lightcnn.network import build_lightcnn
 from pcfh.recognisers.registry import open_recognizer
 from pcfh.runtime import Runtime, start_runtime
 from pcfh.shipped import shipped
+from pcfh.training.fused_norm import largest_error
 from pcfh.training.loop import Callbacks
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that PyTorch can use")
@@ -87,6 +88,36 @@ def test_mixed_precision_takes_steps_of_the_presets(name, drawn_prepared, tmp_pa
     config = overridden(preset(name), settings)
     work = replace(job(drawn_prepared, tmp_path), config=config, recognizer=shipped("recognizer"))
     assert train(work, gpu).step == 6
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_captured_step_gives_the_eager_steps_losses_and_weights(method, drawn_prepared, tmp_path, gpu):
+    settings = METHODS[method][method == "pcfh" :]
+    seen = {}
+    for capture in ("on", "off"):
+        values: list[dict[str, float]] = []
+        work = job(drawn_prepared, tmp_path / capture, f"training.capture={capture}", *settings)
+        on_step = Callbacks(on_step=lambda step, v, values=values: values.append(dict(v)))
+        train(work, gpu, on_step)
+        seen[capture] = values
+    assert len(seen["on"]) == len(seen["off"]) == 6
+    for one, other in zip(seen["on"], seen["off"], strict=True):
+        assert one == pytest.approx(other, rel=1e-2, abs=1e-4)
+
+
+def test_our_normalisation_has_pytorchs_values_and_gradients(gpu):
+    kernels = pytest.importorskip("pcfh.training.norm_kernels")
+    assert largest_error(kernels.instance_norm, gpu.device) < 0.01
+    assert largest_error(kernels.instance_norm, gpu.device, torch.float32) < 1e-5
+
+
+def test_pairs_made_on_the_gpu_are_the_processors(drawn_prepared, tmp_path, gpu):
+    pairs = open_pairs(job(drawn_prepared, tmp_path))[0]
+    plan = pairs.plan(0, 8)
+    here, there = pairs.images(plan), pairs.on(gpu.device).images(plan)
+    assert torch.equal(there.nir.cpu(), here.nir) and torch.equal(there.vis.cpu(), here.vis)
+    assert torch.equal(there.landmarks.cpu(), here.landmarks)
+    assert (there.warped.cpu().int() - here.warped.int()).abs().max() <= 1
 
 
 def test_the_nuclear_norm_and_its_slope_are_the_processors(gpu):

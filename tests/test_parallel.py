@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pcfh.errors import UserError
-from pcfh.parallel import map_unordered
+from pcfh.parallel import map_unordered, usable_workers
 
 FUNCTIONS = """
 import os
@@ -173,3 +173,9 @@ def test_no_worker_outlives_its_parent_though_it_is_in_the_middle_of_an_item(fun
         parent.send_signal(sent)
         parent.stdout.close()
     assert wait_until_gone(seen)
+
+
+@pytest.mark.parametrize("text", ["tcp://host:8786", "two", "-1"])
+def test_what_is_neither_a_number_nor_a_cluster_is_refused(text):
+    with pytest.raises(UserError, match=f"--workers {text}: expected a number of processes"):
+        usable_workers(text)

@@ -6,13 +6,15 @@ and light commands do not wait for PyTorch.
 """
 
 import ast
+import re
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter, Token
 from tqdm import tqdm
@@ -34,6 +36,7 @@ app.command(gallery)
 
 _GROUPS = {"models": models, "gallery": gallery}
 
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and line feed
 _LOG_SECONDS = 30.0  # between two lines of progress where nobody looks at a terminal
 
 
@@ -74,12 +77,38 @@ def progress_bar(unit: str, total: int | None, *, shown: bool = True, delay: flo
     )
 
 
+def resumed(bar: "tqdm[None]") -> Callable[[int, int], None]:
+    """Brings a bar to what is done of all. What is first told was done before: its speed is not measured."""
+    told: list[int] = []
+
+    def show(done: int, total: int) -> None:
+        bar.total = total
+        if not told:
+            bar.initial = bar.last_print_n = bar.n = done
+        told[:] = [done]
+        bar.update(done - bar.n)
+
+    return show
+
+
 def show_stage(bar: "tqdm[None]", stage: str, done: int, total: int) -> None:
     """Brings a bar to where a stage of work is; each stage begins anew."""
     if bar.desc != f"{stage}: ":
         bar.set_description(stage, refresh=False)
         bar.reset(total=total)
     bar.update(done - bar.n)
+
+
+def say(text: object, *, file: Any = None) -> None:
+    """Prints text that may hold names and messages from outside: what controls a terminal is spelt out."""
+    print(_CONTROLS.sub(lambda found: repr(found[0])[1:-1], str(text)), file=file)
+
+
+def heed_interrupts() -> None:
+    """Lets ``kill -INT`` through where a shell has switched it off, as it does for ``command &``."""
+    alone = threading.current_thread() is threading.main_thread()
+    if alone and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextmanager

@@ -76,6 +76,7 @@ def features(  # noqa: PLR0913 - one argument per option of the command
         backend=backend,
         device=finder,
         find=not (aligned and own),
+        measured=modality == "NIR",
     )
     if landmarks:
         read_landmarks(landmarks)  # refused here, before anything is written

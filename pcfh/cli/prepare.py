@@ -1,21 +1,23 @@
 """The command that aligns the faces of a database."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, cast, get_args
 
-from pcfh.cli.app import Names, Several, progress_bar
+from pcfh.cli.app import Names, Several, progress_bar, resumed
+from pcfh.cli.batches import BatchOptions
 from pcfh.cli.inspect import DatabaseOptions
 from pcfh.databases.flattened import People, read_flattened
 from pcfh.databases.folder_pair import read_folder_pair
 from pcfh.databases.layouts import find_layout, in_protocols, open_database
 from pcfh.databases.records import Database
 from pcfh.errors import UserError
+from pcfh.parallel import usable_workers
 from pcfh.preparation.align_capture import PrepareOptions
 from pcfh.preparation.align_database import prepare as run_prepare
+from pcfh.preparation.align_database import prepare_part
 
-_DEFAULT = DatabaseOptions()
+_DEFAULT, _WAY = DatabaseOptions(), BatchOptions()
 
 
 def prepare(  # noqa: PLR0913 - one argument per option of the command
@@ -31,9 +33,9 @@ def prepare(  # noqa: PLR0913 - one argument per option of the command
     landmarks: Path | None = None,
     backend: Literal["blaze", "fan", "given"] = "blaze",
     sizes: Several = (144, 256),
-    workers: int = 0,
     device: str = "cpu",
     min_score: float = 0.5,
+    way: BatchOptions = _WAY,
 ) -> int:
     """Find faces and landmarks in a database, align them and write crops.
 
@@ -54,24 +56,33 @@ def prepare(  # noqa: PLR0913 - one argument per option of the command
         landmarks: CSV file of 68 landmarks per picture; then nothing is detected.
         backend: what finds faces and landmarks; "given" takes those that lie with the database.
         sizes: sides of the crops in pixels, joined by commas or blanks: 144 and 256 as in the paper, 128, 64.
-        workers: processes; 0 takes one per processor core.
         device: where the backend computes.
         min_score: faces found with less confidence count as none.
+        way: how the work goes.
     """
     source, kind = _database(
         reading, database=database, casia=casia, pair=(nir, vis, test_subjects), root=root
     )
+    part = way.way().shard
     options = PrepareOptions(
         sizes=sizes,
         backend=backend,
         landmarks=landmarks,
-        workers=workers or os.cpu_count() or 1,
+        workers=usable_workers(way.workers),
         device=device,
         min_score=min_score,
         layout=kind,
+        overwrite=way.overwrite,
     )
     with progress_bar("captures", len(source.records)) as bar:
-        report = run_prepare(source, out, options, on_progress=lambda done, _: bar.update(done - bar.n))
+        if part:
+            through, dropped = prepare_part(source, out, options, part, on_progress=resumed(bar))
+        else:
+            report = run_prepare(source, out, options, on_progress=resumed(bar))
+    if part:
+        print(f"Part {way.shard}: {through} captures are through, {dropped} of them dropped")
+        print("The same command without --shard takes all parts in")
+        return 1 if dropped else 0
     print(report.text(), end="")
     print(f"\nWritten to {out}; the whole report is {out / 'report.txt'}")
     return 1 if report.dropped else 0

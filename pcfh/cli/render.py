@@ -1,20 +1,21 @@
 """The command that renders databases of faces, and checks them."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from pcfh.cli.app import progress_bar
+from pcfh.cli.app import progress_bar, resumed
 from pcfh.databases.rendered import HOME
 from pcfh.errors import UserError
 from pcfh.extras import extra
 from pcfh.landmarks import cache_folder
+from pcfh.parallel import Workers, usable_workers
+from pcfh.shards import Shard
 from pcfh_render.checksums import changes_since, whole_sum
-from pcfh_render.database import render_database
-from pcfh_render.recipes import RECIPES, Recipe, recipe_of, sittings
+from pcfh_render.database import render_database, render_part
+from pcfh_render.recipes import RECIPES, Recipe, recipe_of
 from pcfh_render.studio import open_studio
 
 
@@ -26,14 +27,16 @@ def render(  # noqa: PLR0913 - one argument per option of the command
     identities: int | None = None,
     seed: int | None = None,
     first: int | None = None,
-    difficulty: Literal["easy", "casia", "hard"] | None = None,
+    difficulty: Literal["easy", "casia", "close", "hard", "wild"] | None = None,
     nir: int | None = None,
     vis: int | None = None,
     sessions: int | None = None,
     folds: int | None = None,
     size: int | None = None,
     truth_fold: int | None = None,
-    workers: int = 0,
+    masks: bool | None = None,
+    workers: str = "0",
+    shard: str | None = None,
     verify: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Render a database of synthetic faces in near-infrared and visible light.
@@ -45,18 +48,23 @@ def render(  # noqa: PLR0913 - one argument per option of the command
     Args:
         out: folder to write NIR-VIS-2.0 into; with --verify, the one to check.
         face_model: FaceXModel of a clone of https://github.com/ICT-VGL/ICT-FaceKit.
-        recipe: sf (the benchmark), sf-mini, sample or recogniser; the other options change it.
+        recipe: sf (the benchmark), sf-mini, sample, recogniser, wild (all kinds of near-infrared cameras) or
+            shifts (one thing that cameras do at a time); the other options change it.
         identities: how many people; needed without --recipe.
         seed: other seeds give other people; 0 without --recipe.
         first: number of the first person, 1 without --recipe; other numbers are other people of the seed.
-        difficulty: how far poses, expressions, light and cameras vary.
+        difficulty: how far poses, expressions, light and cameras vary; in wild, near-infrared captures are
+            those of all kinds of cameras; close is casia in tighter pictures.
         nir: near-infrared captures of each person, about.
         vis: visible-light captures of each person, about.
         sessions: how many of the four there are.
         folds: of View 2; 0 writes no lists.
         size: side of the pictures in pixels.
         truth_fold: render true images only of people whom this fold tests; 0 of all people.
-        workers: processes; 0 takes one per processor core.
+        masks: keep what each pixel of a near-infrared capture shows.
+        workers: processes; 0 takes one per processor core, dask://HOST:8786 and ray://HOST:10001 those of a
+            cluster.
+        shard: part of the people to render, such as 3/100; without it, the same command takes all parts in.
         verify: only check the files of OUT against its SHA256SUMS.
     """
     if verify:
@@ -74,9 +82,11 @@ def render(  # noqa: PLR0913 - one argument per option of the command
         "folds": folds,
         "size": size,
         "truth_fold": truth_fold,
+        "masks": masks,
     }
     chosen = _chosen(recipe, {name: value for name, value in options.items() if value is not None})
-    _render(out, face_model, chosen, workers=workers or os.cpu_count() or 1)
+    part = Shard.of(shard) if shard else None
+    _render(out, face_model, chosen, workers=usable_workers(workers), shard=part)
     return 0
 
 
@@ -89,16 +99,19 @@ def _chosen(name: str | None, options: dict[str, Any]) -> Recipe:
     return recipe
 
 
-def _render(out: Path, face_model: Path, recipe: Recipe, *, workers: int) -> None:
+def _render(out: Path, face_model: Path, recipe: Recipe, *, workers: Workers, shard: Shard | None) -> None:
     """Renders with a progress bar, and says what came of it."""
     with extra("render", "rendering"):  # said here, before workers start
         import embreex  # noqa: F401, PLC0415 - an optional extra
     studio = open_studio(face_model, cache_folder(), recipe.size)
-    total = sum(s.nir + s.vis for subject in recipe.subjects for s in sittings(recipe, subject))
-    with progress_bar("captures", total) as bar:
-        rendered = render_database(
-            studio, out, recipe, workers=workers, on_progress=lambda done, _: bar.update(done - bar.n)
-        )
+    with progress_bar("captures", None) as bar:
+        if shard:
+            people = render_part(studio, out, recipe, shard, workers=workers, on_progress=resumed(bar))
+        else:
+            rendered = render_database(studio, out, recipe, workers=workers, on_progress=resumed(bar))
+    if shard:
+        print(f"{people} people of this part are done; the same command without --shard takes all parts in")
+        return
     print(f"{rendered.people} people, {rendered.captures} captures, folds of View 2: {recipe.folds}")
     print(f"Checksum: {rendered.checksum}")
     print(f"Written to {rendered.home}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from pcfh.cli.app import Names, Settings, Several, progress_bar, show_stage, stop_signals
+from pcfh.devices import gpu_gigabytes
 from pcfh.errors import UserError
 from pcfh.recipes.experiment import ExperimentConfig, RecipeCallbacks, TrainingBudget, Until, require_sound
 from pcfh.recipes.runner import reproduce as run_reproduction
@@ -56,11 +57,12 @@ def reproduce(  # noqa: PLR0913 - one argument per option of the command
         oulu: Oulu-CASIA NIR-VIS, of table4.
         buaa: BUAA-VisNir, of table3.
         protocol: fold of CASIA to train on, 1 if not given; table2 takes several, all if not given.
-        preset: of PCFH: cpu, paper-144, paper-256 or another. Pix2Pix and CycleGAN take their narrow presets
-            up to 128 pixels, else their published ones, and see as many images.
+        preset: of PCFH: cpu, paper-144, paper-256 or another; on a GPU with a batch that fills it. Pix2Pix
+            and CycleGAN take their narrow presets up to 128 pixels, else their published ones, and see as
+            many images.
         steps: of PCFH's training, in the place of the preset's; the others see as many images.
         images: NIR images that each training sees, whatever its batch, in the place of steps.
-        settings: overrides as of pcfh train. Size, precision, flip, vary_nir, warp cache, logs and
+        settings: overrides as of pcfh train. Size, precision, flip, vary_nir, levels, warp cache, logs and
             checkpoints of training apply to all rows, baseline.* to Pix2Pix and CycleGAN, all others, such as
             objective.lambda_id=0.001, to the rows of PCFH only; the identity loss uses --recognizer.
         seeds: of training, joined by commas or blanks; 0 1 2 if not given, 0 for table2.
@@ -89,7 +91,14 @@ def reproduce(  # noqa: PLR0913 - one argument per option of the command
         work=work or out,
         databases={name: root for name, root in databases.items() if root is not None},
         protocols=protocol or (("all",) if table == "table2" else ("1",)),
-        budget=TrainingBudget(preset=preset, steps=steps, images=images, curve=curve, settings=settings),
+        budget=TrainingBudget(
+            preset=preset,
+            steps=steps,
+            images=images,
+            curve=curve,
+            settings=settings,
+            gigabytes=gpu_gigabytes(device),
+        ),
         recognizer=recognizer or shipped("recognizer"),
         outside=outside,
         rows=rows,

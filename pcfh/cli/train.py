@@ -4,12 +4,13 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from pcfh.cli.app import Settings, progress_bar, stop_signals
+from pcfh.cli.app import Settings, progress_bar, say, stop_signals
 from pcfh.errors import UserError
 from pcfh.methods.find import DEFAULT_PRESET, configured, presets
 from pcfh.methods.job import TrainingJob, check
@@ -60,47 +61,46 @@ def train(  # noqa: PLR0913 - one argument per option of the command
         device: auto, cpu, cuda or cuda:1.
     """
     refuse_resume(resume)
-    job = TrainingJob(
-        prepared=data,
-        protocol=protocol,
-        run=run,
-        config=configured(preset, file=config, settings=settings),
-        recognizer=recognizer,
-        truth=truth,
-        start=init,
-        extend=extend,
-    )
-    check(job, int(os.environ.get("WORLD_SIZE", "1")))
-    # PyTorch is imported only now that the settings are known to be good.
-    from pcfh.devices import gpu_gigabytes  # noqa: PLC0415
-    from pcfh.methods.train import GENERATOR  # noqa: PLC0415
-    from pcfh.methods.train import train as run_train  # noqa: PLC0415
-    from pcfh.runtime import keep_freed_memory, start_runtime  # noqa: PLC0415
+    # Before anything slow, so that no signal is lost while settings, data and PyTorch are loaded.
+    with stop_signals() as stopped:
+        job = TrainingJob(
+            prepared=data,
+            protocol=protocol,
+            run=run,
+            config=configured(preset, file=config, settings=settings),
+            recognizer=recognizer,
+            truth=truth,
+            start=init,
+            extend=extend,
+        )
+        check(job, int(os.environ.get("WORLD_SIZE", "1")))
+        # PyTorch is imported only now that the settings are known to be good.
+        from pcfh.devices import gpu_gigabytes  # noqa: PLC0415
+        from pcfh.methods.train import GENERATOR  # noqa: PLC0415
+        from pcfh.methods.train import train as run_train  # noqa: PLC0415
+        from pcfh.runtime import keep_freed_memory, start_runtime  # noqa: PLC0415
 
-    keep_freed_memory()
-    gigabytes = gpu_gigabytes(device)
-    if gigabytes is not None:
-        fitted = configured(preset, file=config, settings=settings, gigabytes=gigabytes)
-        job = replace(job, config=fitted)
-    steps = job.config.training.steps
-    with start_runtime(device) as runtime, stop_signals() as stopped, StepBar(steps) as bar:
-        state = run_train(job, runtime, _callbacks(bar, stopped))
-    if runtime.is_first and state.step < steps:
-        print(f"Stopped at step {state.step}; the same command resumes it.", file=sys.stderr)
-    elif runtime.is_first:
-        print(f"Done: {run / GENERATOR}")
-    return 128 + stopped[0] if stopped and state.step < steps else 0
+        keep_freed_memory()
+        gigabytes = gpu_gigabytes(device)
+        if gigabytes is not None:
+            fitted = configured(preset, file=config, settings=settings, gigabytes=gigabytes)
+            job = replace(job, config=fitted)
+        steps = job.config.training.steps
+        with start_runtime(device) as runtime, StepBar(steps) as bar:
+            state = run_train(job, runtime, _callbacks(bar, stopped))
+        if runtime.is_first and state.step < steps:
+            print(f"Stopped at step {state.step}; the same command resumes it.", file=sys.stderr)
+        elif runtime.is_first:
+            print(f"Done: {run / GENERATOR}")
+        return 128 + stopped[0] if stopped and state.step < steps else 0
 
 
 def _callbacks(bar: "StepBar", stopped: Sequence[int]) -> "Callbacks":
     from pcfh.training.loop import Callbacks  # noqa: PLC0415 - PyTorch
 
-    return Callbacks(on_step=bar.show_losses, on_note=say, should_stop=lambda: bool(stopped))
-
-
-def say(note: str) -> None:
-    """Prints what the user should know beside the progress."""
-    print(note, file=sys.stderr)
+    return Callbacks(
+        on_step=bar.show_losses, on_note=partial(say, file=sys.stderr), should_stop=lambda: bool(stopped)
+    )
 
 
 def refuse_resume(resume: bool) -> None:

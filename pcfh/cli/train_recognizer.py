@@ -68,14 +68,18 @@ def train_recognizer(  # noqa: PLR0913 - one argument per option of the command
         device: auto, cpu, cuda or cuda:1.
     """
     refuse_resume(resume)
-    given = {f"recipe.{name}": value for name, value in asdict(options).items() if value is not None}
-    recipe = changed(RecognizerConfig(), {**(read_toml(config) if config else {}), **given}).recipe
-    job = RecognizerJob(prepared=data, protocol=protocol, run=run, recipe=recipe, start=init, extend=extend)
-    chosen = usable_device(device)
-    keep_freed_memory()
-    with stop_signals() as stopped, StepBar(recipe.steps) as bar:
-        callbacks = Callbacks(on_step=bar.show_losses, should_stop=lambda: bool(stopped))
-        state = run_training(job, chosen, callbacks)
+    # Before anything slow, so that no signal is lost while data are loaded.
+    with stop_signals() as stopped:
+        given = {f"recipe.{name}": value for name, value in asdict(options).items() if value is not None}
+        recipe = changed(RecognizerConfig(), {**(read_toml(config) if config else {}), **given}).recipe
+        job = RecognizerJob(
+            prepared=data, protocol=protocol, run=run, recipe=recipe, start=init, extend=extend
+        )
+        chosen = usable_device(device)
+        keep_freed_memory()
+        with StepBar(recipe.steps) as bar:
+            callbacks = Callbacks(on_step=bar.show_losses, should_stop=lambda: bool(stopped))
+            state = run_training(job, chosen, callbacks)
     if state.step < recipe.steps:
         print(f"Stopped at step {state.step}; the same command resumes it.", file=sys.stderr)
         return 128 + stopped[0]

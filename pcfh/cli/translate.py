@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from pcfh.batches import run_work
 from pcfh.cli.batches import BatchOptions, PictureBar, report_batch
 from pcfh.errors import UserError
+from pcfh.evaluation.generated import MODEL
 from pcfh.hallucinate import Hallucinator
 from pcfh.landmarks import open_backend
 from pcfh.landmarks.given import read_landmarks
@@ -62,7 +63,9 @@ def translate(  # noqa: PLR0913 - one argument per option of the command
     reading = ReaderOptions(
         size=hallucinator.size, aligned=aligned, landmarks=landmarks, backend=backend, device=finder
     )
-    work = translation(hallucinator, chosen, device, reading, batch)
+    here = hallucinator.device.type != "cpu"
+    digest = str(hallucinator.about[MODEL])
+    work = translation(chosen, digest, device, reading, here=here, batch=batch)
     with PictureBar() as bar:
         summary = run_work(work, sources, out, way.way(), progress=bar)
     return report_batch(summary, f"translated to {out}")

@@ -1,9 +1,11 @@
 """What lies beside the captures of a rendered database (``pcfh render``), and only there.
 
 NIR-VIS-2.0/truth/<path of a NIR capture>    the VIS image of the same moment
+NIR-VIS-2.0/masks/<path, but .png>           what each pixel shows, where the recipe asks for it
 NIR-VIS-2.0/parameters.csv                   how every capture was taken
 """
 
+from enum import IntEnum
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +18,30 @@ from pcfh.images import read_image
 
 HOME = "NIR-VIS-2.0"
 TRUTH = "truth"
+MASKS = "masks"
 PARAMETERS = "parameters.csv"
 SAMPLE = Path(__file__).parents[2] / "samples" / HOME  # of a clone of the repository
+
+BEHIND_GLASS = 64  # is added to a region that is seen through a lens
+
+
+class Region(IntEnum):
+    """What a pixel of a mask shows."""
+
+    SURROUNDINGS = 0
+    SKIN = 1
+    HAIR = 2
+    THIN_HAIR = 3  # brows, lashes, beard
+    EYE_WHITE = 4
+    IRIS = 5  # with the pupil
+    MOUTH = 6  # teeth, tongue and gums
+    CLOTH = 7
+    FRAME = 8  # of glasses
+
+
+def mask_path(capture: str) -> str:
+    """Where the mask of a capture lies, relative to the database's root."""
+    return f"{MASKS}/{capture.removesuffix('.jpg')}.png"
 
 
 def truth_crop(home: Path, capture: Record, size: int) -> UInt8[np.ndarray, "{size} {size} 3"]:

@@ -3,15 +3,16 @@
 Images are (row, column, channel), sRGB in [0, 1]; a mask is true where pixels count. Landmarks are the 68
 (x, y) points, in pixels, whole numbers at pixel centres. Means over a mask are means over its pixels and the
 three channels, all of the same weight. Angles are in degrees.
+
+scikit-image is imported by who measures only: tables are trained on machines that lack it.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.spatial import ConvexHull, QhullError
-from skimage.color import deltaE_ciede2000, rgb2lab
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from pcfh.errors import UserError
 from pcfh.geometry.scheme import LEFT_EYE, MOUTH_CORNERS, NOSE_TIP, RIGHT_EYE
@@ -55,7 +56,7 @@ def mean_absolute_error(
 # The two functions that notebooks use take any array, so that a wrong one gets an answer and no traceback.
 
 
-def psnr(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> float:
+def psnr(a: np.ndarray | Any, b: np.ndarray | Any, mask: np.ndarray | Any) -> float:
     """The peak signal-to-noise ratio -10 log10(mean (a - b)^2) over the mask, in dB; infinite if equal.
 
     Args:
@@ -70,10 +71,12 @@ def psnr(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> float:
     if np.array_equal(a[mask], b[mask]):
         return math.inf
     one, other = (image[mask].astype(np.float64) for image in (a, b))
+    from skimage.metrics import peak_signal_noise_ratio  # noqa: PLC0415 - see the module
+
     return float(peak_signal_noise_ratio(one, other, data_range=1.0))
 
 
-def ssim(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> float:
+def ssim(a: np.ndarray | Any, b: np.ndarray | Any, mask: np.ndarray | Any) -> float:
     """The mean structural similarity over the mask, at most 1, which only equal images reach.
 
         SSIM = (2 m_a m_b + C1) (2 s_ab + C2) / ((m_a^2 + m_b^2 + C1) (s_a^2 + s_b^2 + C2))
@@ -97,6 +100,8 @@ def ssim(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> float:
     _require_comparable(a, b, mask)
     if min(a.shape[:2]) < _WINDOW:
         raise UserError(f"expected images of {_WINDOW} pixels or more each way, got {_size(a)}; enlarge both")
+    from skimage.metrics import structural_similarity  # noqa: PLC0415 - see the module
+
     _, similarity = structural_similarity(
         a.astype(np.float64),
         b.astype(np.float64),
@@ -119,6 +124,8 @@ def colour_difference(
         UserError: images or mask do not fit.
     """
     _require_comparable(a, b, mask)
+    from skimage.color import deltaE_ciede2000, rgb2lab  # noqa: PLC0415 - see the module
+
     return float(deltaE_ciede2000(rgb2lab(a[mask]), rgb2lab(b[mask])).mean())
 
 
@@ -157,8 +164,11 @@ def yaw_error(a: Float[np.ndarray, "68 2"], b: Float[np.ndarray, "68 2"]) -> flo
     return abs(yaw(a) - yaw(b))
 
 
-def _require_comparable(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> None:
+def _require_comparable(a: np.ndarray | Any, b: np.ndarray | Any, mask: np.ndarray | Any) -> None:
     """Refuses what is no pair of images in [0, 1] with a mask over which there is a mean."""
+    strange = [type(one).__name__ for one in (a, b, mask) if not isinstance(one, np.ndarray)]
+    if strange:
+        raise UserError(f"expected three arrays, got {', '.join(strange)}; make them by np.asarray")
     for name, image in (("a", a), ("b", b)):
         if not np.issubdtype(image.dtype, np.floating):
             raise UserError(

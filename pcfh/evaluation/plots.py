@@ -64,7 +64,7 @@ DARK = Theme(
 
 def roc_png(results: Results, theme: Theme) -> bytes:
     """VR over FAR on a logarithmic axis, where every fold can measure it."""
-    figure, axes = _figure(theme)
+    figure, (axes,) = empty_figure(theme)
     for number, method in enumerate(results.methods):
         curves = [dict(fold.methods[number].roc) for fold in results.folds]
         fars = sorted(set(curves[0]).intersection(*curves[1:]))
@@ -73,12 +73,12 @@ def roc_png(results: Results, theme: Theme) -> bytes:
     axes.set_xscale("log")
     axes.set_xlabel("FAR")
     axes.set_ylabel("VR (%)")
-    return _finished(figure, axes, theme)
+    return finished_figure(figure, [axes], theme)
 
 
 def cmc_png(results: Results, theme: Theme) -> bytes:
     """The share of probes whose person is among the k best."""
-    figure, axes = _figure(theme)
+    figure, (axes,) = empty_figure(theme)
     ranks = [float(rank) for rank in range(1, DEPTH + 1)]
     for row in summaries(results):
         found = [100 * rank.mean for rank in row.ranks]
@@ -86,21 +86,23 @@ def cmc_png(results: Results, theme: Theme) -> bytes:
     axes.set_xticks(ranks)
     axes.set_xlabel("rank k")
     axes.set_ylabel("found among the k best (%)")
-    return _finished(figure, axes, theme)
+    return finished_figure(figure, [axes], theme)
 
 
-def _figure(theme: Theme) -> tuple[Figure, Axes]:
-    """An empty picture in the theme's colours."""
-    figure = Figure(figsize=_SIZE, dpi=_DPI, facecolor=theme.background)
-    figure.subplots_adjust(
-        left=0.12, right=0.97, bottom=0.13, top=0.97
-    )  # a layout engine would draw it twice
-    axes = figure.add_subplot(facecolor=theme.background)
-    axes.grid(color=theme.ink, alpha=0.15)
-    axes.tick_params(which="both", colors=theme.ink)
-    for side in axes.spines.values():
-        side.set_color(theme.ink)
-    return figure, axes
+def empty_figure(theme: Theme, panels: int = 1) -> tuple[Figure, list[Axes]]:
+    """An empty picture in the theme's colours, with some panels one below the other."""
+    width, height = _SIZE
+    figure = Figure(figsize=(width, height * panels), dpi=_DPI, facecolor=theme.background)
+    bottom, top = 0.13 / panels, 1 - 0.03 / panels
+    # A layout engine would draw it twice.
+    figure.subplots_adjust(left=0.12, right=0.97, bottom=bottom, top=top, hspace=0.2)
+    made = [figure.add_subplot(panels, 1, i + 1, facecolor=theme.background) for i in range(panels)]
+    for axes in made:
+        axes.grid(color=theme.ink, alpha=0.15)
+        axes.tick_params(which="both", colors=theme.ink)
+        for side in axes.spines.values():
+            side.set_color(theme.ink)
+    return figure, made
 
 
 def _line(
@@ -124,11 +126,12 @@ def _line(
     )
 
 
-def _finished(figure: Figure, axes: Axes, theme: Theme) -> bytes:
+def finished_figure(figure: Figure, panels: Sequence[Axes], theme: Theme) -> bytes:
     """The PNG file; without the date, so that equal results give equal files."""
-    axes.xaxis.label.set_color(theme.ink)
-    axes.yaxis.label.set_color(theme.ink)
-    axes.legend(facecolor=theme.background, edgecolor="none", labelcolor=theme.ink, fontsize="small")
+    for axes in panels:
+        axes.xaxis.label.set_color(theme.ink)
+        axes.yaxis.label.set_color(theme.ink)
+        axes.legend(facecolor=theme.background, edgecolor="none", labelcolor=theme.ink, fontsize="small")
     buffer = BytesIO()
     FigureCanvasAgg(figure)
     figure.savefig(buffer, format="png", metadata={"Software": None})

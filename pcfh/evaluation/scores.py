@@ -6,6 +6,7 @@ alike. Rows are probes, columns gallery images.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -78,12 +79,16 @@ def fused_scores(
     return (1 - weight) * original + weight * generated
 
 
-def figures(matrix: ScoreMatrix, fars: Sequence[float]) -> Figures:
+def figures(matrix: ScoreMatrix | Any, fars: Sequence[float] | Any) -> Figures:
     """Rank-1 and VR at each FAR.
 
     Raises:
         UserError: a probe's person is not in the gallery, or there are too few impostor pairs for a FAR.
     """
+    if not isinstance(matrix, ScoreMatrix):
+        raise UserError(f"expected a pcfh.ScoreMatrix, got {type(matrix).__name__}; it holds who is who, too")
+    if isinstance(fars, (int, float, str)):
+        raise UserError(f"expected several FARs, got {fars!r}; put one into brackets, e.g. [0.01]")
     pairs = pairs_of(matrix)
     threshold = thresholds(pairs, fars)
     return Figures(

@@ -12,11 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
 from pcfh.errors import UserError
 from pcfh.geometry.scheme import INNER, LEFT_EYE, MOUTH_CORNERS, RIGHT_EYE
+
+_LONGEST = 30  # how far below the eyes the mouth may lie, in distances of the eyes; 1.1 seen from the front
+_AT_ONCE = 1 << 22  # pixels
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,11 @@ def similarity(landmarks: Float[np.ndarray, "68 2"], crop: Crop) -> Float[np.nda
         raise UserError(
             f"the mouth lies {below:.1f} pixels below the eyes; the face is upside down or seen from above"
         )
+    if below > _LONGEST * span:
+        raise UserError(
+            f"the mouth lies {below:.1f} pixels below the eyes, which are {span:.1f} apart; the landmarks "
+            "are not a face's"
+        )
     scale = crop.eyes_to_mouth / below
     linear = scale * np.array([[cos, sin], [-sin, cos]])
     target = np.array([crop.size / 2 - 0.5, crop.eyes_y - 0.5])
@@ -89,8 +97,10 @@ def require_inside(landmarks: Float[np.ndarray, "68 2"], height: int, width: int
         UserError: their middle lies outside the picture, or they are wider than it.
     """
     inner = landmarks[INNER]
-    (x, y), extent = inner.mean(0), np.ptp(inner, axis=0).max()
-    if not (0 <= x < width and 0 <= y < height and extent <= max(width, height)):
+    (x, y), (wide, high) = inner.mean(0), np.ptp(inner, axis=0)
+    # A face may be cut off by the border, though not by more than half.
+    fits = max(wide, high) <= max(width, height) and wide <= 2 * width and high <= 2 * height
+    if not (0 <= x < width and 0 <= y < height and fits):
         raise UserError(
             f"the landmarks do not lie inside the picture of {width} x {height} pixels; give landmarks in "
             "pixels of this file"
@@ -138,7 +148,7 @@ def align_image(
         size: side of the crop.
     """
     inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2]
-    patch, origin = _covered_part(image, inverse, size)
+    inside, rows, columns, origin = _covered_part(image, inverse, size)
     block = max(1, int(np.hypot(*inverse[:, 0])))
     linear, shift = inverse[:, :2], inverse[:, 2] - origin
     # Pillow counts from pixel edges: centre (x, y) is its (x + 0.5, y + 0.5), before and after.
@@ -146,23 +156,46 @@ def align_image(
     linear = linear / block
     data = (*linear[0], offset[0], *linear[1], offset[1])
     channels = [
-        Image.fromarray(patch[..., c])
-        .reduce(block)
-        .transform((size, size), Image.Transform.AFFINE, data, Image.Resampling.BICUBIC)
-        for c in range(patch.shape[2])
+        _reduced(inside[..., c], rows, columns, block).transform(
+            (size, size), Image.Transform.AFFINE, data, Image.Resampling.BICUBIC
+        )
+        for c in range(image.shape[2])
     ]
     return np.stack([np.asarray(channel) for channel in channels], axis=-1)
 
 
 def _covered_part(
     image: UInt8[np.ndarray, "h w c"], inverse: Float[np.ndarray, "2 3"], size: int
-) -> tuple[UInt8[np.ndarray, "h2 w2 c"], Float[np.ndarray, " 2"]]:
-    """The part of the image under the crop with a margin, continued beyond the border; its corner."""
+) -> tuple[
+    UInt8[np.ndarray, "h3 w3 c"], Int[np.ndarray, " h2"], Int[np.ndarray, " w2"], Float[np.ndarray, " 2"]
+]:
+    """The part of the image under the crop, and the rows and columns of it that make the crop with a margin.
+
+    Beyond the image's border they are those at the border again. Last comes the corner of the margin.
+    """
     height, width = image.shape[:2]
     corners = transform_points(inverse, np.array([[0, 0], [size, 0], [0, size], [size, size]]) - 0.5)
     margin = 4 + 2 * np.hypot(*inverse[:, 0])
     low = np.floor(corners.min(0) - margin).astype(int)
     high = np.ceil(corners.max(0) + margin).astype(int)
-    columns = np.clip(np.arange(low[0], high[0]), 0, width - 1)
-    rows = np.clip(np.arange(low[1], high[1]), 0, height - 1)
-    return image[rows[:, None], columns[None, :]], low.astype(np.float64)
+    (left, top), (right, bottom) = np.clip(low, 0, (width - 1, height - 1)), np.clip(high, 1, (width, height))
+    rows = np.clip(np.arange(low[1], high[1]), top, bottom - 1) - top
+    columns = np.clip(np.arange(low[0], high[0]), left, right - 1) - left
+    return image[top:bottom, left:right], rows, columns, low.astype(np.float64)
+
+
+def _reduced(
+    channel: UInt8[np.ndarray, "h w"],
+    rows: Int[np.ndarray, " h2"],
+    columns: Int[np.ndarray, " w2"],
+    block: int,
+) -> Image.Image:
+    """Some rows and columns of a channel, each block averaged; in bands, so that little memory is held."""
+    if channel.shape == (len(rows), len(columns)):  # all of them, once; an index is twenty times as slow
+        return Image.fromarray(channel).reduce(block)
+    step = block * max(1, _AT_ONCE // (block * len(columns)))
+    parts = (rows[start : start + step] for start in range(0, len(rows), step))
+    bands = (channel.take(part, axis=0).take(columns, axis=1) for part in parts)
+    return Image.fromarray(
+        np.concatenate([np.asarray(Image.fromarray(band).reduce(block)) for band in bands])
+    )

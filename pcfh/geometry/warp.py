@@ -96,17 +96,37 @@ def _rescaled_field(
     values = F.pad(scale * (q - p), (0, 1), value=1.0).mT.contiguous()  # b 3 n; the last row sums the weights
     dx2 = (x - p[..., 0, None]).square() + _SOFTENING  # b n w
     dy2 = (y - p[..., 1, None]).square()  # b n h
-    if p.device.type != "cpu":  # kernels are dear to start there, and memory is plenty
-        sums = values @ (dy2[..., None] + dx2[:, :, None]).reciprocal_().flatten(2)
-        field = torch.addcdiv(start.flatten(1), sums[:, :-1], sums[:, -1:])
-        return field.view(len(p), 2, *size).permute(0, 2, 3, 1)
+    # Kernels are dear to start on a GPU, and memory is plenty.
+    field = _strips if p.device.type == "cpu" else _all_at_once
+    return field(values, dx2, dy2, start)
+
+
+def _strips(
+    values: Float[Tensor, "b 3 n"],
+    dx2: Float[Tensor, "b n w"],
+    dy2: Float[Tensor, "b n h"],
+    start: Float[Tensor, "2 h w"],
+) -> Float[Tensor, "b h w 2"]:
+    """The fields, one image and one strip of rows after the other."""
     rows = max(1, _STRIP_ELEMENTS // dx2[0].numel())
     strips = []
     for values_one, dx2_one, dy2_one in zip(values, dx2, dy2, strict=True):
         for dy2_strip, start_strip in zip(dy2_one.split(rows, dim=1), start.split(rows, dim=1), strict=True):
             sums = _weighted_sums(values_one, dx2_one, dy2_strip)
             strips.append(torch.addcdiv(start_strip.flatten(1), sums[:-1], sums[-1:]))
-    return torch.cat(strips, 1).view(2, len(p), *size).permute(1, 2, 3, 0)
+    return torch.cat(strips, 1).view(2, len(values), *start.shape[1:]).permute(1, 2, 3, 0)
+
+
+def _all_at_once(
+    values: Float[Tensor, "b 3 n"],
+    dx2: Float[Tensor, "b n w"],
+    dy2: Float[Tensor, "b n h"],
+    start: Float[Tensor, "2 h w"],
+) -> Float[Tensor, "b h w 2"]:
+    """The fields of all images in one product, without strips."""
+    sums = values @ (dy2[..., None] + dx2[:, :, None]).reciprocal_().flatten(2)
+    field = torch.addcdiv(start.flatten(1), sums[:, :-1], sums[:, -1:])
+    return field.view(len(values), *start.shape).permute(0, 2, 3, 1)
 
 
 def _weighted_sums(

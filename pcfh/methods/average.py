@@ -15,6 +15,7 @@ import torch
 
 from pcfh.errors import UserError
 from pcfh.files import sha256_of
+from pcfh.levels import has_levels
 from pcfh.methods.base import kind_of
 from pcfh.methods.files import load_generator, training_history
 
@@ -44,6 +45,8 @@ def mean_generator(paths: Sequence[Path]) -> tuple[Any, Mapping[str, Any]]:
                 f"{path}: holds the generator {kind_of(other)} {other.arguments}, and {paths[0]} "
                 f"{kind_of(first)} {first.arguments}; only weights of one network have a mean"
             )
+        if has_levels(other) != has_levels(first):
+            raise UserError(f"{path}: only one of it and {paths[0]} was trained with training.levels")
         for name, weight in other.state_dict().items():
             sums[name] += weight
     with torch.no_grad():

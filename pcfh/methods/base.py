@@ -44,6 +44,7 @@ class Training:
         precision: "fp32", "bf16" for mixed precision, or "auto" for the latter where the device has
             arithmetic for it.
         flip: mirrors half of the pairs.
+        levels: one exposure for all NIR images, in training and in use, see ``pcfh.levels``.
         vary_nir: other light, exposure and noise for the NIR images at each step.
         validation: share of the training people who are held out, to score the generator on; 0 trains on
             all.
@@ -79,6 +80,7 @@ class Training:
     precision: Precision = "auto"
     flip: bool = True
     vary_nir: bool = False
+    levels: bool = True
     validation: Share = 0.0
     warp_cache_mb: FreeWhole = 2048
     seed: Whole = 0
@@ -110,7 +112,9 @@ PUBLISHED = Training(
 
 
 def filled(training: Training, batch: int, rate: float) -> Training:
-    """Other batches and rates with as many images between all that happens, and the same memory of weights.
+    """Other batches and rates for as many images, with the same memory of the moving average in images.
+
+    Checkpoints and pictures take longer than steps of a GPU, so there are at least 500 steps between them.
 
     Args:
         training: to change.
@@ -118,14 +122,16 @@ def filled(training: Training, batch: int, rate: float) -> Training:
         rate: of all networks.
     """
     share = batch / training.batch
-    paces = ("steps", "validate_every", "image_every", "checkpoint_every")
     return replace(
         training,
         batch=batch,
+        steps=max(1, round(training.steps / share)),
         learning_rate=rate,
         critic_rate=rate,
         ema=max(0.0, 1 - (1 - training.ema) * share) if training.ema else 0.0,
-        **{name: max(1, round(getattr(training, name) / share)) for name in paces},
+        validate_every=max(500, training.validate_every),
+        image_every=max(500, training.image_every),
+        checkpoint_every=max(500, training.checkpoint_every),
     )
 
 

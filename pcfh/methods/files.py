@@ -11,8 +11,12 @@ from torch import nn
 
 from pcfh import __version__
 from pcfh.errors import UserError
+from pcfh.levels import has_levels, put_levels_before
 from pcfh.methods.base import VARIABLE, kind_of, known_methods, resolved
 from pcfh.weight_files import GENERATOR, read_weights, refuse_other, write_weights
+
+_MOST = 4096  # of anything that a generator's description counts
+LEVELS = "skin"  # the one kind of levels there is, see ``pcfh.levels``
 
 
 def save_generator(path: Path, generator: nn.Module, about: Mapping[str, Any], *, half: bool = False) -> None:
@@ -32,6 +36,8 @@ def save_generator(path: Path, generator: nn.Module, about: Mapping[str, Any], *
         "arguments": json.dumps(generator.arguments),
         "about": json.dumps(about),
     }
+    if has_levels(generator):
+        metadata["levels"] = LEVELS
     weights = generator.state_dict()
     if half:
         weights = {name: weight.half() for name, weight in weights.items()}
@@ -60,14 +66,36 @@ def load_generator(path: Path) -> tuple[Any, Mapping[str, Any]]:
     try:
         about = {"version": metadata["version"], **json.loads(metadata["about"])}
         training_history(about)  # raises where ``before`` is not as it should be
+        arguments = json.loads(metadata["arguments"])
+        _require_bounded(arguments)
         with torch.device("meta"):  # a false description may ask for more memory than there is
-            generator = network(**json.loads(metadata["arguments"]))
+            generator = network(**arguments)
         generator.load_state_dict({name: w.to(torch.float32) for name, w in weights.items()}, assign=True)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, RecursionError) as error:
         raise UserError(
             f"{path}: its weights do not fit its own description; the file is damaged, take another copy"
         ) from error
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in generator.state_dict().values()):
+        raise UserError(f"{path}: holds weights that are not finite (NaN); take another copy, or train anew")
+    levels = metadata.get("levels")
+    if levels not in (None, LEVELS):
+        raise UserError(f"{path}: wants levels {levels!r}, which this version does not know; update pcfh")
+    if levels:
+        put_levels_before(generator)
     return generator.eval().requires_grad_(False), about
+
+
+def _require_bounded(arguments: Mapping[str, Any]) -> None:
+    """Refuses numbers that no network has: a description may ask for more layers than can ever be made.
+
+    Raises:
+        ValueError: one is too large, or they are no numbers.
+    """
+    values = [value for item in arguments.values() for value in (item if isinstance(item, list) else [item])]
+    if len(values) > _MOST or any(
+        isinstance(value, int | float) and not abs(value) <= _MOST for value in values
+    ):
+        raise ValueError("more than a network can have")
 
 
 def _network_of(path: Path, metadata: Mapping[str, str]) -> Any:

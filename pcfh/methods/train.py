@@ -23,6 +23,7 @@ from pcfh.databases.rendered import truth_crop
 from pcfh.devices import mixes, to_device
 from pcfh.errors import UserError
 from pcfh.files import sha256_of
+from pcfh.levels import has_levels, levelled, put_levels_before
 from pcfh.methods.base import Config, Training, find_method, kind_of, resolved
 from pcfh.methods.batch import Batch
 from pcfh.methods.files import load_generator, save_generator, training_history
@@ -43,6 +44,7 @@ from pcfh.training.loop import Callbacks, Learner, Task, linear_decay, run_task,
 
 GENERATOR = "generator.safetensors"
 _PREVIEW = 6  # pairs in a picture grid
+_HELD_OUT_GROUPS = 4  # of pairs of people held out, that a trainer looks at
 
 
 def train(job: TrainingJob, runtime: Runtime, callbacks: Callbacks | None = None) -> State:
@@ -78,6 +80,8 @@ class MethodLearner(Learner):
         self.trainer: Trainer = resolved(find_method(t.method).trainer)(config, runtime, recognizer)
         self.notes = quicken(self.trainer, t, runtime.device)
         self.networks, self.result = self.trainer.networks, self.trainer.generator
+        if t.levels:
+            put_levels_before(self.trainer.generator)
         self.pace = t
 
     def optimizer(self) -> torch.optim.Optimizer:
@@ -165,7 +169,15 @@ class GeneratorTask(MethodLearner, Task):
         if self._held_out is None:
             return {}
         assert self._recognizer is not None
-        return HeldOut(self._held_out, self._recognizer, self._runtime.device).figures(average)
+        pairs, device = self._held_out, self._runtime.device
+        figures = HeldOut(pairs, self._recognizer, device).figures(average)
+        plan = pairs.plan(0, _HELD_OUT_GROUPS * self._training.group)
+        batch = pictures_of(plan, pairs.images(plan, warp=False), device)
+        if self._training.levels:
+            batch = replace(batch, nir=levelled(batch.nir, batch.landmarks))
+        with torch.no_grad():
+            more = self.trainer.on_held_out(batch, average(batch.nir, batch.landmarks))
+        return figures | {f"validation/{name}": float(value) for name, value in more.items()}
 
     @torch.no_grad()
     def pictures(self, average: nn.Module) -> tuple[UInt8[Tensor, "3 h w"], Sequence[str]]:
@@ -177,9 +189,12 @@ class GeneratorTask(MethodLearner, Task):
         save_generator(path, average, self._about(step))
 
     def keep(self, run: Path, average: nn.Module, step: int) -> None:
-        """Writes it under the number of images that it has seen, each time that some more have been."""
+        """Writes it under the number of images that it has seen, each time that some more have been.
+
+        The last one is not written twice.
+        """
         every, batch = self._training.keep_every, self._training.batch
-        if every and step * batch // every > (step - 1) * batch // every:
+        if every and step < self._training.steps and step * batch // every > (step - 1) * batch // every:
             save_generator(run / kept_name(step * batch), average, self._about(step), half=True)
 
     def _about(self, step: int) -> dict[str, Any]:
@@ -216,6 +231,8 @@ def start_from(generator: Any, path: Path) -> list[Mapping[str, Any]]:
             f"{path}: holds the generator {kind_of(kept)} {kept.arguments}, and these settings train "
             f"{kind_of(generator)} {generator.arguments}; take the preset and the settings of that file"
         )
+    if has_levels(kept) and not has_levels(generator):
+        raise UserError(f"{path}: was trained with training.levels; leave it on")
     generator.load_state_dict(kept.state_dict())
     return training_history(about)
 
@@ -267,6 +284,7 @@ class BatchMaker:
         warp: bool = True,
     ) -> None:
         self._pairs, self._device, self._warp = pairs, runtime.device, warp
+        self._levels = config.training.levels
         self._batch = config.training.batch
         self._part = self._batch // runtime.processes
         self._rank = runtime.rank
@@ -299,25 +317,37 @@ class BatchMaker:
         """
         if images is None:
             images = self._pairs.images(plan, warp=self._warp)
-        nir = from_bytes(to_device(images.nir, self._device)).expand(-1, 3, -1, -1)
-        features = means = person = people = None
-        if self._features is not None:
-            vis, mirror = (to_device(torch.from_numpy(n), self._device) for n in (plan.vis, plan.mirror))
-            features = self._features[vis, mirror.long()]
-            means = self._mean_features[vis, mirror.long()]
-            person, people = self._person[vis], self._people
-        return Batch(
-            nir=varied(nir) if vary else nir,
-            vis=from_bytes(to_device(images.vis, self._device)),
-            warped=None if images.warped is None else from_bytes(to_device(images.warped, self._device)),
-            landmarks=to_device(images.landmarks, self._device),
-            truth=None if images.truth is None else from_bytes(to_device(images.truth, self._device)),
-            mix=to_device(torch.from_numpy(plan.mix).float(), self._device),
-            vis_features=features,
-            person_features=means,
-            person=person,
-            people=people,
+        batch = pictures_of(plan, images, self._device)
+        if vary:
+            batch = replace(batch, nir=varied(batch.nir))
+        if self._levels:
+            batch = replace(batch, nir=levelled(batch.nir, batch.landmarks))
+        if self._features is None:
+            return batch
+        vis, mirror = (to_device(torch.from_numpy(named), self._device) for named in (plan.vis, plan.mirror))
+        return replace(
+            batch,
+            vis_features=self._features[vis, mirror.long()],
+            person_features=self._mean_features[vis, mirror.long()],
+            person=self._person[vis],
+            people=self._people,
         )
+
+
+def pictures_of(plan: Plan, images: PairImages, device: torch.device) -> Batch:
+    """Pictures on a device, in [-1, 1]; without features."""
+
+    def shown(pictures: Tensor | None) -> Tensor | None:
+        return None if pictures is None else from_bytes(to_device(pictures, device))
+
+    return Batch(
+        nir=from_bytes(to_device(images.nir, device)).expand(-1, 3, -1, -1),
+        vis=from_bytes(to_device(images.vis, device)),
+        warped=shown(images.warped),
+        landmarks=to_device(images.landmarks, device),
+        truth=shown(images.truth),
+        mix=to_device(torch.from_numpy(plan.mix).float(), device),
+    )
 
 
 def pinned(images: PairImages, device: torch.device) -> PairImages:

@@ -74,8 +74,8 @@ class Trainer(ABC):
             Detached numbers by name, to be logged: ``loss/...`` are terms with their weights.
         """
 
-    def dependence(self, batch: Batch, output: Image) -> Values:
-        """Numbers on pairs of people held out, beside those of recognition."""
+    def on_held_out(self, batch: Batch, output: Image) -> Values:
+        """Numbers on pairs of people held out, to be logged beside those of recognition, by name."""
         return {}
 
     def pictures(self, batch: Batch, output: Image) -> Mapping[str, Image]:

@@ -6,8 +6,8 @@ What is written does not depend on the number of processes, nor on how often the
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable
-from contextlib import closing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
 from itertools import chain, count
@@ -18,14 +18,17 @@ from pcfh.databases.records import Database, Record, closed
 from pcfh.errors import UserError
 from pcfh.files import remove_leftovers, write_atomically
 from pcfh.geometry.align import crop_of
-from pcfh.journal import open_journal
+from pcfh.journal import Journal, open_journal
 from pcfh.landmarks.given import landmark_key, read_landmarks
-from pcfh.parallel import map_unordered
+from pcfh.ledger import COLUMNS, csv_text
+from pcfh.parallel import map_unordered, usable_workers
 from pcfh.preparation.align_capture import GIVEN, Job, Outcome, PrepareOptions, rounded, stamp_of, start
 from pcfh.preparation.manifest import MANIFEST, Drop, Manifest, crops_folder, require_crops, write_manifest
 from pcfh.preparation.preparation_report import PrepareReport, make_report
+from pcfh.shards import Shard, is_mine
 
 JOURNAL = "journal.jsonl"
+TABLE = "captures.csv"  # for people: what became of each capture
 REPORT = "report.txt"
 _VERSION = 1  # of what is made of a capture; raise it when the same capture and options give other crops
 
@@ -35,44 +38,141 @@ Progress = Callable[[int, int], None]
 def prepare(
     database: Database, out: Path, options: PrepareOptions, *, on_progress: Progress | None = None
 ) -> PrepareReport:
-    """Finds the landmarks of every capture, aligns it and writes crops, report and manifest.
+    """Finds the landmarks of every capture, aligns it and writes crops, table, report and manifest.
 
     Captures that cannot be used are dropped with a reason and the rest goes on. Called again after an
-    interruption, it does what is left to do.
+    interruption, it does what is left to do, and so it takes in what ``prepare_part`` has done.
 
     Args:
         database: to prepare.
         out: folder to prepare into (see ``pcfh.preparation.manifest``).
         options: how.
-        on_progress: called after each capture with the numbers of those that are done (earlier ones too) and
-            of all.
+        on_progress: called first and after each capture with the numbers of those that are done (earlier ones
+            too) and of all.
 
     Raises:
         UserError: an option is wrong, ``out`` holds another preparation, nothing could be kept, or a protocol
             lost the whole of a list.
     """
     options = _settled(options)
+    with ExitStack() as journals:
+        ready = _outcomes(journals, database, out, options, shard=None, on_progress=on_progress)
+        return _conclude(database, out, options, ready)
+
+
+def prepare_part(
+    database: Database,
+    out: Path,
+    options: PrepareOptions,
+    shard: Shard,
+    *,
+    on_progress: Progress | None = None,
+) -> tuple[int, int]:
+    """Prepares the captures of a shard; several may be at work on one folder.
+
+    Args:
+        database: the whole.
+        out: see ``prepare``.
+        options: how.
+        shard: which captures.
+        on_progress: see ``prepare``.
+
+    Returns:
+        How many captures are through, and how many of them were dropped.
+
+    Raises:
+        UserError: an option is wrong, or ``out`` holds another preparation.
+    """
+    with ExitStack() as journals:
+        options = _settled(options)
+        ready = _outcomes(journals, database, out, options, shard=shard, on_progress=on_progress)
+        return len(ready), sum(outcome.landmarks is None for _, outcome in ready)
+
+
+def _outcomes(
+    journals: ExitStack,
+    database: Database,
+    out: Path,
+    options: PrepareOptions,
+    *,
+    shard: Shard | None,
+    on_progress: Progress | None,
+) -> list[tuple[Job, Outcome]]:
+    """What became of each capture; does what is not done, and writes the table, which grows meanwhile."""
     records = _with_landmarks(database, options)
-    jobs = [Job(record=record, crop=crop) for record, crop in zip(records, crop_names(records), strict=True)]
-    identity = _identity(options, database, records)
-    with open_journal(out / JOURNAL, identity, Outcome, work="preparation") as journal:
-        remove_leftovers(out)
-        (out / MANIFEST).unlink(missing_ok=True)
-        kept = {outcome.path: outcome for outcome in journal.entries}
-        done = {
-            job.record.path: kept[job.record.path]
-            for job in jobs
-            if _is_done(database.root, out, options.sizes, job, kept.get(job.record.path))
-        }
-        pending = [job for job in jobs if job.record.path not in done]
-        begin = partial(start, database.root, out, options)
-        with closing(map_unordered(begin, pending, options.workers)) as outcomes:
-            for outcome in outcomes:
-                journal.append(outcome)
-                done[outcome.path] = outcome
-                if on_progress:
-                    on_progress(len(done), len(jobs))
-        return _conclude(database, out, options, [(job, done[job.record.path]) for job in jobs])
+    named = zip(records, crop_names(records), strict=True)
+    jobs = [Job(record=record, crop=crop) for record, crop in named if is_mine(shard, record.path)]
+    journal, kept = _opened(journals, out, shard, _identity(options, database, records))
+    (out / MANIFEST).unlink(missing_ok=True)
+    done = {} if options.overwrite else _done(database.root, out, options.sizes, jobs, kept)
+    pending = {job.record.path: job for job in jobs if job.record.path not in done}
+    table = out / _part_name(TABLE, shard.mark if shard else "")
+    before = [(job, done[job.record.path]) for job in jobs if job.record.path in done]
+    write_atomically(table, _lines(database.root, before, head=True))
+    tell = on_progress or (lambda done, total: None)
+    tell(len(done), len(jobs))
+    begin = partial(start, database.root, out, options)
+    with (
+        table.open("ab", buffering=0) as rows,
+        closing(map_unordered(begin, pending.values(), options.workers)) as outcomes,
+    ):
+        for outcome in outcomes:
+            journal.append(outcome)
+            rows.write(_lines(database.root, [(pending[outcome.path], outcome)]))
+            done[outcome.path] = outcome
+            tell(len(done), len(jobs))
+    ready = [(job, done[job.record.path]) for job in jobs]
+    write_atomically(table, _lines(database.root, ready, head=True))
+    return ready
+
+
+def _done(
+    root: Path, out: Path, sizes: Sequence[int], jobs: Iterable[Job], kept: Mapping[str, Outcome]
+) -> dict[str, Outcome]:
+    """What need not be done again."""
+    names = (job.record.path for job in jobs if _is_done(root, out, sizes, job, kept.get(job.record.path)))
+    return {name: kept[name] for name in names}
+
+
+def _opened(
+    journals: ExitStack, out: Path, shard: Shard | None, identity: Mapping[str, Any]
+) -> tuple[Journal[Outcome], dict[str, Outcome]]:
+    """The journal to write, and what is known by it; the whole takes in those of shards."""
+    path = out / _part_name(JOURNAL, shard.mark if shard else "")
+    journal = journals.enter_context(open_journal(path, identity, Outcome, work="preparation"))
+    kept = {outcome.path: outcome for outcome in journal.entries}
+    if shard:
+        return journal, kept
+    parts = sorted(out.glob(_part_name(JOURNAL, "-*-of-*")))
+    for path in parts:
+        part = journals.enter_context(open_journal(path, identity, Outcome, work="preparation"))
+        for outcome in part.entries:
+            journal.append(outcome)
+            kept[outcome.path] = outcome
+    for path in parts:
+        path.unlink()
+    for table in out.glob(_part_name(TABLE, "-*-of-*")):
+        table.unlink()
+    remove_leftovers(out)
+    return journal, kept
+
+
+def _part_name(name: str, mark: str) -> str:
+    """The name of the same file of a shard, by the shard's mark."""
+    return f"{PurePosixPath(name).stem}{mark}{PurePosixPath(name).suffix}"
+
+
+def _lines(root: Path, ready: Iterable[tuple[Job, Outcome]], *, head: bool = False) -> bytes:
+    """Rows of the table: source, crop, faces, distance, unlike, note, error."""
+    rows = (
+        (
+            str(root / outcome.path),
+            "" if outcome.landmarks is None else job.crop,
+            *(outcome.faces, outcome.distance, outcome.unlike, outcome.note, outcome.reason),
+        )
+        for job, outcome in ready
+    )
+    return csv_text(chain([COLUMNS] * head, rows))
 
 
 def _settled(options: PrepareOptions) -> PrepareOptions:
@@ -81,8 +181,9 @@ def _settled(options: PrepareOptions) -> PrepareOptions:
         raise UserError("expected at least one crop size, got none")
     for size in options.sizes:
         crop_of(size)
-    if options.workers < 1:
-        raise UserError(f"expected at least one worker, got {options.workers}")
+    if options.workers == 0:
+        raise UserError("expected at least one worker, got 0")
+    usable_workers(options.workers)
     backend = options.backend if options.landmarks is None else GIVEN
     return replace(options, sizes=tuple(sorted(set(options.sizes))), backend=backend)
 

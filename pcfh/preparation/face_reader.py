@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -38,6 +38,7 @@ class ReaderOptions:
         backend: what finds faces and landmarks.
         device: where the backend computes.
         find: whether landmarks are needed; aligned crops may do without.
+        measured: whether the distance from the training range is told, which is that of NIR faces.
     """
 
     size: int
@@ -47,6 +48,7 @@ class ReaderOptions:
     backend: str = "blaze"
     device: str = "cpu"
     find: bool = True
+    measured: bool = True
 
     def settings(self) -> str:
         """Text that changes with all that the crops depend on, beside the picture."""
@@ -109,16 +111,11 @@ def _read(
     except UserError as error:
         reason = str(error).removeprefix(f"{source}: ")
         return ReadFace(task=task, faces=faces, error=reason, retry=not os.access(source, os.R_OK))
+    face = ReadFace(task=task, crop=crop, landmarks=placed, faces=faces, note=picture.note)
+    if not options.measured:
+        return face
     unlike = unlikeness(face_measures(crop, None if options.aligned else points), ranges)
-    return ReadFace(
-        task=task,
-        crop=crop,
-        landmarks=placed,
-        faces=faces,
-        distance=unlike.distance,
-        unlike="; ".join(unlike.words),
-        note=picture.note,
-    )
+    return replace(face, distance=unlike.distance, unlike="; ".join(unlike.words))
 
 
 def _given(given: Mapping[str, Points], name: str) -> Points:

@@ -107,7 +107,7 @@ def ranges_of(faces: Sequence[Mapping[str, float]]) -> dict[str, tuple[float, fl
 
 @cache
 def shipped_range() -> Range:
-    """That of the shipped generator; ``python -m bench.training_range`` writes the file."""
+    """That of the shipped generator; ``python -m bench training_range`` writes the file."""
     content = json.loads((WEIGHTS / "training_range.json").read_bytes())
     return {name: (low, high) for name, (low, high) in content["ranges"].items()}
 

@@ -155,6 +155,27 @@ class OutsideView:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CurveRow:
+    """The points of a row at some number of images, over its seeds and folds.
+
+    Attributes:
+        row: key of the row.
+        images: seen.
+        probes: how many.
+        fusion: Rank-1 by each recogniser, in the order of the table.
+        alone: of the generated image, likewise.
+        error: mean absolute error; None where the truth is not known.
+    """
+
+    row: str
+    images: int
+    probes: int
+    fusion: tuple[float, ...]
+    alone: tuple[float, ...]
+    error: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReproducedTable:
     """One of the paper's tables, measured.
 
@@ -176,6 +197,7 @@ class ReproducedTable:
         comparisons: between them.
         notes: what the reader must know.
         outside: the same rows by recognisers that no training has seen.
+        curve: the rows against images seen, where generators were kept along the way.
     """
 
     version: str
@@ -195,6 +217,7 @@ class ReproducedTable:
     comparisons: tuple[PairedTest, ...]
     notes: tuple[str, ...]
     outside: tuple[OutsideView, ...] = ()
+    curve: tuple[CurveRow, ...] = ()
 
     @property
     def paper(self) -> PaperTable:

@@ -24,7 +24,8 @@ from pcfh.recipes.paper_numbers import LIGHT_CNN, NO_AWM, NO_MIC, PCFH, TABLES, 
 Until = Literal["prepared", "trained", "table"]
 # Settings that all rows share; a method's own groups are its own, the rest of training.* is PCFH's.
 SHARED = (
-    *("training.size", "training.precision", "training.flip", "training.vary_nir", "training.warp_cache_mb"),
+    *("training.size", "training.precision", "training.flip", "training.vary_nir", "training.levels"),
+    "training.warp_cache_mb",
     *("training.log_every", "training.image_every", "training.checkpoint_every"),
     *("training.validation", "training.validate_every", "training.keep_every"),
 )
@@ -60,6 +61,8 @@ class TrainingBudget:
             the steps.
         curve: how many generators each training keeps along the way; 0 keeps the last only.
         settings: overrides such as objective.lambda_id=0.001; see ``SHARED`` for the rows they apply to.
+        gigabytes: memory of the GPU that the presets' batches shall fill, unless a batch is given; None takes
+            the presets as they are.
     """
 
     preset: str
@@ -67,6 +70,7 @@ class TrainingBudget:
     images: int | None = None
     curve: int = 0
     settings: tuple[str, ...] = ()
+    gigabytes: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,7 +259,7 @@ def pcfh_config(budget: TrainingBudget, ablation: Sequence[str] = ()) -> Config:
             f"--preset {budget.preset}: expected one of PCFH; the rows say which methods there are"
         )
     own = [text for text in budget.settings if _key(text) in known_settings(whole)]
-    config = overridden(whole, (*own, *ablation))
+    config = overridden(_fitted(whole, budget, own), (*own, *ablation))
     needs = find_method(PCFH).needs(config)
     if needs.truth:
         raise UserError(
@@ -339,7 +343,7 @@ def _other_config(row: Row, pcfh: Config, budget: TrainingBudget) -> Config:
     own, size = _own_preset(row.method, pcfh.training.size), pcfh.training.size
     known = known_settings(own)
     shared = [t for t in budget.settings if _key(t) in known and (_key(t) in SHARED or not _of_training(t))]
-    config = overridden(own, (*shared, *row.settings))
+    config = overridden(_fitted(own, budget, shared), (*shared, *row.settings))
     config = replace(config, training=replace(config.training, size=size))
     return _of_images(config, budget.images or images_seen(pcfh), budget)
 
@@ -349,6 +353,14 @@ def _of_images(config: Config, images: int, budget: TrainingBudget) -> Config:
     t = config.training
     every = math.ceil(images / budget.curve) if budget.curve and not t.keep_every else t.keep_every
     return replace(config, training=replace(t, steps=math.ceil(images / t.batch), keep_every=every))
+
+
+def _fitted(preset: Config, budget: TrainingBudget, settings: Sequence[str]) -> Config:
+    """A preset with a batch that fills the GPU, where there is one and the user has not said a batch."""
+    if budget.gigabytes is None or "training.batch" in map(_key, settings):
+        return preset
+    fitted: Config = find_method(preset.training.method).for_gpu(preset, budget.gigabytes)
+    return fitted
 
 
 def _own_preset(method: str, size: int) -> Config:
@@ -392,12 +404,14 @@ def evaluation_job(
     config: ExperimentConfig, prepared: Path, protocol: str, probes: int | None = None
 ) -> EvaluationJob:
     """What to evaluate on, of a database that is rendered or not; of some of its probes or of all."""
-    root = read_manifest(prepared).source.root
+    manifest = read_manifest(prepared)
+    root = manifest.source.root
+    rendered = manifest.origin is None and (root / TRUTH).is_dir()  # packed crops came without their pictures
     return EvaluationJob(
         prepared=prepared,
         protocols=(protocol,),
         cache=config.work / "cache",
-        raw=root if (root / TRUTH).is_dir() else None,
+        raw=root if rendered else None,
         batch=config.batch,
         resamples=config.resamples,
         probes=probes,

@@ -6,7 +6,7 @@
         run/                                     see ``pcfh.training.loop``, or what was trained elsewhere
         <casia|buaa|oulu>/                       results.json and outcomes.npz of its evaluation
         <casia|buaa|oulu>/by-<recogniser>/       the same by a recogniser that no training has seen
-        curve.json                               see ``pcfh.recipes.curve``
+        <casia|buaa|oulu>/curve.json             what it was worth along the way, see ``pcfh.recipes.curve``
     <work>/cache                                 features and generated faces
 
 Several tables can share a folder.
@@ -35,7 +35,7 @@ from pcfh.landmarks import open_backend
 from pcfh.landmarks.base import LandmarkBackend
 from pcfh.methods.find import configured
 from pcfh.methods.job import TrainingJob
-from pcfh.methods.train import GENERATOR, train
+from pcfh.methods.train import GENERATOR, kept_generators, train
 from pcfh.preparation.align_capture import PrepareOptions
 from pcfh.preparation.align_database import prepare
 from pcfh.preparation.manifest import MANIFEST, learnt_from, read_manifest
@@ -47,6 +47,7 @@ from pcfh.recipes.comparison import (
     figures_of,
     measured_row,
 )
+from pcfh.recipes.curve import CURVE, Point, curve_job, curve_rows, measure_points, read_points
 from pcfh.recipes.elsewhere import Guest, guest
 from pcfh.recipes.experiment import (
     ExperimentConfig,
@@ -160,6 +161,9 @@ def reproduce(
     for run in runs:
         for one in bench.recognizers:
             evaluate_run(bench, run, one, backend, callbacks)
+    if config.budget.curve:
+        for run in runs:
+            measure_curve(bench, run, callbacks)
     return collect(bench, folds)
 
 
@@ -306,7 +310,8 @@ def train_run(bench: _Bench, run: Run, runtime: Runtime, callbacks: RecipeCallba
     def on_step(step: int, values: Mapping[str, float]) -> None:
         callbacks.on_progress(str(run), step, steps)
 
-    state = train(job, runtime, Callbacks(on_step=on_step, should_stop=callbacks.should_stop))
+    told = Callbacks(on_step=on_step, on_note=callbacks.say, should_stop=callbacks.should_stop)
+    state = train(job, runtime, told)
     runtime.wait()  # for the file, which the first process writes
     if state.step >= steps and not is_trained(bench, run):
         raise UserError(
@@ -414,6 +419,26 @@ def evaluated(bench: _Bench, run: Run, recognizer: Recognizer) -> Evaluation | N
     return Evaluation(results=results, outcomes=outcomes) if same else None
 
 
+def measure_curve(bench: _Bench, run: Run, callbacks: RecipeCallbacks) -> None:
+    """Scores the generators that a training has kept, unless that is done.
+
+    Raises:
+        UserError: a file does not fit.
+    """
+    weights = bench.weights(run)
+    if weights is None:
+        return
+    job = evaluation_job(bench.config, bench.tested, bench.protocol(run))
+    measure_points(
+        bench.evaluation(run, bench.recognizer),
+        [*kept_generators(weights.parent), weights],
+        curve_job(job),
+        bench.recognizers,
+        device=bench.config.device,
+        on_progress=callbacks.progress(f"{run}, along the way: "),
+    )
+
+
 # The table
 
 
@@ -464,6 +489,10 @@ def collect(bench: _Bench, folds: tuple[str, ...]) -> ReproducedTable:
         rows=tuple(measured_row(row, runs, alone, _cost(bench, runs)) for row, runs in rows.items()),
         comparisons=compared(rows),
         outside=tuple(_outside(bench, trained, one) for one in bench.outside),
+        curve=curve_rows(
+            {row.key: _points(bench, runs) for row, runs in trained.items()},
+            [one.key for one in bench.recognizers],
+        ),
         notes=tuple(dict.fromkeys((*results.notes, *_notes(config), *notes))),
     )
 
@@ -478,6 +507,12 @@ def _outside(bench: _Bench, trained: Mapping[Row, Sequence[Run]], recognizer: Re
         rows=tuple(measured_row(row, runs, alone, Cost()) for row, runs in rows.items()),
         comparisons=compared(rows),
     )
+
+
+def _points(bench: _Bench, runs: Iterable[Run]) -> list[Point]:
+    """Of some runs along the way."""
+    files = (bench.evaluation(run, bench.recognizer) / CURVE for run in runs)
+    return [point for file in files for point in read_points(file)]
 
 
 def _finished(bench: _Bench, row: Row, folds: tuple[str, ...]) -> list[Run]:

@@ -2,6 +2,7 @@
 
 <out>/table.md, table.tex    the table with all its parts; the main one for LaTeX
 <out>/table.html             one page that loads nothing
+<out>/curve.png              the rows against images seen, where generators were kept along the way
 <out>/results.json           everything, as plain data; written last
 """
 
@@ -13,6 +14,7 @@ import numpy as np
 from pcfh.databases.records import Record
 from pcfh.evaluation.evaluation_data import EvaluationData
 from pcfh.evaluation.intervals import Interval
+from pcfh.evaluation.plots import DARK, LIGHT
 from pcfh.evaluation.results import Spread
 from pcfh.evaluation.sheets import sheet
 from pcfh.evaluation.text_tables import UNMEASURED, TextTable, interval_text, percent
@@ -33,6 +35,7 @@ from pcfh.recipes.comparison import (
     error_cut,
     to_json,
 )
+from pcfh.recipes.curve import curve_png
 from pcfh.recipes.experiment import ExperimentConfig, Run, evaluation_job, prepared_folder
 from pcfh.recipes.paper_numbers import COLUMNS, LIGHT_CNN, PaperRow
 from pcfh.recognisers.registry import open_recognizer
@@ -53,14 +56,16 @@ def write_table(config: ExperimentConfig, table: ReproducedTable) -> Path:
     Returns:
         The page.
     """
+    curves = curve_pictures(table)
     files = {
-        "table.md": markdown(table),
-        "table.tex": latex(table),
-        "table.html": page(table, face_sheet(config, table)),
-        "results.json": to_json(table),
+        "table.md": markdown(table).encode(),
+        "table.tex": latex(table).encode(),
+        **({"curve.png": curves[0]} if curves else {}),
+        "table.html": page(table, face_sheet(config, table), curves).encode(),
+        "results.json": to_json(table).encode(),
     }
-    for name, text in files.items():
-        write_atomically(config.out / name, text.encode())
+    for name, content in files.items():
+        write_atomically(config.out / name, content)
     return config.out / "table.html"
 
 
@@ -81,12 +86,27 @@ def latex(table: ReproducedTable) -> str:
     return f"% {title(table)}. {caption(table)}\n{rows.latex()}\n"
 
 
-def page(table: ReproducedTable, faces: bytes | None = None) -> str:
+def curve_pictures(table: ReproducedTable) -> tuple[bytes, bytes] | None:
+    """PNG files of the curves in light and in dark colours; None where there are none."""
+    if not table.curve:
+        return None
+    names = [table.recognizer, *(view.recognizer for view in table.outside)]
+    label = {row.row: table.label(row.row) for row in table.curve}
+    light, dark = (
+        curve_png(table.curve, names, label, theme, light=theme is LIGHT) for theme in (LIGHT, DARK)
+    )
+    return light, dark
+
+
+def page(
+    table: ReproducedTable, faces: bytes | None = None, curves: tuple[bytes, bytes] | None = None
+) -> str:
     """One HTML page: it holds its style and pictures and loads nothing.
 
     Args:
         table: finished.
         faces: JPEG file of a sheet; None leaves it out.
+        curves: PNG files of the curves, for light and for dark colours; None leaves them out.
     """
     provenance = [
         ("pcfh", table.version),
@@ -103,6 +123,7 @@ def page(table: ReproducedTable, faces: bytes | None = None) -> str:
         notes=table.notes,
         sections=parts(table).items(),
         faces=faces,
+        curves=curves,
         provenance=TextTable("Where the figures come from.", ("What", "Which"), provenance),
     )
 
@@ -146,6 +167,7 @@ def parts(table: ReproducedTable) -> dict[str, TextTable]:
         "Generated image alone": _alone(table, table.rows),
         **{heading: part for view in table.outside for heading, part in _outside(table, view).items()},
         "Images": _images(table),
+        "Against images seen": _curve(table),
         "Cost of training": _cost(table),
     }
     return {heading: part for heading, part in made.items() if part.rows}
@@ -278,6 +300,27 @@ def _images(table: ReproducedTable) -> TextTable:
         "are parts of the eyes' distance; the detector's noise is that from the NIR image to the true one."
     )
     return TextTable(text, ("Method", *names), rows)
+
+
+def _curve(table: ReproducedTable) -> TextTable:
+    """The rows along the way of their trainings."""
+    names = [table.recognizer, *(view.recognizer for view in table.outside)]
+    rows = [
+        (
+            table.label(row.row),
+            f"{row.images:,}",
+            *(f"{100 * one:.2f}" for pair in zip(row.fusion, row.alone, strict=True) for one in pair),
+            ABSENT if row.error is None else f"{row.error:.4f}",
+        )
+        for row in table.curve
+    ]
+    probes = table.curve[0].probes if table.curve else 0
+    head = [title for name in names for title in (f"Rank-1, {name}", "generated alone")]
+    return TextTable(
+        f"What the generators kept along the way are worth, on {probes:,} probes; means over seeds.",
+        ("Method", "images", *head, "MAE"),
+        rows,
+    )
 
 
 def _cost(table: ReproducedTable) -> TextTable:

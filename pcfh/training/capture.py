@@ -32,7 +32,7 @@ class CapturedStep:
     """
 
     def __init__(self, networks: nn.Module, compute: Compute, batch: Any) -> None:
-        self._batch = dataclasses.replace(batch, **{name: t.clone() for name, t in _tensors(batch)})
+        self._batch = dataclasses.replace(batch, **{name: _room_for(t) for name, t in _tensors(batch)})
         buffers = [(buffer, buffer.clone()) for buffer in networks.buffers()]
         device = next(networks.parameters()).device
         side = torch.cuda.Stream(device)
@@ -46,7 +46,7 @@ class CapturedStep:
         torch.cuda.empty_cache()
         self._graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+            with torch.cuda.graph(self._graph):
                 self._values = dict(compute(self._batch))
         finally:
             # Kept here, so that emptying ``grad`` outside takes no memory from the graph.
@@ -63,6 +63,11 @@ class CapturedStep:
         for parameter, gradient in self._gradients:
             parameter.grad = gradient
         return self._values
+
+
+def _room_for(tensor: Tensor) -> Tensor:
+    """A copy with memory for each element, which an expanded tensor has not."""
+    return torch.empty(tensor.shape, dtype=tensor.dtype, device=tensor.device).copy_(tensor)
 
 
 def _tensors(batch: Any) -> Iterator[tuple[str, Tensor]]:

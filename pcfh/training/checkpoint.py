@@ -5,6 +5,7 @@ is the step, because what a step sees is a function of it. Files are written who
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from pcfh import __version__
 from pcfh.errors import UserError
 from pcfh.files import atomic_path
 from pcfh.journal import require_same
+from pcfh.typed_json import from_json_text
 from pcfh.weight_files import CHECKPOINT as FORMAT
 
 STEPS = "steps"  # in an identity: the planned end, past which a run may be extended
@@ -61,8 +63,9 @@ def save_checkpoint(path: Path, state: State, identity: Mapping[str, Any]) -> No
         "optimizer": state.optimizer.state_dict(),
         "rng": torch.get_rng_state(),
     }
-    with atomic_path(path) as temporary:
-        torch.save(content, temporary)
+    # To a file object: torch would write the temporary name into the file, and tell of a full disk otherwise.
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        torch.save(content, file)
 
 
 def load_checkpoint(path: Path, state: State, identity: Mapping[str, Any], *, extend: bool = False) -> None:
@@ -79,20 +82,36 @@ def load_checkpoint(path: Path, state: State, identity: Mapping[str, Any], *, ex
             what differs).
     """
     content = _read(path)
-    found = json.loads(content["identity"])
-    _require_same(path, found, identity, extend=extend)
+    _require_same(path, content["identity"], identity, extend=extend)
     try:
         state.networks.load_state_dict(content["networks"])
         state.average.load_state_dict(content["average"])
         state.optimizer.load_state_dict(content["optimizer"])
         _lay_out_as_parameters(state.optimizer)
-    except (RuntimeError, ValueError) as error:
+        torch.set_rng_state(content["rng"])
+    except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise UserError(
             f"{path}: written by pcfh {content['version']}, whose networks were others; start in a new "
             "run folder"
         ) from error
+    if not _is_whole(state, content):
+        raise UserError(f"{path}: its numbers cannot be those of a training; start in a new run folder")
     state.step, state.best = content["step"], tuple(content["best"])
-    torch.set_rng_state(content["rng"])
+
+
+def _is_whole(state: State, content: Mapping[str, Any]) -> bool:
+    """Whether the numbers that were loaded are of the kind that ``save_checkpoint`` writes, and finite."""
+    weights = (*state.networks.state_dict().values(), *state.average.state_dict().values())
+    moments = (v for values in state.optimizer.state.values() for v in values.values() if torch.is_tensor(v))
+    rates = (group.get("full_rate") for group in state.optimizer.param_groups)
+    return (
+        isinstance(content["step"], int)
+        and 0 <= content["step"] <= content["identity"].get(STEPS, 0)
+        and isinstance(content["best"], list)
+        and all(isinstance(value, int | float) and math.isfinite(value) for value in content["best"])
+        and all(isinstance(rate, int | float) and math.isfinite(rate) for rate in rates)
+        and all(bool(torch.isfinite(tensor).all()) for tensor in (*weights, *moments))
+    )
 
 
 def _lay_out_as_parameters(optimizer: torch.optim.Optimizer) -> None:
@@ -115,7 +134,13 @@ def _read(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT or not content.keys() >= _KEYS:
         raise UserError(f"{path}: not a checkpoint of this version of pcfh; start in a new run folder")
-    return content
+    try:
+        return {
+            **content,
+            "identity": from_json_text(content["identity"].encode(), dict, "the identity of a run"),
+        }
+    except (UserError, AttributeError) as error:
+        raise UserError(f"{path}: is damaged ({error}); start in a new run folder") from error
 
 
 def _require_same(path: Path, found: Mapping[str, Any], expected: Mapping[str, Any], *, extend: bool) -> None:

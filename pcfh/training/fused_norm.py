@@ -20,8 +20,9 @@ from torch import Tensor, nn
 # Maps, weight, bias, epsilon, slope below zero.
 Kernel = Callable[[Tensor, Tensor | None, Tensor | None, float, float], Tensor]
 _SHAPES = ((3, 24, 37, 29), (2, 256, 16, 16))  # on which kernels are compared; the first fits no tile
-_MOST_ERROR = 0.01  # of a result's norm: bfloat16 has three digits
-_TIMED = (64, 32, 128, 128)
+# Of a result's norm: bfloat16 has three digits; PyTorch's way rounds the weights too, which moves the bend.
+_MOST_ERROR, _MOST_ROUNDED = 0.01, 0.05
+_TIMED, _REPEATS = (64, 32, 128, 128), 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,14 +127,14 @@ def choose(device: torch.device, *, triton: bool = True) -> Choice:
         device: a GPU.
         triton: whether Triton's kernels come into question; a compiler does better without.
     """
-    reference = _milliseconds(_autocast, device)
+    reference = milliseconds(autocast, device)
     try:
         if not triton:
             raise ImportError("not wanted")
         from pcfh.training.norm_kernels import instance_norm  # noqa: PLC0415 - Triton is not everywhere
 
         found = largest_error(instance_norm, device)
-        taken = _milliseconds(instance_norm, device, torch.channels_last)
+        taken = milliseconds(instance_norm, device, channels_last=True)
     except Exception as error:  # a compiler of kernels fails in many ways, and none of them may stop a run
         missing = f"no Triton kernels ({str(error).strip().splitlines()[0][:80] if str(error) else error!r})"
     else:
@@ -141,8 +142,8 @@ def choose(device: torch.device, *, triton: bool = True) -> Choice:
         if found <= _MOST_ERROR and taken < reference:
             return Choice(kernel=instance_norm, channels_last=True, why=f"normalisation by Triton: {times}")
         missing = f"Triton's normalisation is left out (error {found:.1g}, {times})"
-    found, taken = largest_error(lean, device), _milliseconds(lean, device)
-    if found <= _MOST_ERROR and taken < reference:
+    found, taken = largest_error(lean, device), milliseconds(lean, device)
+    if found <= _MOST_ROUNDED and taken < reference:
         why = f"{missing}; in bfloat16 by PyTorch: {taken:.2f} ms, in 32 bits {reference:.2f} ms"
         return Choice(kernel=lean, channels_last=False, why=why)
     return Choice(kernel=None, channels_last=False, why=f"{missing}; normalisation in 32 bits by PyTorch")
@@ -175,7 +176,7 @@ def _with_gradients(kernel: Kernel, values: list[Tensor], slope: float, towards:
     return [y.detach(), *torch.autograd.grad(y, (x, weight, bias), towards)]
 
 
-def _autocast(
+def autocast(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, slope: float
 ) -> Float[Tensor, "b c h w"]:
     """What PyTorch's layers do under autocast, the type of the next convolution included."""
@@ -183,17 +184,24 @@ def _autocast(
         return plain(x, weight, bias, eps, slope).to(torch.bfloat16)
 
 
-def _milliseconds(
-    kernel: Kernel, device: torch.device, layout: torch.memory_format = torch.contiguous_format
+def milliseconds(
+    kernel: Kernel, device: torch.device, shape: tuple[int, ...] = _TIMED, *, channels_last: bool = False
 ) -> float:
-    """Median time forward and backward on maps of a usual size."""
-    x, weight, bias, towards = _made_up(_TIMED, device, torch.bfloat16)
+    """Median time forward and backward, by default on maps of a usual size."""
+    x, weight, bias, towards = _made_up(shape, device, torch.bfloat16)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
     x, towards = (t.contiguous(memory_format=layout) for t in (x, towards))
-    seconds = []
+    times = []
     for _ in range(8):
+        start = _now(device)
+        for _ in range(_REPEATS):
+            _with_gradients(kernel, [x, weight, bias], 0.2, towards)
+        times.append((_now(device) - start) / _REPEATS)
+    return 1e3 * sorted(times[3:])[2]
+
+
+def _now(device: torch.device) -> float:
+    """The time at which a device has done its work."""
+    if device.type == "cuda":
         torch.cuda.synchronize(device)
-        start = time.perf_counter()
-        _with_gradients(kernel, [x, weight, bias], 0.2, towards)
-        torch.cuda.synchronize(device)
-        seconds.append(time.perf_counter() - start)
-    return 1e3 * sorted(seconds[3:])[2]
+    return time.perf_counter()

@@ -1,6 +1,7 @@
 import numpy as np
 import torch
 
+from pcfh.geometry import warp
 from pcfh.geometry.warp import inverse_distance_field, inverse_distance_warp, sample
 
 SIZE = (40, 48)
@@ -102,3 +103,10 @@ def test_beyond_the_border_the_edge_goes_on():
     image = torch.arange(12.0).view(1, 1, 3, 4)
     field = torch.tensor([[[[-5.0, 0.0], [9.0, 9.0]]]])
     torch.testing.assert_close(sample(image, field).flatten(), torch.tensor([0.0, 11.0]))
+
+
+def test_all_images_at_once_have_the_fields_of_strips(monkeypatch):
+    p, q = points(4), moved(points(4), 5)
+    strips = warp.inverse_distance_field(p, q, SIZE)
+    monkeypatch.setattr(warp, "_strips", warp._all_at_once)
+    assert torch.allclose(warp.inverse_distance_field(p, q, SIZE), strips, atol=1e-4)

@@ -9,6 +9,7 @@ from torch import nn
 
 from pcfh.methods.cyclegan.cyclegan_trainer import (
     CycleGANTrainer,
+    DevicePool,
     Pool,
     Residual,
     ResidualGenerator,
@@ -235,3 +236,29 @@ def test_the_discriminators_are_shown_old_fakes():
     for _ in range(6):
         m.compute_gradients(b)
     assert any((images == 0.5).all() for images in shown)
+
+
+def test_a_pool_that_draws_on_the_device_first_fills_and_then_gives_back_half():
+    torch.manual_seed(0)
+    pool = DevicePool(8, 1, (0,))
+    for first in (0, 4):
+        assert torch.equal(pool.exchange(numbered(first, 4)), numbered(first, 4))
+    assert sorted(pool.images[:, 0, 0, 0].tolist()) == list(range(8))
+    new = given = 0
+    for first in range(8, 2008, 4):
+        before = set(pool.images[:, 0, 0, 0].tolist())
+        out = pool.exchange(numbered(first, 4))[:, 0, 0, 0].tolist()
+        fresh = set(range(first, first + 4))
+        assert len(set(out)) == 4 and set(out) <= before | fresh
+        # What is given back is no longer there, and what is kept is there once.
+        assert set(pool.images[:, 0, 0, 0].tolist()) == (before | fresh) - set(out)
+        new, given = new + len(set(out) & fresh), given + 4
+    assert 0.45 < new / given < 0.55
+    assert int(pool.seen) == 2008
+
+
+def test_a_pool_that_draws_on_the_device_takes_more_fakes_than_it_has_places():
+    torch.manual_seed(0)
+    pool = DevicePool(3, 1, (0,))
+    assert pool.exchange(numbered(0, 8)).shape == (8, 3, 1, 1)
+    assert int(pool.seen) == 8

@@ -1,3 +1,4 @@
+import csv
 import os
 import signal
 import subprocess
@@ -19,8 +20,9 @@ from pcfh.landmarks.base import Face
 from pcfh.landmarks.given import read_landmarks, write_landmarks
 from pcfh.preparation import align_capture
 from pcfh.preparation.align_capture import PrepareOptions
-from pcfh.preparation.align_database import JOURNAL, REPORT, crop_names, prepare
+from pcfh.preparation.align_database import JOURNAL, REPORT, crop_names, prepare, prepare_part
 from pcfh.preparation.manifest import MANIFEST, open_prepared, read_manifest
+from pcfh.shards import Shard
 
 GIVEN = PrepareOptions(sizes=(64,), backend="given")
 
@@ -176,12 +178,44 @@ def test_an_interrupted_preparation_goes_on_to_the_same_result(ready, tmp_path, 
     assert tree_of(tmp_path / "out") == tree_of(tmp_path / "whole")
 
 
+def test_parts_do_each_capture_once_and_the_whole_takes_them_in(ready, tmp_path):
+    prepare(read_casia(ready), tmp_path / "whole", GIVEN)
+    counts = [
+        prepare_part(read_casia(ready), tmp_path / "out", GIVEN, Shard(number, 3))[0] for number in (1, 2, 3)
+    ]
+    assert sum(counts) == 18 and all(counts)
+    seen = []
+    prepare(read_casia(ready), tmp_path / "out", GIVEN, on_progress=lambda *counts: seen.append(counts))
+    assert seen == [(18, 18)]
+    assert tree_of(tmp_path / "out") == tree_of(tmp_path / "whole")
+
+
+def test_overwrite_does_all_again(ready, tmp_path):
+    prepare(read_casia(ready), tmp_path / "out", GIVEN)
+    seen = []
+    again = replace(GIVEN, overwrite=True)
+    prepare(read_casia(ready), tmp_path / "out", again, on_progress=lambda *counts: seen.append(counts))
+    assert seen[0] == (0, 18)
+
+
+def test_a_table_says_what_became_of_each_capture(ready, tmp_path):
+    (ready / "s1/NIR/00001/001.jpg").write_text("a letter")
+    prepare(read_casia(ready), tmp_path / "out", GIVEN)
+    with (tmp_path / "out" / "captures.csv").open(newline="") as file:
+        rows = {row["source"]: row for row in csv.DictReader(file)}
+    assert len(rows) == 18
+    bad = rows.pop(str(ready / "s1/NIR/00001/001.jpg"))
+    assert bad["result"] == "" and "not a whole image" in bad["error"]
+    assert all((tmp_path / "out" / "crops" / "64" / row["result"]).is_file() for row in rows.values())
+    assert all((row["distance"] != "") == ("/NIR/" in row["source"]) for row in rows.values())
+
+
 def test_finished_captures_are_not_done_again(ready, tmp_path):
     with pytest.raises(Interrupted, match="here"):
         prepare(read_casia(ready), tmp_path / "out", GIVEN, on_progress=interrupt_after(5))
     seen = []
     prepare(read_casia(ready), tmp_path / "out", GIVEN, on_progress=lambda *counts: seen.append(counts))
-    assert seen == [(n, 18) for n in range(6, 19)]
+    assert seen == [(n, 18) for n in range(5, 19)]
 
 
 def test_options_may_change_before_the_first_capture_is_done(ready, tmp_path):

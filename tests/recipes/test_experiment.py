@@ -1,5 +1,6 @@
 """How each row is trained."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,16 @@ def test_a_budget_in_images_holds_for_every_row_whatever_its_batch(row):
         row, TrainingBudget(preset="cpu", images=1001, settings=("training.batch=24",))
     ).training
     assert 1001 <= training.steps * training.batch < 1001 + training.batch
+
+
+@pytest.mark.parametrize("row", TRAINED)
+def test_on_a_gpu_batches_are_larger_and_the_images_as_many(row):
+    budget = TrainingBudget(preset="paper-144", images=100_000, settings=("training.size=128",))
+    here, there = (config_of(row, replace(budget, gigabytes=gb)).training for gb in (None, 80.0))
+    assert there.batch > here.batch
+    assert 100_000 <= there.steps * there.batch < 100_000 + there.batch
+    own = replace(budget, gigabytes=80.0, settings=("training.size=128", "training.batch=24"))
+    assert row.startswith("pcfh") is (config_of(row, own).training.batch == 24)
 
 
 @pytest.mark.parametrize("row", TRAINED)

@@ -1,7 +1,9 @@
 """The table as LaTeX and Markdown, and the command line."""
 
+import importlib.util
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -9,10 +11,12 @@ from pcfh.evaluation.intervals import Interval
 from pcfh.evaluation.results import Spread
 from pcfh.recipes.comparison import (
     Cost,
+    CurveRow,
     Cuts,
     Figures,
     ImageFigure,
     MeasuredRow,
+    OutsideView,
     PairedTest,
     ReproducedTable,
     to_json,
@@ -133,6 +137,56 @@ def test_the_page_holds_every_part_and_escapes_what_it_quotes(table):
 @pytest.mark.parametrize(("seconds", "said"), [(12.4, "12 s"), (90.0, "1.5 min"), (9000.0, "2.5 h")])
 def test_times_are_in_the_unit_that_suits_them(seconds, said):
     assert hours(seconds) == said
+
+
+# The result files of the documents
+
+
+@pytest.fixture
+def record():
+    """The program that makes them."""
+    path = Path(__file__).parents[2] / "docs" / "results" / "record.py"
+    spec = importlib.util.spec_from_file_location("record", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_result_files_hold_what_the_table_says(table, record, tmp_path):
+    pcfh = table.rows[1]
+    better = replace(pcfh.figures, rank1=spread(0.91, 0.02))
+    view = OutsideView(
+        recognizer="mobile-net.onnx",
+        key="m",
+        rows=(table.rows[0], replace(pcfh, figures=better)),
+        comparisons=table.comparisons,
+    )
+    point = CurveRow(row="pcfh", images=100, probes=7, fusion=(0.5, 0.4), alone=(0.3, 0.2), error=0.12345)
+    (tmp_path / "results.json").write_text(to_json(replace(table, outside=(view,), curve=(point,))))
+    options = ("--data", "d", "--machine", "m", "--command", "pcfh a", "--command", "pcfh b")
+    record.main([str(tmp_path / "results.json"), "x", *options, "--into", str(tmp_path)])
+    whole = json.loads((tmp_path / "x.json").read_text())
+    assert {k: whole["source"][k] for k in ("commands", "seeds", "status")} == {
+        "commands": ["pcfh a", "pcfh b"],
+        "seeds": [0, 1, 2],
+        "status": "measured",
+    }
+    records = {one["method"]: one for one in whole["records"]}
+    assert records["PCFH"]["rank1"] == {"mean": 96.0, "sd": 1.0}
+    assert records["PCFH"]["mobile_net_rank1"] == {"mean": 91.0, "sd": 2.0}
+    assert [records["PCFH"][key] for key in ("rank1_paper", "rank1_cut", "alone_rank1", "minutes")] == [
+        *(98.5, 60.0, 90.0, 20.0)
+    ]
+    assert "vr01" not in records["PCFH"]
+    assert records["true VIS images"]["mobile_net_rank1"] == {"mean": 96.0, "sd": 1.0}
+    (test,) = json.loads((tmp_path / "x-differences.json").read_text())["records"]
+    assert (test["method"], test["rank1"], test["p"]) == (
+        "PCFH − Light CNN",
+        {"value": 6.0, "low": 2.0, "high": 10.0},
+        0.0123,
+    )
+    (along,) = json.loads((tmp_path / "x-curve.json").read_text())["records"]
+    assert (along["images"], along["mobile_net_rank1"], along["mae"]) == (100, 40.0, 0.1235)
 
 
 # The command

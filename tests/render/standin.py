@@ -14,6 +14,7 @@ class Flat:
     image: np.ndarray
     landmarks: np.ndarray
     truth: np.ndarray | None
+    regions: np.ndarray
 
 
 class Painter:
@@ -27,9 +28,8 @@ class Painter:
             digest = hashlib.sha256(repr((person, look, shot)).encode()).digest()
             image = np.full((self._size, self._size, 3), digest[0], np.uint8)
             points = np.frombuffer(digest * 5, np.uint8)[:136].reshape(68, 2) * (self._size / 256)
-            yield Flat(
-                image=image, landmarks=points, truth=255 - image if truth and shot.modality == "NIR" else None
-            )
+            true = 255 - image if truth and shot.modality == "NIR" else None
+            yield Flat(image=image, landmarks=points, truth=true, regions=image[..., 0] % 9)
 
 
 class Fainting(Painter):

@@ -14,11 +14,14 @@ from PIL import Image
 from pcfh.databases.casia import read_casia
 from pcfh.databases.layouts import open_database
 from pcfh.databases.records import subjects
+from pcfh.databases.rendered import Region, mask_path
 from pcfh.errors import UserError
 from pcfh.images import read_image
+from pcfh.shards import Shard
 from pcfh_render.checksums import changes_since, whole_sum
-from pcfh_render.database import HOME, render_database
+from pcfh_render.database import HOME, render_database, render_part
 from pcfh_render.recipes import RECIPES, Recipe, recipe_of, sittings, training_people
+from pcfh_render.shifts import SHIFTS
 
 sys.path.insert(0, str(Path(__file__).parent))  # processes import what they run by its name
 from standin import Fainting, Painter, studio
@@ -146,12 +149,18 @@ def test_two_processes_give_the_same_bytes_as_one(rendered, tmp_path):
     assert again.checksum == rendered.checksum
 
 
+def test_parts_and_then_the_whole_give_the_same_bytes(rendered, tmp_path):
+    people = [render_part(studio(), tmp_path, RECIPE, Shard(number, 2)) for number in (1, 2)]
+    assert sum(people) == RECIPE.identities and all(people)
+    assert render_database(studio(Fainting), tmp_path, RECIPE).checksum == rendered.checksum
+
+
 def test_an_interrupted_database_goes_on_to_the_same_bytes(rendered, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         render_database(studio(Fainting), tmp_path, RECIPE)
     done: list[int] = []
     again = render_database(studio(), tmp_path, RECIPE, on_progress=lambda number, _: done.append(number))
-    assert done[0] == 5 * 5
+    assert done[:2] == [5 * 4, 5 * 5]
     assert again.checksum == rendered.checksum
 
 
@@ -231,6 +240,32 @@ def test_another_truth_fold_is_another_database(rendered):
         render_database(studio(), rendered.home.parent, replace(RECIPE, truth_fold=1))
 
 
+def test_masks_are_kept_where_the_recipe_asks_for_them(rendered, tmp_path):
+    """All else is the same to the byte."""
+    home = render_database(studio(), tmp_path, replace(RECIPE, masks=True)).home
+    nir = {path.relative_to(home) for path in home.glob("s*/NIR/*/*.jpg")}
+    assert {path.relative_to(home / "masks") for path in home.rglob("*.png")} == {
+        path.with_suffix(".png") for path in nir
+    }
+    mask = read_image(home / mask_path(next(iter(nir)).as_posix()))
+    assert mask.max() <= max(Region)
+    assert not (rendered.home / "masks").exists()
+    for path in home.glob("s*/*/*/*.jpg"):
+        assert path.read_bytes() == (rendered.home / path.relative_to(home)).read_bytes()
+
+
+def test_each_shift_is_a_fold_of_the_same_moments(tmp_path):
+    recipe = Recipe(identities=4, seed=1, nir=2, vis=2, folds=0, size=16, difficulty="close", shifts=True)
+    home = render_database(studio(), tmp_path, recipe).home
+    shifts = {row["path"]: row["shift"] for row in rows(home / "parameters.csv")}
+    database = read_casia(home)
+    assert len(database.protocols) == len(SHIFTS)
+    for name, protocol in zip(SHIFTS, database.protocols.values(), strict=True):
+        assert {shifts[record.path] for record in protocol.probe} == {name}
+        assert len(protocol.probe) == 3 * 2
+        assert protocol.gallery == database.protocol("1").gallery
+
+
 def test_the_recipe_is_written_down(rendered):
     told = json.loads((rendered.home / "recipe.json").read_text())
     assert (told["identities"], told["seed"], told["folds"]) == (10, 1, 2)
@@ -274,7 +309,7 @@ def test_damaged_checksums_are_refused(tmp_path):
         ({"seed": -1}, "expected seed of 0 to 4294967295, got -1"),
         ({"sessions": 5}, "expected sessions of 1 to 4, got 5"),
         ({"truth_fold": 11}, "expected a truth fold of 0 to 10, got 11"),
-        ({"difficulty": "mad"}, "expected a difficulty of easy, casia, hard, got 'mad'"),
+        ({"difficulty": "mad"}, "expected a difficulty of easy, casia, hard, wild, close, got 'mad'"),
     ],
 )
 def test_a_recipe_that_cannot_work_is_refused(change, text):
@@ -309,5 +344,7 @@ def test_the_sample_shows_people_whom_the_mini_benchmark_has_not():
 
 
 def test_an_unknown_recipe_is_refused_with_those_there_are():
-    with pytest.raises(UserError, match="expected a recipe of sf, sf-mini, sample, recogniser, got 'sfx'"):
+    with pytest.raises(
+        UserError, match="expected a recipe of sf, sf-mini, sample, recogniser, wild, shifts, got 'sfx'"
+    ):
         recipe_of("sfx")

@@ -178,7 +178,7 @@ def test_a_capture_is_the_same_with_and_without_its_true_image(renderer, person,
 
 def test_rays_of_a_pixel_meet_where_its_points_are_projected():
     size = 8
-    directions = rays(CAMERA, size)
+    directions = rays(CAMERA, size * SAMPLES)
     points = np.array([0, 0, CAMERA.distance]) + directions * 70.0
     there = project(points.astype(float), CAMERA, size).reshape(size, SAMPLES, size, SAMPLES, 2).mean((1, 3))
     rows, columns = np.mgrid[:size, :size]

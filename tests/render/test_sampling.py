@@ -118,7 +118,7 @@ def test_most_yaws_are_small_and_some_are_large(many):
 def test_harder_settings_depart_further_from_the_frontal_neutral_face():
     levels = [
         mean(departure(shot) for person in PEOPLE[:40] for shot in shots_of(person, setting))
-        for setting in DIFFICULTIES.values()
+        for setting in (DIFFICULTIES[name] for name in ("easy", "casia", "hard"))
     ]
     assert levels == sorted(levels)
 
@@ -183,5 +183,5 @@ def test_numbers_are_finite(many):
 
 
 def test_an_unknown_difficulty_is_refused_with_those_there_are():
-    with pytest.raises(UserError, match="expected a difficulty of easy, casia, hard, got 'mad'"):
+    with pytest.raises(UserError, match="expected a difficulty of easy, casia, hard, wild, close, got 'mad'"):
         difficulty_of("mad")

@@ -203,11 +203,25 @@ def test_a_value_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkp
     poisoned = job(drawn_prepared, tmp_path)
     train(replace(poisoned, run=tmp_path), CPU, Callbacks(should_stop=stop_after(4)))
     content = torch.load(tmp_path / CHECKPOINT, weights_only=True)
-    content["networks"]["G_B.whole.first.0.weight"][0] = float("nan")
+    content["networks"]["D_A.score.weight"].fill_(3e38)
     torch.save(content, tmp_path / CHECKPOINT)
     before = (tmp_path / CHECKPOINT).read_bytes()
-    with pytest.raises(TrainingStoppedError, match=r"not finite at step 5: loss/rec.*checkpoint\.pt"):
+    with pytest.raises(TrainingStoppedError, match=r"not finite at step 5: .*critic/loss.*checkpoint\.pt"):
         train(poisoned, CPU)
+    assert (tmp_path / CHECKPOINT).read_bytes() == before
+
+
+def test_a_penalty_out_of_bounds_stops_the_run_and_keeps_the_last_good_checkpoint(drawn_prepared, tmp_path):
+    steep = job(drawn_prepared, tmp_path)
+    train(steep, CPU, Callbacks(should_stop=stop_after(4)))
+    content = torch.load(tmp_path / CHECKPOINT, weights_only=True)
+    for layer in (2, 4, 6, 8):
+        content["networks"][f"D_A.features.{layer}.weight"] *= 10
+    torch.save(content, tmp_path / CHECKPOINT)
+    before = (tmp_path / CHECKPOINT).read_bytes()
+    said = r"out of bounds at step 5: critic/penalty .*at most 1000.*checkpoint\.pt are good"
+    with pytest.raises(TrainingStoppedError, match=said):
+        train(steep, CPU)
     assert (tmp_path / CHECKPOINT).read_bytes() == before
 
 

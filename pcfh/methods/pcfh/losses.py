@@ -129,7 +129,8 @@ def nuclear_norm(maps: Float[Tensor, "b h w"]) -> Float[Tensor, " b"]:
     """Sum of the singular values of each map, for rank(Att) of Eq. 7.
 
     A processor takes them apart; everywhere else Newton-Schulz rounds find the sum and its gradient by
-    matrix products alone, without waiting for the host, 40 times faster on a GPU.
+    matrix products alone, without waiting for the host, 40 times faster on a GPU. A processor would take
+    1.2 times as long with them at 128 pixels and 1.5 times at 256 (``python -m bench captured``).
     """
     if maps.device.type == "cpu":
         return torch.linalg.svdvals(maps).sum(-1)
@@ -160,7 +161,7 @@ class _NewtonSchulzNorm(torch.autograd.Function):
             U = maps / size[:, None, None]
             for a, b, c in (*[(3.4445, -4.7750, 2.0315)] * 9, *[(1.5, -0.5, 0.0)] * 5):
                 square = U @ U.mT
-                U = a * U + (b * square + c * (square @ square)) @ U
+                U = a * U + (b * square + c * (square @ square) if c else b * square) @ U
         ctx.save_for_backward(U)
         return (U * maps).sum((1, 2))
 

@@ -71,6 +71,15 @@ class PCFHTrainer(Trainer):
         values, _ = compute_gradients(self.networks, self._recognizer, batch, self._weights)
         return values
 
+    @torch.no_grad()
+    def on_held_out(self, batch: Batch, output: Image) -> Values:
+        """What N_E, which has not seen these people, makes of them; none without MIC."""
+        N_E, group = self.networks.N_E, self._weights.group
+        if N_E is None or len(output) % group:
+            return {}
+        phi, psi_V, psi_N = N_E.phi(output), N_E.psi(batch.vis), N_E.psi(batch.nir)
+        return {"I_GV": N_E.estimate(phi, psi_V, group), "I_GN": N_E.estimate(phi, psi_N, group)}
+
     def pictures(self, batch: Batch, output: Image) -> Mapping[str, Image]:
         """The warped VIS image and the attention map, from -1 for 0 to 1 for 1; none without AWM."""
         if self.networks.Att is None:
