@@ -1,5 +1,6 @@
 """The command that writes a trained network in a format for other programs."""
 
+import sys
 from pathlib import Path
 
 from pcfh.export import OPSET
@@ -19,6 +20,7 @@ def export(out: Path, *, model: Path | None = None, opset: int = OPSET) -> int:
             if not given.
         opset: version of ONNX's operators, 18 to 23.
     """
+    print("Converting and comparing; this takes a minute or so.", file=sys.stderr)
     written = run_export(model or shipped("generator"), out, opset=opset)
     sizes = ", ".join(map(str, written.batches))
     print(f"Written: {written.path} ({written.facts['pcfh.kind']}, {written.facts['pcfh.size']} pixels)")

@@ -1,5 +1,7 @@
 """Each equation against an independent float64 NumPy version, and what a closed form says."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -110,6 +112,25 @@ def test_eq_10_is_the_joint_mean_minus_the_mean_of_all_re_pairings():
 def test_eq_10_is_zero_for_scores_that_depend_on_one_image_alone():
     a, b = torch.randn(3, 4, 1, dtype=torch.float64), torch.randn(3, 1, 4, dtype=torch.float64)
     assert O.mutual_information(a + b).item() == pytest.approx(0, abs=1e-12)
+
+
+def test_the_other_estimates_of_a_shared_coin_are_the_closed_forms():
+    """Both images show the same fair coin: I = log 2; the best score is log p / q, 2 or nothing."""
+    coin = torch.arange(400) % 2
+    ratio = torch.where(coin[:, None] == coin, math.log(2), -1e3).double() / O.SHARPNESS
+    nats = 2 * math.log(2) + math.log(2 / 3) + math.log(1 / 3) / 2  # twice the divergence of p and q
+    assert O.contrastive_information(ratio[None]).item() == pytest.approx(math.log(2), abs=1e-9)
+    assert O.jensen_shannon_information(ratio[None]).item() == pytest.approx(nats, abs=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("estimate", "most"),
+    [(O.jensen_shannon_information, 2 * math.log(2)), (O.contrastive_information, math.log(4))],
+)
+def test_the_other_estimates_are_zero_for_equal_scores_and_at_most_their_bound(estimate, most):
+    assert estimate(torch.full((3, 4, 4), 0.7)).item() <= 1e-6
+    assert estimate(torch.zeros(3, 4, 4)).item() == pytest.approx(0, abs=1e-6)
+    assert estimate(100 * (2 * torch.eye(4)[None] - 1)).item() == pytest.approx(most, abs=1e-6)
 
 
 def test_the_penalty_is_zero_up_to_slope_one_in_the_rms_norm():
