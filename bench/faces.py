@@ -8,8 +8,9 @@ compared with the exact ones, in outer inter-ocular distances.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from pcfh_render.facemodel import load_face_model
 from pcfh_render.params import Camera, Lamp, Look, Person, Shot
 from pcfh_render.render import Renderer
 from pcfh_render.sampling import draw_look, draw_person
+from pcfh_render.shifts import shifted_shots, with_glasses
 from pcfh_render.shots import draw_shots
 from pcfh_render.skin import melanin_of_type
 
@@ -54,6 +56,7 @@ def main(arguments: Sequence[str]) -> int:
     sheets = commands.add_parser("sheets", help="write contact sheets")
     sheets.add_argument("out", type=Path)
     sheets.add_argument("--face-model", type=Path, required=True)
+    sheets.add_argument("--only", nargs="*", help="names of sheets")
     detect = commands.add_parser("detect", help="run the landmark detector over a database")
     detect.add_argument("database", type=Path)
     detect.add_argument("--captures", type=int, default=600, help="of each modality, evenly taken")
@@ -63,23 +66,27 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     renderer = Renderer(load_face_model(options.face_model, cache_folder()))
     options.out.mkdir(parents=True, exist_ok=True)
-    for name, sheet in contact_sheets(renderer).items():
+    for name, sheet in contact_sheets(renderer, options.only):
         Image.fromarray(sheet).save(options.out / f"faces-{name}.jpg", quality=88)
         print(options.out / f"faces-{name}.jpg")
     return 0
 
 
-def contact_sheets(renderer: Renderer) -> dict[str, Picture]:
-    """Makes all sheets by name."""
+def contact_sheets(renderer: Renderer, only: Sequence[str] | None = None) -> Iterator[tuple[str, Picture]]:
+    """Makes the sheets of some names, or all."""
     person = draw_person(SEED, 3)
     look = replace(draw_look(person, 1), glasses=None)
-    return {
-        "identities": identities(renderer),
-        "expressions": expressions(renderer, person, look),
-        "poses": poses(renderer, person, look),
-        "bands": bands(renderer),
-        "tones": tones(renderer, person, look),
+    sheets = {
+        "identities": identities,
+        "expressions": partial(expressions, person=person, look=look),
+        "poses": partial(poses, person=person, look=look),
+        "bands": bands,
+        "tones": partial(tones, person=person, look=look),
+        "wild": wild,
+        "shifts": shifts,
     }
+    for name in only or sheets:
+        yield name, sheets[name](renderer)
 
 
 def identities(renderer: Renderer, first: int = 1, people: int = 8) -> Picture:
@@ -92,6 +99,28 @@ def identities(renderer: Renderer, first: int = 1, people: int = 8) -> Picture:
         images = [portrait.image for portrait in renderer.portraits(person, look, shots)]
         rows.append(np.hstack([*images[3:], *images[:3]]))
     return np.vstack(rows)
+
+
+def wild(renderer: Renderer, first: int = 1, people: int = 7) -> Picture:
+    """Each row one person as three cameras of all kinds take them, each with the true VIS image beside it."""
+    rows = []
+    for subject in range(first, first + people):
+        person = draw_person(SEED, subject)
+        look = draw_look(person, 1)
+        shots = draw_shots(person, look, difficulty=difficulty_of("wild"), nir=3, vis=0)
+        pairs = [(portrait.image, portrait.truth) for portrait in renderer.portraits(person, look, shots)]
+        rows.append(np.hstack([image for pair in pairs for image in pair if image is not None]))
+    return np.vstack(rows)
+
+
+def shifts(renderer: Renderer, subject: int = 4) -> Picture:
+    """One moment of one person under each shift, in the order of their names in ``pcfh_render.shifts``."""
+    person = draw_person(SEED, subject)
+    look = with_glasses(person, draw_look(person, 1))
+    shots = draw_shots(person, look, difficulty=difficulty_of("close"), nir=1, vis=0)
+    taken = [shot for shot, _ in shifted_shots(shots, 256)]
+    images = [portrait.image for portrait in renderer.portraits(person, look, taken, truth=False)]
+    return np.vstack([np.hstack(images[:7]), np.hstack(images[7:])])
 
 
 def expressions(renderer: Renderer, person: Person, look: Look) -> Picture:

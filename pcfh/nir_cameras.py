@@ -1,9 +1,9 @@
 """What near-infrared cameras do to a picture of a face: the kinds, and how far each goes.
 
-One set of ranges for two users: the renderer, whose difficulty "wild" takes captures so
-(``pcfh_render.sensor``), and training, which varies the captures that it has (``pcfh.methods.vary``). They
-follow what is described of webcams, phones, access control and eye trackers: exposures over five stops, other
-transfer curves, light that falls off, glare, defocus, motion, small sensors, and cheap processing.
+One set of ranges for two users: the renderer, whose difficulty "wild" takes captures so, and training, which
+varies the captures that it has (``pcfh.methods.cameras``). They follow what is described of webcams, phones,
+access control and eye trackers: exposures over five stops, other transfer curves, light that falls off,
+glare, defocus, motion, small sensors, and cheap processing.
 
 Light is linear, 1 is where the sensor is full. Lengths are shares of the picture's side, so that they mean
 the same in pictures of any size.

@@ -33,6 +33,8 @@ SMALL = {
     "pcfh": {"width": 4, "blocks": 1, "local_blocks": 1},
     "pix2pix": {"width": 4},
     "cyclegan": {"width": 4, "blocks": 1},
+    "adfl": {"width": 4, "blocks": 1},
+    "csh": {"channels": 4},
 }
 
 
@@ -111,7 +113,7 @@ def test_an_onnx_file_has_the_opset_that_it_names_and_explains_its_inputs(onnx_f
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["pix2pix", "cyclegan"])
+@pytest.mark.parametrize("kind", ["pix2pix", "cyclegan", "adfl", "csh"])
 def test_translators_of_other_methods_export_too(generators, tmp_path, kind):
     written = export(generators / f"{kind}.safetensors", tmp_path / "generator.onnx")
     images, landmarks = crops(3)

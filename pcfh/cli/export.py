@@ -1,5 +1,6 @@
 """The command that writes a trained network in a format for other programs."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,12 +27,14 @@ def export(
         recognizer: for a folder, the Light CNN; the shipped one if not given.
         opset: version of ONNX's operators, 18 to 23.
     """
-    if out.suffix in (".onnx", ".pt2"):
-        if recognizer is not None:
-            raise UserError("--recognizer: goes with a folder; give a recogniser alone as --model")
-        return _say([run_export(model or shipped("generator"), out, opset=opset)])
-    if out.suffix:
+    one = out.suffix in (".onnx", ".pt2")
+    if one and recognizer is not None:
+        raise UserError("--recognizer: goes with a folder; give a recogniser alone as --model")
+    if out.suffix and not one:
         raise UserError(f"{out}: expected a name that ends in .onnx or .pt2, or that of a folder")
+    print("Converting and comparing; this takes a minute or so.", file=sys.stderr)
+    if one:
+        return _say([run_export(model or shipped("generator"), out, opset=opset)])
     chosen = {"generator": model or shipped("generator"), "recognizer": recognizer or shipped("recognizer")}
     return _say(export_product(out, **chosen, opset=opset))
 

@@ -46,6 +46,8 @@ class Training:
         flip: mirrors half of the pairs.
         levels: one exposure for all NIR images, in training and in use, see ``pcfh.levels``.
         vary_nir: other light, exposure and noise for the NIR images at each step.
+        vary_camera: instead, each NIR image as one of many kinds of cameras would have taken it, see
+            ``pcfh.methods.cameras``.
         validation: share of the training people who are held out, to score the generator on; 0 trains on
             all.
         warp_cache_mb: memory for warped images that were computed before.
@@ -80,6 +82,7 @@ class Training:
     precision: Precision = "auto"
     flip: bool = True
     vary_nir: bool = False
+    vary_camera: bool = False
     levels: bool = True
     validation: Share = 0.0
     warp_cache_mb: FreeWhole = 2048

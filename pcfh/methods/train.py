@@ -26,6 +26,7 @@ from pcfh.files import sha256_of
 from pcfh.levels import has_levels, levelled, put_levels_before
 from pcfh.methods.base import Config, Training, find_method, kind_of, resolved
 from pcfh.methods.batch import Batch
+from pcfh.methods.cameras import as_cameras_take
 from pcfh.methods.files import load_generator, save_generator, training_history
 from pcfh.methods.held_out import HeldOut, split_people
 from pcfh.methods.job import TrainingJob, check
@@ -39,10 +40,12 @@ from pcfh.recognisers.lightcnn.weights import load_recognizer
 from pcfh.runtime import Runtime
 from pcfh.training.capture import CapturedStep, captured
 from pcfh.training.checkpoint import State
-from pcfh.training.fused_norm import choose, fuse
+from pcfh.training.filled_conv import fill, worth_it
+from pcfh.training.fused_norm import Choice, choose, fuse
 from pcfh.training.loop import Callbacks, Learner, Task, linear_decay, run_task, seed_step
 
 GENERATOR = "generator.safetensors"
+Variation = Callable[[Float[Tensor, "b 3 s s"]], Float[Tensor, "b 3 s s"]]
 _PREVIEW = 6  # pairs in a picture grid
 _HELD_OUT_GROUPS = 4  # of pairs of people held out, that a trainer looks at
 
@@ -148,7 +151,7 @@ class GeneratorTask(MethodLearner, Task):
         if not self.trainer.on_device:
             step, why = self.trainer.compute_gradients, "the step looks at the host: it is not captured"
         else:
-            batch = self.batches.batch(*self.fetch(0), vary=self._training.vary_nir)
+            batch = self.batches.batch(*self.fetch(0), vary=_variation(self._training))
             step, why = captured(self.networks, self.trainer.compute_gradients, batch)
         if self._training.capture == "on" and not isinstance(step, CapturedStep):
             raise UserError(f"training.capture=on: {why}; set it to auto")
@@ -162,7 +165,7 @@ class GeneratorTask(MethodLearner, Task):
         """One step of the method."""
         t = self._training
         seed_step(t.seed, step, self._runtime.rank)
-        return dict(self._compute(self.batches.batch(*fetched, vary=t.vary_nir)))
+        return dict(self._compute(self.batches.batch(*fetched, vary=_variation(t))))
 
     def validate(self, average: nn.Module) -> Mapping[str, float]:
         """Rank-1 and cosine of generated faces of the people held out to their VIS captures."""
@@ -307,19 +310,19 @@ class BatchMaker:
         """A few pairs, the same at any time, to look at."""
         return self.batch(self._pairs.plan(0, _PREVIEW))
 
-    def batch(self, plan: Plan, images: PairImages | None = None, *, vary: bool = False) -> Batch:
+    def batch(self, plan: Plan, images: PairImages | None = None, *, vary: Variation | None = None) -> Batch:
         """Brings pictures to the device, in [-1, 1].
 
         Args:
             plan: which pictures.
             images: those pictures, if they are fetched already.
-            vary: whether to change the NIR ones at random.
+            vary: changes the NIR ones at random.
         """
         if images is None:
             images = self._pairs.images(plan, warp=self._warp)
         batch = pictures_of(plan, images, self._device)
         if vary:
-            batch = replace(batch, nir=varied(batch.nir))
+            batch = replace(batch, nir=vary(batch.nir))
         if self._levels:
             batch = replace(batch, nir=levelled(batch.nir, batch.landmarks))
         if self._features is None:
@@ -332,6 +335,11 @@ class BatchMaker:
             person=self._person[vis],
             people=self._people,
         )
+
+
+def _variation(training: Training) -> Variation | None:
+    """How a training changes its NIR images at random."""
+    return as_cameras_take if training.vary_camera else varied if training.vary_nir else None
 
 
 def pictures_of(plan: Plan, images: PairImages, device: torch.device) -> Batch:
@@ -384,18 +392,27 @@ def quicken(trainer: Trainer, training: Training, device: torch.device) -> list[
         choice = choose(device, triton=training.compiled != "on")
         if training.fused_norm == "on" and choice.kernel is None:
             raise UserError(f"training.fused_norm=on: {choice.why}; set it to auto")
-        if choice.kernel is not None:
-            for network in networks:
-                fuse(network, choice.kernel)
-        if choice.channels_last:
-            for network in (trainer.networks, *networks):
-                network.to(memory_format=torch.channels_last)
-        notes.append(choice.why)
+        notes = [choice.why, *_applied(choice, trainer, device)]
     if training.compiled == "on":
         for network in networks:
             network.compile(dynamic=False)
         notes.append(f"{len(networks)} networks are compiled: the first step takes a while")
     return notes
+
+
+def _applied(choice: Choice, trainer: Trainer, device: torch.device) -> list[str]:
+    """Gives the networks the normalisation that was chosen, and the layout that goes with it."""
+    networks = trainer.differentiated_once
+    for network in networks if choice.kernel is not None else ():
+        fuse(network, choice.kernel)
+    if not choice.channels_last:
+        return []
+    every = (trainer.networks, *networks)
+    for network in every:
+        network.to(memory_format=torch.channels_last)
+    if not worth_it(device):
+        return []
+    return [f"{sum(map(fill, every))} convolutions are filled up to eight channels"]
 
 
 @torch.no_grad()
