@@ -303,8 +303,11 @@ class SameFace:
 
     def detect(self, image: UInt8[np.ndarray, "h w 3"]) -> list[Face]:
         """One face."""
-        scale = np.array(image.shape[1::-1]) / 256
-        return [Face(box=(0.0, 0.0, *image.shape[1::-1]), score=1.0, landmarks=np.array(FACE) * scale)]
+        height, width, _ = image.shape
+        scale = np.array([width, height]) / 256
+        return [
+            Face(box=(0.0, 0.0, float(width), float(height)), score=1.0, landmarks=np.array(FACE) * scale)
+        ]
 
 
 @contextmanager
