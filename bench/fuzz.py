@@ -105,6 +105,12 @@ class Report:
     kinds: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
 
+    def weigh(self) -> None:
+        """Notes the memory that this process has taken at most."""
+        self.peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        if self.peak > LIMIT:
+            self.faults.append(f"memory: {self.peak:,} bytes at most, over {LIMIT:,}")
+
     @contextmanager
     def watching(self, what: str) -> Iterator[None]:
         """Notes whatever is raised meanwhile; nothing may be."""
@@ -368,9 +374,17 @@ def run(pictures: int, seed: int, *, lot: int = 50) -> Report:
                     rng = random.Random(f"{seed} {start} {path}")
                     (folder / path).write_bytes(encoded(picture(rng), "PNG"))
                 check_folder(folder, good, tried, report)
-    report.peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    if report.peak > LIMIT:
-        report.faults.append(f"memory: {report.peak:,} bytes at most, over {LIMIT:,}")
+    report.weigh()
+    return report
+
+
+def run_reader(pictures: int, seed: int) -> Report:
+    """Tries pictures on the reader alone."""
+    report = Report()
+    with TemporaryDirectory() as name:
+        for number in range(pictures):
+            check_reader(case_of(seed, number), Path(name) / "a.png", report)
+    report.weigh()
     return report
 
 
@@ -379,8 +393,12 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench fuzz", description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--reader-only", action="store_true", help="leave translate, prepare and the page out"
+    )
     options = parser.parse_args(arguments)
-    report = run(options.pictures, options.seed)
+    chosen = run_reader if options.reader_only else run
+    report = chosen(options.pictures, options.seed)
     for kind, count in sorted(report.kinds.items()):
         print(f"{count:6,}  {kind}")
     print(
