@@ -77,6 +77,8 @@ class MethodLearner(Learner):
         notes: how a GPU computes its steps, a line each.
     """
 
+    notes: Sequence[str]
+
     def __init__(self, config: Config, runtime: Runtime, recognizer: nn.Module | None = None) -> None:
         t = self._training = config.training
         torch.manual_seed(t.seed)
@@ -149,10 +151,10 @@ class GeneratorTask(MethodLearner, Task):
     def _captured(self) -> tuple[Callable[[Batch], Mapping[str, Tensor]], str]:
         """The step as a graph where it can be one, and what to say about it."""
         if not self.trainer.on_device:
-            step, why = self.trainer.compute_gradients, "the step looks at the host: it is not captured"
+            step, why = self._compute, "the step looks at the host: it is not captured"
         else:
             batch = self.batches.batch(*self.fetch(0), vary=_variation(self._training))
-            step, why = captured(self.networks, self.trainer.compute_gradients, batch)
+            step, why = captured(self.networks, self._compute, batch)
         if self._training.capture == "on" and not isinstance(step, CapturedStep):
             raise UserError(f"training.capture=on: {why}; set it to auto")
         return step, why
@@ -403,13 +405,14 @@ def quicken(trainer: Trainer, training: Training, device: torch.device) -> list[
 def _applied(choice: Choice, trainer: Trainer, device: torch.device) -> list[str]:
     """Gives the networks the normalisation that was chosen, and the layout that goes with it."""
     networks = trainer.differentiated_once
-    for network in networks if choice.kernel is not None else ():
-        fuse(network, choice.kernel)
+    if choice.kernel is not None:
+        for network in networks:
+            fuse(network, choice.kernel)
     if not choice.channels_last:
         return []
     every = (trainer.networks, *networks)
     for network in every:
-        network.to(memory_format=torch.channels_last)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if not worth_it(device):
         return []
     return [f"{sum(map(fill, every))} convolutions are filled up to eight channels"]

@@ -70,7 +70,8 @@ def _seconds(
     kind: type[nn.Conv2d], c1: int, c2: int, side: int, device: torch.device, repeats: int = 10
 ) -> float:
     """Time of some passes over maps of a usual size."""
-    layer = kind(c1, c2, side, padding=side // 2, device=device).to(memory_format=torch.channels_last)
+    layer = kind(c1, c2, side, padding=side // 2, device=device)
+    layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
     x = torch.zeros(32, c1, 128, 128, device=device).contiguous(memory_format=torch.channels_last)
     x.requires_grad_()
     for number in range(repeats + 3):  # the first choose kernels
