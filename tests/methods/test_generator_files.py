@@ -81,6 +81,7 @@ def rewritten(path, weights: dict[str, torch.Tensor] | None = None, **metadata: 
         '{"size": 64, "width": 8, "blocks": 1, "local_blocks": 1}',
         '{"size": 64, "width": 100000, "blocks": 1, "local_blocks": 1}',
         '{"size": 77, "width": 4, "blocks": 1, "local_blocks": 1}',
+        '{"size": 64, "width": 4, "blocks": 10000000, "local_blocks": 1}',
         '{"size": 64}',
         "[]",
         "{",
@@ -183,3 +184,13 @@ def folder(generator_file):
 def test_one_file_in_the_place_of_another_is_known_for_what_it_is(folder, load, name, said):
     with pytest.raises(UserError, match=said):
         load(folder / name)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(generator_file, value):
+    with safe_open(generator_file, framework="pt") as file:
+        weights = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
+    next(iter(weights.values())).view(-1)[0] = value
+    rewritten(generator_file, weights)
+    with pytest.raises(UserError, match="holds weights that are not finite"):
+        load_generator(generator_file)

@@ -16,7 +16,7 @@ from pcfh.preparation.pack import PackOptions, pack, unpack
 from pcfh.recipes import runner
 from pcfh.recipes.comparison import Cost
 from pcfh.recipes.curve import Point, curve_rows, read_points
-from pcfh.recipes.experiment import RecipeCallbacks, Run
+from pcfh.recipes.experiment import RecipeCallbacks, Run, TrainingBudget
 from pcfh.recipes.table_report import ABSENT, NOT_RUN, markdown, parts, write_table
 from pcfh.shipped import shipped
 
@@ -331,6 +331,12 @@ def test_other_settings_and_another_budget_of_a_row_trained_elsewhere_are_said(
     settings.unlink()
     (said,) = notes_on_pix2pix(carry_out(asked))
     assert "its settings are not known" in said
+
+
+def test_a_folder_that_was_unpacked_in_another_size_is_refused(ready, experiment, carry_out):
+    asked = experiment(ready, rows=("pcfh",), databases={}, until="trained")
+    with pytest.raises(UserError, match="has crops of 64 pixels, and the preset wants 128"):
+        carry_out(replace(asked, budget=TrainingBudget(preset="cpu")))
 
 
 def test_a_generator_of_another_row_is_refused(trained_elsewhere, finished, begun, experiment, carry_out):

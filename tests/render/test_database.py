@@ -169,6 +169,12 @@ def test_an_interrupted_database_goes_on_to_the_same_bytes(rendered, tmp_path):
     assert again.checksum == rendered.checksum
 
 
+def test_a_leftover_of_a_killed_process_does_not_bar_the_folder(rendered, tmp_path):
+    (tmp_path / rendered.home.name).mkdir()
+    (tmp_path / rendered.home.name / ".recipe.json.123-ab.part").touch()
+    assert render_database(studio(), tmp_path, RECIPE).checksum == rendered.checksum
+
+
 def test_nothing_hidden_is_left_of_the_work(rendered):
     assert [path.name for path in rendered.home.rglob(".*")] == [".lock"]
 
