@@ -38,6 +38,7 @@ from pcfh.batches import Way, run_work
 from pcfh.databases.records import Database, Protocol, Record
 from pcfh.databases.rendered import SAMPLE
 from pcfh.errors import UserError
+from pcfh.files import sha256_of
 from pcfh.hallucinate import Hallucinator
 from pcfh.images import read_image
 from pcfh.landmarks.base import Face
@@ -333,7 +334,8 @@ def check_folder(folder: Path, good: Sequence[str], tried: Program, report: Repo
     names = sorted(path.name for path in folder.iterdir())
     table = folder.parent / "landmarks.csv"
     write_landmarks(table, dict.fromkeys(names, np.array(FACE) * (SIDE / 256)))
-    work = translation(tried.hallucinator, tried.model, "cpu", ReaderOptions(size=64, landmarks=table), 8)
+    reading = ReaderOptions(size=64, landmarks=table)
+    work = translation(tried.model, sha256_of(tried.model), "cpu", reading, here=False, batch=8)
     with report.watching("translate"):
         run_work(work, [folder], folder.parent / "faces", Way(workers=1))
     points = tuple((x * SIDE / 256, y * SIDE / 256) for x, y in FACE)
