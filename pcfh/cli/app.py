@@ -112,13 +112,19 @@ def heed_interrupts() -> None:
 
 
 @contextmanager
-def stop_signals() -> Iterator[list[int]]:
-    """Collects SIGINT and SIGTERM instead of dying of them; a second one kills as usual."""
+def stop_signals(begun: Sequence[object] = (True,)) -> Iterator[list[int]]:
+    """Collects SIGINT and SIGTERM instead of dying of them; a second one kills as usual.
+
+    Args:
+        begun: while it is empty there is nothing to be lost, and a signal ends the program at once.
+    """
     received: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
         received.append(number)
         signal.signal(number, before[number])
+        if not begun:
+            raise SystemExit(128 + number)
 
     before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {
         number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)

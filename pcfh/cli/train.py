@@ -62,7 +62,9 @@ def train(  # noqa: PLR0913 - one argument per option of the command
     """
     refuse_resume(resume)
     # Before anything slow, so that no signal is lost while settings, data and PyTorch are loaded.
-    with stop_signals() as stopped:
+    # Several processes stop together at a step; one alone has nothing to lose before its first.
+    begun = [True] * (int(os.environ.get("WORLD_SIZE", "1")) > 1)
+    with stop_signals(begun) as stopped:
         job = TrainingJob(
             prepared=data,
             protocol=protocol,
@@ -86,7 +88,7 @@ def train(  # noqa: PLR0913 - one argument per option of the command
             fitted = configured(preset, file=config, settings=settings, gigabytes=gigabytes)
             job = replace(job, config=fitted)
         steps = job.config.training.steps
-        with start_runtime(device) as runtime, StepBar(steps) as bar:
+        with start_runtime(device) as runtime, StepBar(steps, begun) as bar:
             state = run_train(job, runtime, _callbacks(bar, stopped))
         if runtime.is_first and state.step < steps:
             print(f"Stopped at step {state.step}; the same command resumes it.", file=sys.stderr)
@@ -113,10 +115,16 @@ def refuse_resume(resume: bool) -> None:
 
 
 class StepBar:
-    """A progress bar that appears with the first step, so that no mistake is printed beside an empty one."""
+    """A progress bar that appears with the first step, so that no mistake is printed beside an empty one.
 
-    def __init__(self, steps: int) -> None:
+    Args:
+        steps: planned.
+        begun: is filled with the first step.
+    """
+
+    def __init__(self, steps: int, begun: list[bool]) -> None:
         self._steps, self._bar = steps, None  # type: int, tqdm[None] | None
+        self._begun = begun
 
     def __enter__(self) -> "StepBar":
         return self
@@ -128,6 +136,7 @@ class StepBar:
     def advance(self, step: int) -> "tqdm[None]":
         """Brings the bar to a step."""
         if self._bar is None:
+            self._begun.append(True)
             self._bar = progress_bar("steps", self._steps)
             # Steps of an earlier call took none of this one's time.
             self._bar.initial = self._bar.n = self._bar.last_print_n = step - 1

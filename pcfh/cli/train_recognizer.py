@@ -69,7 +69,8 @@ def train_recognizer(  # noqa: PLR0913 - one argument per option of the command
     """
     refuse_resume(resume)
     # Before anything slow, so that no signal is lost while data are loaded.
-    with stop_signals() as stopped:
+    begun: list[bool] = []
+    with stop_signals(begun) as stopped:
         given = {f"recipe.{name}": value for name, value in asdict(options).items() if value is not None}
         recipe = changed(RecognizerConfig(), {**(read_toml(config) if config else {}), **given}).recipe
         job = RecognizerJob(
@@ -77,7 +78,7 @@ def train_recognizer(  # noqa: PLR0913 - one argument per option of the command
         )
         chosen = usable_device(device)
         keep_freed_memory()
-        with StepBar(recipe.steps) as bar:
+        with StepBar(recipe.steps, begun) as bar:
             callbacks = Callbacks(on_step=bar.show_losses, should_stop=lambda: bool(stopped))
             state = run_training(job, chosen, callbacks)
     if state.step < recipe.steps:
