@@ -38,7 +38,7 @@ def serve(
         port: to listen at; 0 takes a free one.
         hosts: further names under which the page may be asked for, e.g. behind a reverse proxy.
         model: generator.safetensors of a training run; the shipped one if not given.
-        recognizer: a Light CNN or an ONNX model; the shipped one if not given.
+        recognizer: a Light CNN, an ONNX model or dlib; the shipped one if not given.
         device: auto, cpu, cuda or cuda:1.
         limits: how much visitors may upload and keep.
     """
