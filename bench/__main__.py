@@ -4,11 +4,15 @@
     python -m bench device        training steps and the shipped generator on any device, by the clock
     python -m bench captured      what each thing done for a GPU's step gains, and that it computes the same
     python -m bench inference     images a second of a generator in several ways
+    python -m bench gallery       a gallery of a million faces: enrolment, search, memory
+    python -m bench scores        Rank-1 and VR from features on, up to 100,000 by 100,000
     python -m bench fuzz          damaged pictures through the reader, translate, prepare and the page
+    python -m bench kills         commands killed at random moments, and what they end in
     python -m bench faces         pictures of the renderer, and what a landmark detector makes of them
     python -m bench batches       a hundred thousand tiny pictures through a batch that is killed five times
     python -m bench batch_speed   ``pcfh translate``, here and in an earlier checkout
     python -m bench training_range   the range of the training faces, as the program reads it
+    python -m bench web           a hundred clients of the web page for a minute, some of them hostile
 
 One thread is the default on a processor: the processor time of several depends on who else uses the machine,
 because some of oneDNN's kernels wait for each other by spinning, whatever OMP_WAIT_POLICY says.
@@ -24,10 +28,14 @@ PROGRAMS = (
     "captured",
     "inference",
     "fuzz",
+    "kills",
     "faces",
+    "gallery",
+    "scores",
     "batches",
     "batch_speed",
     "training_range",
+    "web",
 )
 
 

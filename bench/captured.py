@@ -21,6 +21,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -37,7 +38,7 @@ from pcfh.methods.find import overridden, preset
 from pcfh.methods.pcfh import losses
 from pcfh.runtime import Runtime, keep_freed_memory
 from pcfh.training import loop
-from pcfh.training.capture import captured
+from pcfh.training.capture import Compute, captured
 from pcfh.training.fused_norm import Choice, Kernel, autocast, largest_error, lean, milliseconds
 from pcfh.training.loop import seed_step
 
@@ -67,10 +68,13 @@ def nuclear(device: torch.device, tiny: bool) -> Iterator[tuple[str, Results]]:
                 (found,) = torch.autograd.grad(value.sum(), leaf)
                 row[f"{form} error"] = float((value.detach().double().cpu() / s.sum(1) - 1).abs().max())
                 row[f"{form} gradient error"] = float((found.double().cpu() - slope).norm() / slope.norm())
-                row[f"{form} ms"] = median_ms(
-                    lambda f=norm, x=leaf: torch.autograd.grad(f(x).sum(), x), device
-                )
+                row[f"{form} ms"] = median_ms(partial(_slope, norm, leaf), device)
             yield f"{size}, {name}", row
+
+
+def _slope(norm: Callable[[Tensor], Tensor], leaf: Tensor) -> Tensor:
+    (found,) = torch.autograd.grad(norm(leaf).sum(), leaf)
+    return found
 
 
 def normalisation(device: torch.device, tiny: bool) -> Iterator[tuple[str, Results]]:
@@ -174,7 +178,7 @@ class Step:
         self.task, self.batch = made_up_run(config, Runtime(rank=0, processes=1, device=device))
         self.state = loop.begin(self.task)
         self.notes = list(self.task.notes)
-        self._compute = self.task.trainer.compute_gradients
+        self._compute: Compute = self.task.trainer.compute_gradients
         if device.type == "cuda" and config.training.capture != "off" and self.task.trainer.on_device:
             self._compute, note = captured(self.task.networks, self._compute, self.batch)
             self.notes.append(note)

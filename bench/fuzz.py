@@ -38,6 +38,7 @@ from pcfh.batches import Way, run_work
 from pcfh.databases.records import Database, Protocol, Record
 from pcfh.databases.rendered import SAMPLE
 from pcfh.errors import UserError
+from pcfh.files import sha256_of
 from pcfh.hallucinate import Hallucinator
 from pcfh.images import read_image
 from pcfh.landmarks.base import Face
@@ -104,6 +105,12 @@ class Report:
     peak: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
+
+    def weigh(self) -> None:
+        """Notes the memory that this process has taken at most."""
+        self.peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        if self.peak > LIMIT:
+            self.faults.append(f"memory: {self.peak:,} bytes at most, over {LIMIT:,}")
 
     @contextmanager
     def watching(self, what: str) -> Iterator[None]:
@@ -303,8 +310,11 @@ class SameFace:
 
     def detect(self, image: UInt8[np.ndarray, "h w 3"]) -> list[Face]:
         """One face."""
-        scale = np.array(image.shape[1::-1]) / 256
-        return [Face(box=(0.0, 0.0, *image.shape[1::-1]), score=1.0, landmarks=np.array(FACE) * scale)]
+        height, width, _ = image.shape
+        scale = np.array([width, height]) / 256
+        return [
+            Face(box=(0.0, 0.0, float(width), float(height)), score=1.0, landmarks=np.array(FACE) * scale)
+        ]
 
 
 @contextmanager
@@ -324,7 +334,8 @@ def check_folder(folder: Path, good: Sequence[str], tried: Program, report: Repo
     names = sorted(path.name for path in folder.iterdir())
     table = folder.parent / "landmarks.csv"
     write_landmarks(table, dict.fromkeys(names, np.array(FACE) * (SIDE / 256)))
-    work = translation(tried.hallucinator, tried.model, "cpu", ReaderOptions(size=64, landmarks=table), 8)
+    reading = ReaderOptions(size=64, landmarks=table)
+    work = translation(tried.model, sha256_of(tried.model), "cpu", reading, here=False, batch=8)
     with report.watching("translate"):
         run_work(work, [folder], folder.parent / "faces", Way(workers=1))
     points = tuple((x * SIDE / 256, y * SIDE / 256) for x, y in FACE)
@@ -365,9 +376,17 @@ def run(pictures: int, seed: int, *, lot: int = 50) -> Report:
                     rng = random.Random(f"{seed} {start} {path}")
                     (folder / path).write_bytes(encoded(picture(rng), "PNG"))
                 check_folder(folder, good, tried, report)
-    report.peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    if report.peak > LIMIT:
-        report.faults.append(f"memory: {report.peak:,} bytes at most, over {LIMIT:,}")
+    report.weigh()
+    return report
+
+
+def run_reader(pictures: int, seed: int) -> Report:
+    """Tries pictures on the reader alone."""
+    report = Report()
+    with TemporaryDirectory() as name:
+        for number in range(pictures):
+            check_reader(case_of(seed, number), Path(name) / "a.png", report)
+    report.weigh()
     return report
 
 
@@ -376,8 +395,12 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench fuzz", description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--reader-only", action="store_true", help="leave translate, prepare and the page out"
+    )
     options = parser.parse_args(arguments)
-    report = run(options.pictures, options.seed)
+    chosen = run_reader if options.reader_only else run
+    report = chosen(options.pictures, options.seed)
     for kind, count in sorted(report.kinds.items()):
         print(f"{count:6,}  {kind}")
     print(

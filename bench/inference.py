@@ -38,7 +38,7 @@ PRECISIONS: Mapping[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bf
 WAYS = ("eager", "compiled", "ONNX Runtime")
 
 Inputs = tuple[Tensor, ...]
-Run = Callable[[Inputs], Tensor]
+Run = Callable[[Inputs], Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +158,7 @@ def prepared(network: Any, way: str, precision: str) -> Run | str:
     exported = Network(
         module=module,
         inputs=dict.fromkeys(names, ""),
-        output=("vis", ""),
+        outputs={"vis": ""},
         facts={},
         batches=generator_batches(network.size),
     )

@@ -1,8 +1,13 @@
 """Networks as files that run without this package: ONNX, and PyTorch's own .pt2 (``torch.export``).
 
-A file is written only when its output has been compared with the network's own on several batches. All
-tensors are float32, and b, the batch, is free:
+A file is written only when its output has been compared with the network's own on several batches. Tensors
+are float32 where nothing else is said, and b, the batch, is free:
 
+    finder       photograph h w 3       RGB, bytes, of any size
+                 certainty              that there is a face, 0 to 1; below one half there is none
+                 nir        1 1 s s     its aligned crop, grey, as the generator takes it
+                 landmarks  1 68 2      (x, y) in pixels of the crop, likewise
+                 points     68 2        (x, y) in pixels of the photograph
     generator    nir        b 1 s s      aligned NIR crops, grey, in [-1, 1]: pixel / 127.5 - 1
                  landmarks  b 68 2       (x, y) in pixels of the crop, whole numbers at pixel centres
                  vis        b 3 s s      RGB in [-1, 1]: pixel = round((value + 1) * 127.5)
@@ -11,7 +16,7 @@ tensors are float32, and b, the batch, is free:
 
 Beside a recogniser's ONNX file lies the JSON file by which ``open_recognizer`` takes it.
 
-Axis letters: b batch, d features, s side of an image.
+Axis letters: b batch, d features, h and w height and width, s side of an image.
 """
 
 import json
@@ -24,9 +29,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from pcfh import __version__
@@ -35,8 +41,11 @@ from pcfh.extras import extra
 from pcfh.files import sha256_of, write_atomically
 from pcfh.geometry.align import crop_of
 from pcfh.hallucinate import Hallucinator
+from pcfh.images import read_image
+from pcfh.landmarks.blaze_network import FaceFinder
+from pcfh.landmarks.fetch import blaze_models, cache_folder
 from pcfh.methods.files import load_generator
-from pcfh.recognisers.alignment import LIGHTCNN
+from pcfh.recognisers.alignment import LIGHTCNN, between_crops
 from pcfh.recognisers.lightcnn.weights import load_recognizer
 from pcfh.recognisers.onnx import OnnxSettings
 from pcfh.weight_files import CHECKPOINT, GENERATOR, RECOGNIZER, format_of, refuse_other
@@ -48,8 +57,11 @@ RECOGNIZER_SETTINGS = OnnxSettings(
     alignment=LIGHTCNN.convention, size=LIGHTCNN.size, channels="grey", mean=0.0, std=255.0
 )
 
+FINDER_TOLERANCE = 0.05  # of points in pixels; a region is sampled where both programs round alike or not
+FACES = Path(__file__).parent / "web" / "page" / "samples"  # rendered photographs, to compare on
+
 Inputs = tuple[Tensor, ...]
-Run = Callable[[Inputs], Tensor]
+Run = Callable[[Inputs], Inputs]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,18 +71,22 @@ class Network:
     Attributes:
         module: takes the inputs by position.
         inputs: their names and what they are.
-        output: its name and what it is.
+        outputs: likewise.
         facts: what the file says about itself.
-        batches: inputs of several batch sizes, to trace with (the first) and to compare on.
+        batches: inputs of several sizes, to trace with (the first) and to compare on.
         beside: settings that go into a JSON file beside an ONNX file, if any.
+        free: names of the axes of the inputs, from the first on, whose length is free.
+        tolerance: of the output's difference.
     """
 
     module: nn.Module
     inputs: Mapping[str, str]
-    output: tuple[str, str]
+    outputs: Mapping[str, str]
     facts: Mapping[str, str]
     batches: tuple[Inputs, ...]
     beside: OnnxSettings | None = None
+    free: tuple[str, ...] = ("batch",)
+    tolerance: float = TOLERANCE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,13 +97,13 @@ class Exported:
         path: of the file.
         facts: what it says about itself.
         difference: the largest one from PyTorch's output.
-        batches: sizes of the batches that were compared.
+        batches: lengths of the free axes of what was compared.
     """
 
     path: Path
     facts: Mapping[str, str]
     difference: float
-    batches: tuple[int, ...]
+    batches: tuple[str, ...]
 
 
 class GreyInput(nn.Module):
@@ -103,6 +119,19 @@ class GreyInput(nn.Module):
         """Generates VIS faces."""
         vis: Tensor = self.generator(nir.expand(-1, 3, -1, -1), landmarks)
         return vis
+
+
+class AsGenerator(nn.Module):
+    """A finder whose crop is as the generator takes it."""
+
+    def __init__(self, finder: nn.Module) -> None:
+        super().__init__()
+        self.finder = finder
+
+    def forward(self, photograph: UInt8[Tensor, "h w 3"]) -> Inputs:
+        """How sure there is a face, the crop in [-1, 1], landmarks in the crop and in the photograph."""
+        certainty, crop, landmarks, points = self.finder(photograph)
+        return certainty, crop / 127.5 - 1, landmarks, points
 
 
 class UnitFeatures(nn.Module):
@@ -133,18 +162,44 @@ def export(model: Path, out: Path, *, opset: int = OPSET) -> Exported:
         raise UserError(f"{out}: expected a name that ends in .onnx or .pt2, which says the format")
     if opset not in OPSETS:
         raise UserError(f"no export with opset {opset}; expected {OPSETS.start} to {OPSETS.stop - 1}")
-    network = open_network(model)
+    return write_network(open_network(model), out, opset=opset)
+
+
+def export_product(
+    out: Path, *, generator: Path, recognizer: Path, opset: int = OPSET
+) -> tuple[Exported, ...]:
+    """Writes what leads from a photograph to a face and a score, as ONNX: finder, generator, recogniser.
+
+    Args:
+        out: folder to write to: finder.onnx, generator.onnx, recognizer.onnx.
+        generator: file of its weights.
+        recognizer: likewise, of a Light CNN.
+        opset: version of ONNX's operators.
+
+    Raises:
+        UserError: see ``export``; or the landmark detector's files are not installed.
+    """
+    networks = {"generator": generator_network(generator), "recognizer": recognizer_network(recognizer)}
+    networks["finder"] = finder_network(int(networks["generator"].facts["pcfh.size"]))
+    return tuple(
+        write_network(networks[name], out / f"{name}.onnx", opset=opset) for name in sorted(networks)
+    )
+
+
+def write_network(network: Network, out: Path, *, opset: int = OPSET) -> Exported:
+    """Writes one network, if its output stays the same; see ``export``."""
     data, facts, difference = converted(network, out.suffix, opset)
-    if not difference < TOLERANCE:
+    if not difference < network.tolerance:
         raise UserError(
             f"{out}: not written, because its output differs from PyTorch's by {difference:.1e} (allowed: "
-            f"{TOLERANCE:.0e}); try another opset, or the other of the formats .onnx and .pt2"
+            f"{network.tolerance:.0e}); try another opset, or the other of the formats .onnx and .pt2"
         )
     write_atomically(out, data)
     if out.suffix == ".onnx" and network.beside is not None:
         settings = json.dumps(asdict(network.beside), indent=2)
         write_atomically(out.with_name(f"{out.name}.json"), settings.encode())
-    sizes = tuple(len(batch[0]) for batch in network.batches)
+    axes = len(network.free)
+    sizes = tuple(" x ".join(map(str, batch[0].shape[:axes])) for batch in network.batches)
     return Exported(path=out, facts=facts, difference=difference, batches=sizes)
 
 
@@ -197,7 +252,7 @@ def generator_network(model: Path) -> Network:
             "nir": "aligned NIR crops, grey, pixel / 127.5 - 1, in [-1, 1]",
             "landmarks": "68 points (x, y) in pixels of the crop, whole numbers at pixel centres",
         },
-        output=("vis", "RGB in [-1, 1], pixel = round((value + 1) * 127.5)"),
+        outputs={"vis": "RGB in [-1, 1], pixel = round((value + 1) * 127.5)"},
         facts={**provenance, "pcfh.version": __version__, **facts},
         batches=generator_batches(size),
     )
@@ -216,11 +271,57 @@ def recognizer_network(model: Path) -> Network:
     return Network(
         module=UnitFeatures(load_recognizer(model)).eval(),
         inputs={"faces": "aligned crops, grey, pixel / 255, in [0, 1]"},
-        output=("features", "of norm 1; their product is the cosine"),
+        outputs={"features": "of norm 1; their product is the cosine"},
         facts=facts,
         batches=tuple((torch.rand(b, 1, LIGHTCNN.size, LIGHTCNN.size, generator=draws),) for b in (2, 1, 3)),
         beside=RECOGNIZER_SETTINGS,
     )
+
+
+def finder_network(size: int) -> Network:
+    """The way from a photograph to the crop of a generator; see ``pcfh.landmarks.blaze_network``.
+
+    Args:
+        size: of the generator's images.
+
+    Raises:
+        UserError: the files of the landmark detector are not there.
+    """
+    detector, mesh = blaze_models(cache_folder())
+    affine = np.linalg.inv(np.vstack([between_crops(size, LIGHTCNN.size), [0, 0, 1]]))[:2]
+    shift = affine[:, 2] + 0.5 - affine[:, :2] @ (0.5, 0.5)  # Pillow counts from pixel edges
+    facts = {
+        "Software": f"pcfh {__version__}",
+        "Model": f"{sha256_of(detector)} {sha256_of(mesh)}",
+        "pcfh.version": __version__,
+        "pcfh.kind": "finder",
+        "pcfh.size": str(size),
+        "pcfh.to_recognizer": " ".join(
+            f"{value:.6f}" for row, last in zip(affine, shift, strict=True) for value in (*row[:2], last)
+        ),
+    }
+    return Network(
+        module=AsGenerator(FaceFinder(detector, mesh, crop_of(size))).eval(),
+        inputs={"photograph": "RGB, bytes, height x width x 3"},
+        outputs={
+            "certainty": "that there is a face, 0 to 1; below one half there is none",
+            "nir": "aligned crop, grey, pixel / 127.5 - 1, in [-1, 1]",
+            "landmarks": "68 points (x, y) in pixels of the crop, whole numbers at pixel centres",
+            "points": "68 points (x, y) in pixels of the photograph",
+        },
+        facts=facts,
+        batches=tuple((torch.from_numpy(picture),) for picture in finder_pictures()),
+        free=("height", "width"),
+        tolerance=FINDER_TOLERANCE,
+    )
+
+
+def finder_pictures() -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+    """Rendered photographs, as they are, in a larger picture, and turned by a right angle."""
+    nir, vis, other = (read_image(FACES / f"{name}.jpg") for name in ("nir-00185", "vis-00176", "nir-00169"))
+    yield nir
+    yield np.pad(vis, ((120, 30), (40, 260), (0, 0)), mode="edge")
+    yield np.ascontiguousarray(np.rot90(other)[20:])
 
 
 def generator_batches(size: int) -> tuple[Inputs, ...]:
@@ -249,15 +350,15 @@ def onnx_bytes(network: Network, opset: int, facts: Mapping[str, str]) -> bytes:
             verbose=False,
             opset_version=opset,
             input_names=list(network.inputs),
-            output_names=[network.output[0]],
-            dynamic_shapes={name: {0: "batch"} for name in network.inputs},
+            output_names=list(network.outputs),
+            dynamic_shapes={name: dict(enumerate(network.free)) for name in network.inputs},
         )
         assert program is not None
         model = program.model_proto
     written = next(entry.version for entry in model.opset_import if not entry.domain)
     if written != opset:
         raise UserError(f"PyTorch {torch.__version__} writes opset {written} here; leave --opset {opset} out")
-    told = (*network.inputs.items(), network.output)
+    told = (*network.inputs.items(), *network.outputs.items())
     for value, (_, meaning) in zip((*model.graph.input, *model.graph.output), told, strict=True):
         value.doc_string = meaning
     for key, text in facts.items():
@@ -268,7 +369,7 @@ def onnx_bytes(network: Network, opset: int, facts: Mapping[str, str]) -> bytes:
 
 def pt2_bytes(network: Network, facts: Mapping[str, str]) -> bytes:
     """The network as a file for ``torch.export.load``, with what it says about itself in ``pcfh.json``."""
-    told = {**facts, "inputs": dict(network.inputs), "output": dict([network.output])}
+    told = {**facts, "inputs": dict(network.inputs), "output": dict(network.outputs)}
     buffer = BytesIO()
     with _quiet():
         torch.export.save(_traced(network), buffer, extra_files={"pcfh.json": json.dumps(told)})
@@ -283,23 +384,32 @@ def onnx_runner(data: bytes, names: tuple[str, ...]) -> Run:
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
-    def run(inputs: Inputs) -> Tensor:
+    def run(inputs: Inputs) -> Inputs:
         feed = {name: tensor.numpy() for name, tensor in zip(names, inputs, strict=True)}
-        return torch.from_numpy(session.run(None, feed)[0])
+        return tuple(torch.from_numpy(np.asarray(output)) for output in session.run(None, feed))
 
     return run
 
 
 @torch.inference_mode()
 def largest_difference(network: Network, run: Run) -> float:
-    """The largest absolute difference from PyTorch's output, over all batches; NaN stays NaN."""
-    differences = [(run(batch) - network.module(*batch)).abs().max() for batch in network.batches]
+    """The largest absolute difference from PyTorch's outputs, over all batches; NaN stays NaN."""
+    differences = [
+        (found - expected).abs().max()
+        for batch in network.batches
+        for found, expected in zip(run(batch), _several(network.module(*batch)), strict=True)
+    ]
     return float(torch.stack(differences).max())
 
 
+def _several(output: Tensor | Inputs) -> Inputs:
+    return (output,) if isinstance(output, Tensor) else output
+
+
 def _traced(network: Network) -> torch.export.ExportedProgram:
-    batch = torch.export.Dim("batch", min=1, max=4096)
-    shapes = tuple({0: batch} for _ in network.inputs)
+    longest = 4096 if network.free == ("batch",) else 16_384
+    dims = dict(enumerate(torch.export.Dim(name, min=1, max=longest) for name in network.free))
+    shapes = tuple(dims for _ in network.inputs)
     return torch.export.export(network.module, network.batches[0], dynamic_shapes=shapes)
 
 
@@ -307,7 +417,7 @@ def _pt2_runner(data: bytes) -> Run:
     """Runs a file of ``torch.export``."""
     with _quiet():
         module = torch.export.load(BytesIO(data)).module()
-    return lambda inputs: module(*inputs)
+    return lambda inputs: _several(module(*inputs))
 
 
 @contextmanager

@@ -4,6 +4,7 @@ What there is:
 
     generator.safetensors, best.safetensors    a generator, to translate with
     recognizer.safetensors                     a recogniser
+    tuned.safetensors                          a recogniser that was tuned to NIR and VIS faces
     checkpoint.pt                              a training, to resume; of either
 """
 
@@ -21,13 +22,19 @@ from torch import Tensor
 from pcfh.errors import UserError
 from pcfh.files import write_atomically
 
+TUNED = "pcfh-tuned-1"
 GENERATOR, RECOGNIZER, CHECKPOINT = "pcfh-generator-1", "pcfh-recognizer-1", "pcfh-checkpoint-2"
 _WORDS = {
     GENERATOR: "a generator, which turns NIR into VIS faces",
     RECOGNIZER: "a recogniser",
+    TUNED: "a recogniser that was tuned to NIR and VIS faces, to be compared",
     CHECKPOINT: "the checkpoint of a training, to resume it",
 }
-_USUAL_NAME = {GENERATOR: "generator.safetensors", RECOGNIZER: "recognizer.safetensors"}
+_USUAL_NAME = {
+    GENERATOR: "generator.safetensors",
+    RECOGNIZER: "recognizer.safetensors",
+    TUNED: "tuned.safetensors",
+}
 
 
 def write_weights(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:

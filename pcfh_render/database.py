@@ -40,6 +40,7 @@ from pcfh_render.layout import capture_path, subject_name, write_lists, write_re
 from pcfh_render.params import Look, Person, Shot
 from pcfh_render.recipes import LATER, Recipe, Sitting, people_with_truth, sittings
 from pcfh_render.sampling import draw_look, draw_person
+from pcfh_render.series import SERIES, Planned, series_of
 from pcfh_render.shifts import shifted_shots, with_glasses
 from pcfh_render.shots import draw_shots
 from pcfh_render.tables import capture_row, person_row, written
@@ -133,7 +134,7 @@ def render_database(
         UserError: the recipe cannot work, or ``out`` holds something else or is being written.
     """
     recipe.check()
-    home = out / HOME
+    home = home_of(out, recipe)
     plan = {subject: sittings(recipe, subject) for subject in recipe.subjects}
     total = sum(_count(plan[subject]) for subject in plan)
     with locked(home, _BUSY.format(home)):
@@ -174,7 +175,7 @@ def render_part(
         UserError: see ``render_database``.
     """
     recipe.check()
-    home = out / HOME
+    home = home_of(out, recipe)
     mine = [subject for subject in recipe.subjects if shard.has(str(subject))]
     with locked(home, _BUSY.format(home), shared=True):
         _begin(home, studio, recipe)
@@ -256,6 +257,10 @@ def _render_sitting(
     """Writes the pictures of one person in one session and yields what the tables say of each."""
     look = draw_look(person, sitting.session)
     difficulty = difficulty_of(recipe.difficulty)
+    if recipe.series:
+        plan = tuple(series_of(recipe.series, person, look, difficulty))
+        yield from _render_series(home, renderer, recipe, person=person, look=look, plan=plan)
+        return
     drawn = draw_shots(person, look, difficulty=difficulty, nir=sitting.nir, vis=sitting.vis)
     named = shifted_shots(drawn, recipe.size) if recipe.shifts else tuple((shot, "") for shot in drawn)
     look = with_glasses(person, look) if recipe.shifts else look
@@ -278,6 +283,40 @@ def _render_sitting(
             "landmarks": portrait.landmarks.round(3).tolist(),
             "parameters": {**parameters, "shift": shift} if recipe.shifts else parameters,
         }
+
+
+def _render_series(
+    home: Path,
+    renderer: Portraitist,
+    recipe: Recipe,
+    *,
+    person: Person,
+    look: Look,
+    plan: Sequence[Planned],
+) -> Iterator[dict[str, Any]]:
+    """Writes the pictures of a series and yields what the tables say of each."""
+    shots = [planned.shot for planned in plan]
+    portraits = renderer.portraits(person, look, shots, truth=any(planned.both for planned in plan))
+    for planned, portrait in zip(plan, portraits, strict=True):
+        modality = planned.shot.modality
+        image = portrait.image[..., : 1 if modality == "NIR" else 3]
+        pictures = [(planned.path, modality, image)]
+        if planned.both:
+            assert portrait.truth is not None
+            pictures.append((planned.both, "VIS", portrait.truth))
+        for path, kind, picture in pictures:
+            write_atomically(home / path, _jpeg(picture, min(planned.shot.camera.jpeg, recipe.quality)))
+            yield {
+                "path": path,
+                "place": [planned.session, kind, subject_name(person.subject)],
+                "landmarks": portrait.landmarks.round(3).tolist(),
+                "parameters": written(capture_row(person, look, planned.shot)),
+            }
+
+
+def home_of(out: Path, recipe: Recipe) -> Path:
+    """The folder of a database in its layout."""
+    return out / SERIES.get(recipe.series, HOME)
 
 
 def _note(home: Path, subject: int) -> Path:

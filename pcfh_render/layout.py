@@ -48,7 +48,7 @@ def write_tables(home: Path, notes: Iterable[Mapping[str, Any]]) -> None:
                 path = capture["path"]
                 points = (f"{value:.3f}" for point in capture["landmarks"] for value in point)
                 landmarks.add({"path": path, **dict(zip(COORDINATES, points, strict=True))})
-                session, modality, _, _ = path.split("/")
+                session, modality, _ = place_of(capture)
                 named = {"path": path, "subject": subject, "session": session, "modality": modality}
                 parameters.add(named | capture["parameters"])
 
@@ -77,11 +77,17 @@ def _table(path: Path) -> Iterator[_Table]:
 
 def _subject(note: Mapping[str, Any]) -> str:
     """The person of a note, as its folder is called."""
-    return str(note["captures"][0]["path"].split("/")[2])
+    return place_of(note["captures"][0])[2]
+
+
+def place_of(capture: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Session, modality and person of a capture: noted, or as its path says them."""
+    session, modality, subject = capture.get("place") or capture["path"].split("/")[:3]
+    return session, modality, subject
 
 
 def _sessions(note: Mapping[str, Any]) -> str:
-    return " ".join(sorted({capture["path"].split("/")[0] for capture in note["captures"]}))
+    return " ".join(sorted({place_of(capture)[0] for capture in note["captures"]}))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +111,8 @@ class _Paths:
 
 def write_lists(home: Path, recipe: Recipe, notes: Iterable[Mapping[str, Any]]) -> None:
     """Writes the four lists of each protocol, with the backslashes and line ends of the original."""
+    if recipe.series:
+        return  # their databases have none
     people = {int(_subject(note)): _paths(note["captures"]) for note in notes}
     shifts = dict(zip(map(str, range(1, len(SHIFTS) + 1)), SHIFTS, strict=True)) if recipe.shifts else {}
     for protocol, trained in training_people(recipe).items():

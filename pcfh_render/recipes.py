@@ -8,6 +8,7 @@ from typing import Any
 
 from pcfh.errors import UserError
 from pcfh_render.difficulty import difficulty_of
+from pcfh_render.series import CAPTURES, SERIES
 from pcfh_render.shifts import SHIFTS
 from pcfh_render.streams import generator
 
@@ -37,6 +38,8 @@ class Recipe:
         masks: whether what each pixel shows is kept, see ``pcfh.databases.rendered.Region``.
         shifts: whether each near-infrared capture is taken again under each shift of ``shifts.SHIFTS`` alone;
             there is a fold for each shift, in which all but the last person are tested.
+        series: "buaa" or "oulu": captures in the fixed order and the layout of that database, see
+            ``pcfh_render.series``; numbers of captures, sessions and folds then mean nothing.
     """
 
     identities: int
@@ -53,6 +56,7 @@ class Recipe:
     truth_fold: int = 0
     masks: bool = False
     shifts: bool = False
+    series: str = ""
 
     @property
     def subjects(self) -> range:
@@ -84,11 +88,20 @@ class Recipe:
             raise UserError("folds need NIR captures to be recognised; take some, or --folds 0")
         if self.shifts and (self.folds or self.identities < 2 or not self.nir):
             raise UserError("the shifts are the folds: give --folds 0, 2 people or more, and NIR captures")
+        if self.series and (self.series not in SERIES or self.folds or self.shifts or self.masks):
+            raise UserError(
+                f"expected a series of {', '.join(SERIES)}, no folds, shifts or masks, got {self.series!r}"
+            )
         if self.truth_fold > self.folds:
             raise UserError(f"expected a truth fold of 0 to {self.folds}, got {self.truth_fold}")
 
 
-LATER = ("truth_fold", "masks", "shifts")  # came after the first databases; nothing where they are not set
+LATER = (
+    "truth_fold",
+    "masks",
+    "shifts",
+    "series",
+)  # came after the first databases; nothing where they are not set
 _LIMITS: tuple[tuple[str, float, float], ...] = (
     ("identities", 1, 99_999),
     ("first", 1, 99_999),
@@ -124,6 +137,9 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             masks=True,
             shifts=True,
         ),
+        # As many people as the databases have, or as the protocol of Oulu-CASIA draws.
+        "sf-buaa": Recipe(identities=150, seed=2012, folds=0, sessions=1, series="buaa"),
+        "sf-oulu": Recipe(identities=40, seed=2009, first=41, folds=0, sessions=1, series="oulu"),
     }
 )
 
@@ -166,6 +182,9 @@ def sittings(recipe: Recipe, subject: int) -> tuple[Sitting, ...]:
 
     The numbers of captures vary by a quarter around those of the recipe.
     """
+    if recipe.series:
+        nir, vis = CAPTURES[recipe.series]
+        return (Sitting(session=1, nir=nir, vis=vis),)
     rng = generator("sittings", recipe.seed, subject)
     sessions = sorted((1 + rng.permutation(recipe.sessions)[:2]).tolist())
     returns = len(sessions) == 2 and rng.uniform() < recipe.returning
@@ -186,6 +205,8 @@ def training_people(recipe: Recipe) -> dict[str, frozenset[int]]:
 
     Protocols are the folds of View 2 ("1", "2", ...) and View 1 ("dev"); no two have the same halves.
     """
+    if recipe.series:
+        return {}  # whoever reads the database draws who trains
     if recipe.shifts:
         return {str(fold): frozenset(recipe.subjects[-1:]) for fold in range(1, len(SHIFTS) + 1)}
     rng = generator("folds", recipe.seed)

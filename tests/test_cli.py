@@ -19,6 +19,7 @@ from pcfh import __version__
 from pcfh.cli import app, main
 from pcfh.cli import train as method
 from pcfh.cli.app import help_of
+from pcfh.cli.batches import PictureBar
 from pcfh.config import known_settings
 from pcfh.errors import UserError
 from pcfh.files import sha256_of
@@ -449,6 +450,40 @@ def test_bad_pictures_are_listed_on_stderr_and_the_exit_code_is_1(run, generator
         "2.png",
         "manifest.csv",
     ]
+
+
+def test_parts_of_a_batch_are_taken_in_by_the_same_command_without_a_part(
+    run, generator, nir, points, tmp_path
+):
+    command = ("translate", nir, "--model", generator, "--out", tmp_path / "vis", "--landmarks", points)
+    counts = [run(*command, "--shard", f"{number}/2")[1].split()[0] for number in (1, 2)]
+    assert sorted(map(int, counts)) in ([0, 2], [1, 1])
+    assert run(*command)[1].splitlines()[0].endswith("(2 of them before)")
+    assert "before" not in run(*command, "--overwrite")[1]
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (("--shard", "3/2"), "--shard 3/2: expected a part and how many there are, such as 3/100"),
+        (("--workers", "tcp://h:1"), "--workers tcp://h:1: expected a number of processes"),
+    ],
+)
+def test_a_wrong_part_or_worker_is_refused_before_anything_is_written(
+    run, generator, nir, points, tmp_path, option, said
+):
+    out = tmp_path / "vis"
+    code, _, err = run("translate", nir, "--model", generator, "--out", out, "--landmarks", points, *option)
+    assert code == 2 and said in err and not out.exists()
+
+
+def test_what_was_done_before_moves_the_bar_but_says_nothing_of_its_speed():
+    with PictureBar() as bar:
+        bar.total(100)
+        bar.passed(60)
+        bar.done(4)
+        told = bar._bar.format_dict
+    assert (told["n"], told["initial"], told["total"]) == (64, 60, 100)
 
 
 def test_several_sources_may_be_given(run, generator, nir, points, tmp_path):

@@ -134,7 +134,7 @@ def test_a_setting_without_a_value_says_so():
         ("training.seed=-1", "a whole number that is not negative"),
         ("training.flip=maybe", "true or false"),
         ("training.precision=fp16", "auto or fp32 or bf16"),
-        ("training.method=stargan", "no such method; known: pcfh, cyclegan, pix2pix"),
+        ("training.method=stargan", "no such method; known: pcfh, adfl, csh, cyclegan, pix2pix"),
         ("training.method=pix2pics", r"no such method; did you mean pix2pix\?"),
         ("training.method=nowhere:Mine", "no module 'nowhere' in the working folder or on Python's path"),
         ("training.method=json:JSONDecoder", "expected a subclass of pcfh.methods.base.Method"),

@@ -246,9 +246,9 @@ def test_the_site_shows_the_card_of_the_weights(site):
 
 
 def test_links_to_the_program_lead_to_copies_in_the_site(site):
-    assert 'href="repository/examples/onnx_translate.py.txt"' in (site / "export.html").read_text()
-    copy = site / "repository" / "examples" / "onnx_translate.py.txt"
-    assert copy.read_bytes() == (ROOT / "examples" / "onnx_translate.py").read_bytes()
+    assert 'href="repository/examples/onnx_faces.py.txt"' in (site / "export.html").read_text()
+    copy = site / "repository" / "examples" / "onnx_faces.py.txt"
+    assert copy.read_bytes() == (ROOT / "examples" / "onnx_faces.py").read_bytes()
 
 
 def test_tables_and_lists_of_the_site_are_no_running_text(site):

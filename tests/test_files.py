@@ -1,4 +1,6 @@
+import errno
 import hashlib
+import os
 
 import pytest
 
@@ -57,3 +59,19 @@ def test_leftovers_of_killed_processes_are_removed(tmp_path):
 def test_sha256_is_that_of_hashlib(tmp_path):
     (tmp_path / "a.bin").write_bytes(bytes(range(256)) * 1000)
     assert sha256_of(tmp_path / "a.bin") == hashlib.sha256(bytes(range(256)) * 1000).hexdigest()
+
+
+def test_a_name_as_long_as_file_systems_allow_is_written(tmp_path):
+    path = tmp_path / ("ü" * 127)  # 254 bytes
+    write_atomically(path, b"abc")
+    assert path.read_bytes() == b"abc"
+
+
+def test_a_full_disk_names_the_file(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*a\.bin'"):
+        write_atomically(tmp_path / "a.bin", b"abc")
+    assert not list(tmp_path.iterdir())

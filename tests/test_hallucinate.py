@@ -1,6 +1,7 @@
 """The class behind the product, with a network of random weights: what it shows depends on every pixel."""
 
 import xml.etree.ElementTree as ET
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -247,3 +248,10 @@ def test_a_written_face_carries_the_press_councils_mark_in_its_xmp(marked):
 
 def test_the_xmp_lies_where_readers_look_for_it(marked):
     assert b"iTXtXML:com.adobe.xmp\0\0\0\0\0<?xpacket begin=" in marked.read_bytes()
+
+
+def test_faces_that_are_not_finite_are_refused(photographs, network):
+    broken = deepcopy(network)
+    next(iter(broken.parameters())).data.fill_(float("inf"))
+    with pytest.raises(UserError, match="gives numbers that are not finite"):
+        Hallucinator(broken, about={}, backend=Finder())(*photographs[0])

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -352,3 +353,20 @@ def test_aligned_crops_are_translated_as_they_are(network, nir, tmp_path, photog
 def test_a_photograph_taken_for_an_aligned_crop_is_a_failure(hallucinator, nir, tmp_path):
     failures = translate(hallucinator, [nir], tmp_path / "out", aligned=True)
     assert failures[0][1].startswith("expected an aligned crop of 64 x 64 pixels, got 96 x 96")
+
+
+def test_beside_processes_that_read_this_one_generates_the_same(network, nir, tmp_path, photograph):
+    points = {}
+    for number in range(3):
+        photograph[0].save(nir / f"{number}.png")
+        points[f"{number}.png"] = photograph[1]
+    write_landmarks(tmp_path / "points.csv", points)
+    hallucinator = Hallucinator(network, about={"model": "ab12"})
+    alone = work_of(hallucinator, landmarks=tmp_path / "points.csv")
+    reading = ReaderOptions(size=SIZE, landmarks=tmp_path / "points.csv")
+    beside = replace(alone, here=True, start_reader=partial(start_reader, reading))
+    for name, work, workers in (("alone", alone, 1), ("beside", beside, 2)):
+        summary = run_work(work, [nir], tmp_path / name, Way(workers=workers))
+        assert (summary.done, summary.failed) == (3, 1)
+    for name in ("0.png", "1.png", "2.png", "manifest.csv"):
+        assert (tmp_path / "beside" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()

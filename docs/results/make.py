@@ -25,7 +25,7 @@ from tabulate import tabulate
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-PAGES = ("docs/results.md", "docs/log.md", "README.md")
+PAGES = ("docs/results.md", "docs/log.md", "docs/web.md", "README.md")
 BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 

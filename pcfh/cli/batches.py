@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from pcfh.batches import Progress, Summary, Way
-from pcfh.cli.app import progress_bar
+from pcfh.cli.app import progress_bar, say
 from pcfh.parallel import usable_workers
 from pcfh.shards import Shard
 
@@ -73,7 +73,7 @@ def report_batch(summary: Summary, what: str) -> int:
     print(f"{summary.done} of {summary.done + summary.failed} pictures {what}{before}")
     print(f"The table is {summary.table}")
     for source, reason in summary.failures:
-        print(f"{source}: {reason}", file=sys.stderr)
+        say(f"{source}: {reason}", file=sys.stderr)
     if summary.failed > len(summary.failures):
         print(f"... and others: {summary.table} has them all", file=sys.stderr)
     if summary.ignored:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from cyclopts import Parameter
 
-from pcfh.cli.app import Names, progress_bar, show_stage
+from pcfh.cli.app import Names, progress_bar, say, show_stage
 from pcfh.errors import UserError
 from pcfh.evaluation.evaluate import common_alignment
 from pcfh.evaluation.evaluate import evaluate as run_evaluation
@@ -133,7 +133,7 @@ def evaluate(  # noqa: PLR0913 - one argument per option of the command
     write_outcomes(out / OUTCOMES, found.outcomes)
     write_report(results, out, face_sheets(results, work) if pictures else None)
     for note in results.notes:
-        print(note, file=sys.stderr)
+        say(note, file=sys.stderr)
     print((out / TABLE).read_text(encoding="utf-8"))
     print(f"Features and generated faces are kept in {job.cache} ({_megabytes(job.cache):.1f} MB)")
     print(f"Written to {out}; look at {out / REPORT}")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from tabulate import tabulate
 
-from pcfh.cli.app import Names
+from pcfh.cli.app import Names, say
 from pcfh.databases.counts import Row, absent_protocols, compare
 from pcfh.databases.layouts import AUTO, Count, find_layout, layouts, open_database
 from pcfh.databases.lists import Lists
@@ -88,7 +88,7 @@ def inspect(database: Path, *, options: DatabaseOptions = _DEFAULT) -> int:
     absent = absent_protocols(found, layout)
     if absent:
         differences.append(f"lists of protocols are absent: {', '.join(absent)}")
-    print(f"{layout.title} in {found.root}\n")
+    say(f"{layout.title} in {found.root}\n")
     print(_table(rows))
     for title, text in (("Expected numbers", layout.source), ("To be had", layout.terms)):
         if text:
@@ -116,4 +116,4 @@ def _cells(row: Row) -> tuple[str, ...]:
 def _print_section(title: str, lines: Iterable[str]) -> None:
     """Prints a headed list, or nothing where it is empty."""
     for number, line in enumerate(lines):
-        print(f"  {line}" if number else f"\n{title}\n  {line}")
+        say(f"  {line}" if number else f"\n{title}\n  {line}")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, cast, get_args
 
-from pcfh.cli.app import Names, Several, progress_bar, resumed
+from pcfh.cli.app import Names, Several, progress_bar, resumed, say
 from pcfh.cli.batches import BatchOptions
 from pcfh.cli.inspect import DatabaseOptions
 from pcfh.databases.flattened import People, read_flattened
@@ -83,8 +83,8 @@ def prepare(  # noqa: PLR0913 - one argument per option of the command
         print(f"Part {way.shard}: {through} captures are through, {dropped} of them dropped")
         print("The same command without --shard takes all parts in")
         return 1 if dropped else 0
-    print(report.text(), end="")
-    print(f"\nWritten to {out}; the whole report is {out / 'report.txt'}")
+    say(report.text())
+    print(f"Written to {out}; the whole report is {out / 'report.txt'}")
     return 1 if report.dropped else 0
 
 

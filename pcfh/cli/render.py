@@ -48,8 +48,9 @@ def render(  # noqa: PLR0913 - one argument per option of the command
     Args:
         out: folder to write NIR-VIS-2.0 into; with --verify, the one to check.
         face_model: FaceXModel of a clone of https://github.com/ICT-VGL/ICT-FaceKit.
-        recipe: sf (the benchmark), sf-mini, sample, recogniser, wild (all kinds of near-infrared cameras) or
-            shifts (one thing that cameras do at a time); the other options change it.
+        recipe: sf (the benchmark), sf-mini, sample, recogniser, wild (all kinds of near-infrared cameras),
+            shifts (one thing that cameras do at a time), sf-buaa and sf-oulu (in the layouts and with the
+            captures of BUAA-VisNir and Oulu-CASIA, for Tables 3 and 4); the other options change it.
         identities: how many people; needed without --recipe.
         seed: other seeds give other people; 0 without --recipe.
         first: number of the first person, 1 without --recipe; other numbers are other people of the seed.

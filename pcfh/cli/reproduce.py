@@ -70,7 +70,7 @@ def reproduce(  # noqa: PLR0913 - one argument per option of the command
             pcfh-no-awm, pcfh-no-mic, pcfh; or another method, my_module:MyMethod among them.
         recognizer: Light CNN checkpoint, recognizer.safetensors or ONNX model; the shipped one if not
             given.
-        outside: recognisers that no training has seen, by which every row is scored, too: ONNX models,
+        outside: recognisers that no training has seen, by which every row is scored, too: dlib, ONNX models,
             files of weights, or my_module:MyRecognizer.
         curve: how many generators each training keeps along the way, to score each on 1,000 probes.
         landmarks: what finds faces and landmarks to prepare; given takes those that lie with the database.

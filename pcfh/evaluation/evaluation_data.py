@@ -278,9 +278,12 @@ def require_fair(data: EvaluationData, recognizers: Mapping[str, Mapping[str, Re
             trainings = training_history(data.generators[fold.name].about)
             history = [(training["training_data"], training["protocol"]) for training in trainings]
             _require_unseen(data, fold, "generator", history)
-            _require_strangers(data, fold, {one for t in trainings for one in t.get("people", ())})
+            known = {one for t in trainings for one in t.get("people", ())}
+            _require_strangers(data, fold, "generator", known)
         for name, by_protocol in recognizers.items():
             _require_unseen(data, fold, name, trained_on(by_protocol[fold.name]))
+            about = getattr(by_protocol[fold.name], "about", {})
+            _require_strangers(data, fold, name, {*map(str, about.get("identities", ()))})
 
 
 def _require_unseen(data: EvaluationData, fold: Protocol, name: str, history: History) -> None:
@@ -302,13 +305,13 @@ def _require_unseen(data: EvaluationData, fold: Protocol, name: str, history: Hi
             )
 
 
-def _require_strangers(data: EvaluationData, fold: Protocol, known: Set[str]) -> None:
-    """Refuses a generator whose file names people of the test, in whatever preparation it met them."""
+def _require_strangers(data: EvaluationData, fold: Protocol, name: str, known: Set[str]) -> None:
+    """Refuses a model whose file names people of the test, in whatever preparation it met them."""
     people = data.manifest.people
     tested = [subject for subject in subjects((*fold.gallery, *fold.probe)) if people[subject] in known]
     if tested:
         raise UserError(
-            f"the generator for protocol {fold.name!r} has learnt from {len(tested)} of the people tested, "
+            f"the {name} for protocol {fold.name!r} has learnt from {len(tested)} of the people tested, "
             f"e.g. {tested[0]}; results would be too good. Give one that was trained on protocol "
             f"{fold.name!r}, or evaluate its own"
         )

@@ -40,6 +40,13 @@ _PARAMETERS: Mapping[str, Mapping[str, int]] = {
     "IVF_FLAT": {"nlist": 4096},
     "IVF_SQ8": {"nlist": 4096},
 }
+# How hard an approximate index tries, beside as many as are asked for; more finds more, and takes longer.
+_EFFORT: Mapping[str, tuple[str, int]] = {
+    "HNSW": ("ef", 256),
+    "IVF_FLAT": ("nprobe", 64),
+    "IVF_SQ8": ("nprobe", 64),
+    "DISKANN": ("search_list", 256),
+}
 _FORMAT = "pcfh-gallery-1"
 _ABOUT = ("id", "person", "source", "quality", "enrolled")
 _BYTES = {"id": 32, "person": 512, "source": 4096, "person_id": 32, "recognizer": 64}
@@ -483,6 +490,10 @@ class Gallery:
         return sorted(found, key=lambda match: -match.score)
 
     def _nearest(self, vector: Float32[np.ndarray, " d"], chosen: str, limit: int) -> list[Any]:
+        assert self._made is not None
+        effort = _EFFORT.get(self._made["index"])
+        name, least = effort or ("", 0)
+        tries = {name: least if name == "nprobe" else max(least, limit)} if effort else {}
         with said_plainly(self._uri):
             found = self._client.search(
                 self._name,
@@ -490,6 +501,7 @@ class Gallery:
                 filter=chosen,
                 limit=limit,
                 output_fields=[*_ABOUT, "feature"],
+                search_params={"metric_type": "IP", "params": tries},
                 consistency_level="Strong",
             )
         return list(found[0])

@@ -40,7 +40,8 @@ from pcfh.recognisers.lightcnn.weights import load_recognizer
 from pcfh.runtime import Runtime
 from pcfh.training.capture import CapturedStep, captured
 from pcfh.training.checkpoint import State
-from pcfh.training.fused_norm import choose, fuse
+from pcfh.training.filled_conv import fill, worth_it
+from pcfh.training.fused_norm import Choice, choose, fuse
 from pcfh.training.loop import Callbacks, Learner, Task, linear_decay, run_task, seed_step
 
 GENERATOR = "generator.safetensors"
@@ -75,6 +76,8 @@ class MethodLearner(Learner):
         trainer: of the method; its networks have the seed's weights.
         notes: how a GPU computes its steps, a line each.
     """
+
+    notes: Sequence[str]
 
     def __init__(self, config: Config, runtime: Runtime, recognizer: nn.Module | None = None) -> None:
         t = self._training = config.training
@@ -148,10 +151,10 @@ class GeneratorTask(MethodLearner, Task):
     def _captured(self) -> tuple[Callable[[Batch], Mapping[str, Tensor]], str]:
         """The step as a graph where it can be one, and what to say about it."""
         if not self.trainer.on_device:
-            step, why = self.trainer.compute_gradients, "the step looks at the host: it is not captured"
+            step, why = self._compute, "the step looks at the host: it is not captured"
         else:
             batch = self.batches.batch(*self.fetch(0), vary=_variation(self._training))
-            step, why = captured(self.networks, self.trainer.compute_gradients, batch)
+            step, why = captured(self.networks, self._compute, batch)
         if self._training.capture == "on" and not isinstance(step, CapturedStep):
             raise UserError(f"training.capture=on: {why}; set it to auto")
         return step, why
@@ -391,18 +394,28 @@ def quicken(trainer: Trainer, training: Training, device: torch.device) -> list[
         choice = choose(device, triton=training.compiled != "on")
         if training.fused_norm == "on" and choice.kernel is None:
             raise UserError(f"training.fused_norm=on: {choice.why}; set it to auto")
-        if choice.kernel is not None:
-            for network in networks:
-                fuse(network, choice.kernel)
-        if choice.channels_last:
-            for network in (trainer.networks, *networks):
-                network.to(memory_format=torch.channels_last)
-        notes.append(choice.why)
+        notes = [choice.why, *_applied(choice, trainer, device)]
     if training.compiled == "on":
         for network in networks:
             network.compile(dynamic=False)
         notes.append(f"{len(networks)} networks are compiled: the first step takes a while")
     return notes
+
+
+def _applied(choice: Choice, trainer: Trainer, device: torch.device) -> list[str]:
+    """Gives the networks the normalisation that was chosen, and the layout that goes with it."""
+    networks = trainer.differentiated_once
+    if choice.kernel is not None:
+        for network in networks:
+            fuse(network, choice.kernel)
+    if not choice.channels_last:
+        return []
+    every = (trainer.networks, *networks)
+    for network in every:
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if not worth_it(device):
+        return []
+    return [f"{sum(map(fill, every))} convolutions are filled up to eight channels"]
 
 
 @torch.no_grad()

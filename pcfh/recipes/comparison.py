@@ -23,9 +23,10 @@ from jaxtyping import Float
 from pcfh.evaluation.folds import rate_difference
 from pcfh.evaluation.intervals import Bootstrap, Interval, mcnemar, mean_interval
 from pcfh.evaluation.outcomes import Evaluation, MethodOutcome
-from pcfh.evaluation.results import GENERATED, TRUTH, Results, Spread, spread
+from pcfh.evaluation.results import GENERATED, ORIGINAL, REFERENCE, TRUTH, Results, Spread, spread
 from pcfh.recipes.experiment import Row, Run
 from pcfh.recipes.paper_numbers import LIGHT_CNN, PCFH, TABLES, PaperTable
+from pcfh.recognisers.tuning.base import known_rivals
 from pcfh.typed_json import to_json_text
 
 RATIO = "landmark distance over the detector's noise"
@@ -94,6 +95,10 @@ class MeasuredRow:
         generated: with the generated pair's score alone; None where nothing is generated.
         truth: with the true VIS image in the place of a generated one, alone, where it is known: what a
             perfect generator would give. Of Light CNN's row only.
+        original: with the NIR image as it is, of a row whose recogniser is tuned.
+        reference: VIS captures searched for in VIS ones, of Light CNN and of tuned ones, which may forget.
+        tuned: whether the recogniser is tuned to the training people.
+        sees_truth: whether its generator learns from true VIS images of the very moments.
         cuts: against Light CNN; None without it, and in its own row.
         images: quality of the generated images; of Light CNN's row, of the NIR images as they are, and the
             detector's noise.
@@ -108,6 +113,10 @@ class MeasuredRow:
     cuts: Cuts | None
     images: tuple[ImageFigure, ...]
     cost: Cost
+    original: Figures | None = None
+    reference: Figures | None = None
+    tuned: bool = False
+    sees_truth: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,6 +247,9 @@ class ReproducedTable:
 
     def label(self, key: str) -> str:
         """What the table calls a row."""
+        rival = known_rivals().get(key)
+        if rival is not None:
+            return rival.label
         return next((row.label for row in self.paper.rows if row.key == key), key)
 
 
@@ -303,6 +315,11 @@ def measured_row(row: Row, runs: Runs, alone: Figures | None, cost: Cost) -> Mea
         cuts=None if untrained or alone is None else cuts_of(figures, alone),
         images=_images(runs, untrained),
         cost=cost,
+        original=figures_of(row, runs, ORIGINAL) if row.rival else None,
+        reference=figures_of(row, runs, REFERENCE)
+        if (untrained or row.rival) and REFERENCE in methods
+        else None,
+        tuned=row.rival is not None,
     )
 
 

@@ -15,11 +15,12 @@ from pcfh.config import known_settings, nearest
 from pcfh.databases.rendered import TRUTH
 from pcfh.errors import UserError
 from pcfh.evaluation.evaluation_data import EvaluationJob
-from pcfh.evaluation.results import FUSION, ORIGINAL
+from pcfh.evaluation.results import FUSION, GENERATED, ORIGINAL
 from pcfh.methods.base import Config, find_method, known_methods
 from pcfh.methods.find import overridden, preset, presets, validate
 from pcfh.preparation.manifest import MANIFEST, read_manifest
 from pcfh.recipes.paper_numbers import LIGHT_CNN, NO_AWM, NO_MIC, PCFH, TABLES, PaperTable
+from pcfh.recognisers.tuning.base import Rival, known_rivals
 
 Until = Literal["prepared", "trained", "table"]
 # Settings that all rows share; a method's own groups are its own, the rest of training.* is PCFH's.
@@ -82,12 +83,26 @@ class Row:
         method: that is trained; None for the recogniser alone.
         settings: that make it what it is.
         score: how ``pcfh evaluate`` calls the row's score.
+        rival: by which the recogniser is tuned; None where it stays as it is.
     """
 
     key: str
     method: str | None
     settings: tuple[str, ...] = ()
     score: str = FUSION
+    rival: Rival | None = None
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether there is a training, of a generator or of the recogniser."""
+        return self.method is not None or self.rival is not None
+
+    @property
+    def generator(self) -> str | None:
+        """Key of the row whose generator it takes, its own as a rule; None where nothing is generated."""
+        if self.rival is not None:
+            return self.rival.generator or None
+        return None if self.method is None else self.key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +111,7 @@ class Run:
 
     Attributes:
         row: key of the row.
-        seed: of the training; None for the recogniser alone.
+        seed: of the training; None for a recogniser alone.
         fold: of CASIA that it is trained on.
     """
 
@@ -167,7 +182,10 @@ class ExperimentConfig:
     @property
     def chosen_rows(self) -> tuple[Row, ...]:
         """The rows to measure now."""
-        return chosen_rows(self.paper, self.rows)
+        rows = chosen_rows(self.paper, self.rows)
+        if not self.rows and self.recognizer.suffix == ".onnx":  # which no rival can tune
+            rows = tuple(row for row in rows if row.rival is None)
+        return rows
 
     @property
     def chosen_seeds(self) -> tuple[int, ...]:
@@ -222,11 +240,13 @@ def chosen_rows(table: PaperTable, names: Sequence[str]) -> tuple[Row, ...]:
     """
     wanted = [key for name in names for key in name.split(",") if key] or [*table.usual]
     for key in wanted:
-        if key not in (*table.keys, LIGHT_CNN, *_ABLATIONS, *known_methods()) and ":" not in key:
+        known = (*table.keys, LIGHT_CNN, *_ABLATIONS, *known_methods(), *known_rivals())
+        if key not in known and ":" not in key:
             raise UserError(
                 f"no row {key!r} to measure in Table {table.number}; expected some of "
                 f"{', '.join(table.keys)}, or another method: {', '.join(known_methods())} or "
-                "my_module:MyMethod (of methods without code there is the paper's number only)"
+                f"my_module:MyMethod, or a tuned recogniser: {', '.join(known_rivals())} "
+                "(of methods without code there is the paper's number only)"
             )
     keys = [key for key in table.keys if key in wanted]
     return tuple(row_of(key) for key in dict.fromkeys((*keys, *wanted)))
@@ -238,12 +258,17 @@ def row_of(key: str) -> Row:
         return Row(key=key, method=None, score=ORIGINAL)
     if key in _ABLATIONS:
         return Row(key=key, method=PCFH, settings=_ABLATIONS[key])
+    if key in known_rivals():
+        rival = known_rivals()[key]
+        return Row(key=key, method=None, score=GENERATED if rival.generator else ORIGINAL, rival=rival)
     return Row(key=key, method=find_method(key).name)
 
 
 def runs_of(row: Row, seeds: Sequence[int], folds: Sequence[str]) -> list[Run]:
     """All runs of a row: each fold with each seed, or each fold once where nothing is trained."""
-    own: Sequence[int | None] = (None,) if row.method is None else seeds
+    own: Sequence[int | None] = seeds if row.is_trained else (None,)
+    if row.rival is not None and not row.rival.step_by_step and not row.rival.generator:
+        own = (0,)  # there is no chance in it
     return [Run(row=row.key, seed=seed, fold=fold) for seed in own for fold in folds]
 
 
@@ -319,8 +344,8 @@ def require_sound(config: ExperimentConfig) -> None:
                 f"{_RENDERED}"
             )
     for row in config.chosen_rows:
-        if row.method is not None:
-            row_config(row, config.budget, 0)
+        if row.generator is not None:
+            row_config(row_of(row.generator), config.budget, 0)
     if not config.recognizer.is_file():
         raise UserError(f"{config.recognizer}: no such file; give a Light CNN's weights or an ONNX model")
     if config.budget.steps is not None and config.budget.images is not None:

@@ -7,7 +7,8 @@
         <casia|buaa|oulu>/                       results.json and outcomes.npz of its evaluation
         <casia|buaa|oulu>/by-<recogniser>/       the same by a recogniser that no training has seen
         <casia|buaa|oulu>/curve.json             what it was worth along the way, see ``pcfh.recipes.curve``
-    <work>/cache                                 features and generated faces
+        tuned.safetensors                        the tuned recogniser of a row that has one
+    <work>/cache                                 features, generated faces, maps of frozen layers
 
 Several tables can share a folder.
 """
@@ -64,9 +65,12 @@ from pcfh.recipes.experiment import (
     runs_of,
 )
 from pcfh.recipes.paper_numbers import LIGHT_CNN
+from pcfh.recipes.tuning import TuningJob, carry_out, done
 from pcfh.recognisers.alignment import Alignment
 from pcfh.recognisers.base import Recognizer
 from pcfh.recognisers.registry import open_recognizer
+from pcfh.recognisers.tuned import load_tuned
+from pcfh.recognisers.tuning.tune import TUNED_FILE
 from pcfh.runtime import Runtime
 from pcfh.training.loop import SETTINGS, Callbacks
 from pcfh.training.monitor import read_metrics
@@ -94,6 +98,7 @@ class _Bench:
     recognizer: Recognizer
     outside: tuple[Recognizer, ...] = ()
     _learnt: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # a large manifest is read once
+    _tunings: dict[Run, TuningJob] = field(default_factory=dict)  # which keep what they have opened
 
     def learnt(self, fold: str) -> Mapping[str, Any]:
         """What a generator that is trained on a fold has learnt from."""
@@ -102,8 +107,41 @@ class _Bench:
         return self._learnt[fold]
 
     def weights(self, run: Run) -> Path | None:
-        """What the training of a run leaves; None where nothing is trained."""
-        return None if run.seed is None else run.folder(self.config.work) / "run" / GENERATOR
+        """The generator of a run; None where there is none."""
+        own = generator_run(run)
+        return None if own is None else own.folder(self.config.work) / "run" / GENERATOR
+
+    def tuning(self, run: Run) -> TuningJob | None:
+        """How the recogniser of a run is tuned; None where it stays as it is."""
+        rival = row_of(run.row).rival
+        if rival is None or run.seed is None:
+            return None
+        if run not in self._tunings:
+            self._tunings[run] = TuningJob(
+                prepared=self.casia,
+                protocol=run.fold,
+                out=run.folder(self.config.work) / TUNED_FILE,
+                rival=rival,
+                recognizer=self.config.recognizer,
+                cache=self.config.work / "cache",
+                generator=self.weights(run),
+                seed=run.seed,
+                device=self.config.device,
+                batch=self.config.batch,
+            )
+        return self._tunings[run]
+
+    def judge(self, run: Run, recognizer: Recognizer) -> Recognizer | None:
+        """Who scores a run in the place of a recogniser: itself, or what was tuned from F.
+
+        None where the run is of a tuned F, and another recogniser is asked: it has no part in that.
+        """
+        job = self.tuning(run)
+        if job is None:
+            return recognizer
+        if recognizer is not self.recognizer:
+            return None
+        return open_recognizer(job.out, device=self.config.device)
 
     @property
     def recognizers(self) -> tuple[Recognizer, ...]:
@@ -154,8 +192,11 @@ def reproduce(
     folds = folds_of(config, bench.casia)
     runs = [run for row in config.chosen_rows for run in runs_of(row, config.chosen_seeds, folds)]
     for run in runs:
-        if run.seed is not None and not train_run(bench, run, runtime, callbacks):
+        own = generator_run(run)
+        if own is not None and not train_run(bench, own, runtime, callbacks):
             return None
+        if runtime.is_first:
+            tune_run(bench, run, callbacks)
     if config.until == "trained":
         return None
     for run in runs:
@@ -321,23 +362,44 @@ def train_run(bench: _Bench, run: Run, runtime: Runtime, callbacks: RecipeCallba
     return state.step >= steps
 
 
+def generator_run(run: Run) -> Run | None:
+    """The run whose training leaves a run's generator; None where nothing is generated."""
+    key = row_of(run.row).generator
+    return None if key is None else replace(run, row=key)
+
+
+def tune_run(bench: _Bench, run: Run, callbacks: RecipeCallbacks) -> None:
+    """Tunes the recogniser of a run, unless that is done, or the row leaves it as it is.
+
+    Raises:
+        UserError: the recogniser is no Light CNN, or too few people train.
+    """
+    job = bench.tuning(run)
+    if job is None or done(job):
+        return
+    callbacks.say(f"Tuning {run}")
+    tuning = carry_out(job, callbacks.progress(f"{run}: "))
+    callbacks.say(f"{run}: {tuning.steps} steps")
+
+
 def elsewhere(bench: _Bench, run: Run) -> Guest | None:
     """What stands for a run without a training here; None where there is no such generator.
 
     Raises:
         UserError: there is one, and it does not fit.
     """
-    weights = bench.weights(run)
-    if weights is None:
+    weights, own = bench.weights(run), generator_run(run)
+    if weights is None or own is None:
         return None
-    return guest(_training_job(bench, run), weights, bench.learnt(run.fold))
+    return guest(_training_job(bench, own), weights, bench.learnt(run.fold))
 
 
 def is_trained(bench: _Bench, run: Run) -> bool:
     """Whether the generator of a run is the last of a training here, with these settings and data."""
-    job, weights = _training_job(bench, run), bench.weights(run)
+    weights, own = bench.weights(run), generator_run(run)
+    assert weights is not None and own is not None
+    job = _training_job(bench, own)
     try:
-        assert weights is not None
         about = Hallucinator.from_file(weights, device="cpu").about
         settings = configured(bench.config.budget.preset, file=job.run / SETTINGS)
     except UserError:
@@ -383,7 +445,8 @@ def evaluate_run(
     Raises:
         UserError: the database has no such protocol.
     """
-    if evaluated(bench, run, recognizer) is not None:
+    judge = bench.judge(run, recognizer)
+    if judge is None or evaluated(bench, run, recognizer) is not None:
         return
     first = recognizer is bench.recognizer
     name = f"{run}" if first else f"{run}, by {recognizer.name}"
@@ -393,9 +456,10 @@ def evaluate_run(
     generators = {}
     if weights is not None:
         generators[protocol] = Hallucinator.from_file(weights, device=config.device)
-    data = EvaluationData(job, generators, recognizer.alignment)
+    data = EvaluationData(job, generators, judge.alignment)
     tell = callbacks.progress(f"{name}: ")
-    found = evaluate(data, recognizer, backend=backend if first else None, quality=first, on_progress=tell)
+    quality = first and (judge is recognizer or bool(generators))
+    found = evaluate(data, judge, backend=backend if first else None, quality=quality, on_progress=tell)
     folder = bench.evaluation(run, recognizer)
     write_outcomes(folder / OUTCOMES, found.outcomes)
     write_atomically(folder / RESULTS, to_json(found.results).encode())
@@ -407,9 +471,12 @@ def evaluated(bench: _Bench, run: Run, recognizer: Recognizer) -> Evaluation | N
     try:
         results = read_results(folder / RESULTS)
         outcomes = read_outcomes(folder / OUTCOMES)
+        judge = bench.judge(run, recognizer)
     except UserError:
         return None
-    keys = {recognizer.key} | ({sha256_of(weights)} if weights else set())
+    if judge is None:
+        return None
+    keys = {judge.key} | ({sha256_of(weights)} if weights else set())
     same = (
         (results.version, results.resamples) == (__version__, bench.config.resamples)
         and results.manifest == sha256_of(bench.tested / MANIFEST)
@@ -426,7 +493,7 @@ def measure_curve(bench: _Bench, run: Run, callbacks: RecipeCallbacks) -> None:
         UserError: a file does not fit.
     """
     weights = bench.weights(run)
-    if weights is None:
+    if weights is None or row_of(run.row).rival is not None:
         return
     job = evaluation_job(bench.config, bench.tested, bench.protocol(run))
     measure_points(
@@ -468,6 +535,7 @@ def collect(bench: _Bench, folds: tuple[str, ...]) -> ReproducedTable:
     keys = dict.fromkeys((*config.paper.keys, *others))
     found = {row_of(key): _finished(bench, row_of(key), folds) for key in keys}
     trained = {row: runs for row, runs in found.items() if runs}
+    plain = {row: runs for row, runs in trained.items() if row.rival is None}
     rows = {row: _evaluations(bench, runs, bench.recognizer) for row, runs in trained.items()}
     alone = next((figures_of(row, runs) for row, runs in rows.items() if row.key == LIGHT_CNN), None)
     results = next(iter(next(iter(rows.values())).values())).results
@@ -488,9 +556,9 @@ def collect(bench: _Bench, folds: tuple[str, ...]) -> ReproducedTable:
         resamples=config.resamples,
         rows=tuple(measured_row(row, runs, alone, _cost(bench, runs)) for row, runs in rows.items()),
         comparisons=compared(rows),
-        outside=tuple(_outside(bench, trained, one) for one in bench.outside),
+        outside=tuple(_outside(bench, plain, one) for one in bench.outside),
         curve=curve_rows(
-            {row.key: _points(bench, runs) for row, runs in trained.items()},
+            {row.key: _points(bench, runs) for row, runs in plain.items()},
             [one.key for one in bench.recognizers],
         ),
         notes=tuple(dict.fromkeys((*results.notes, *_notes(config), *notes))),
@@ -519,12 +587,14 @@ def _finished(bench: _Bench, row: Row, folds: tuple[str, ...]) -> list[Run]:
     """The runs of a row that are evaluated by every recogniser, of all seeds whose folds are all done."""
     place = Run(row=row.key, seed=0, fold="").folder(bench.config.work).parent.parent
     there = (path.name.removeprefix("seed-") for path in place.glob("seed-*"))
-    seeds = sorted(int(name) for name in there if name.isdecimal()) if row.method else [0]
+    seeds = sorted(int(name) for name in there if name.isdecimal()) if row.is_trained else [0]
     found: list[Run] = []
     for seed in seeds:
         runs = runs_of(row, [seed], folds)
         if all(_has_generator(bench, run) for run in runs) and all(
-            evaluated(bench, run, one) is not None for run in runs for one in bench.recognizers
+            evaluated(bench, run, one) is not None
+            for run in runs
+            for one in (bench.recognizers if row.rival is None else (bench.recognizer,))
         ):
             found += runs
     return found
@@ -532,9 +602,12 @@ def _finished(bench: _Bench, row: Row, folds: tuple[str, ...]) -> list[Run]:
 
 def _has_generator(bench: _Bench, run: Run) -> bool:
     """Whether a run has what it is to be evaluated with."""
-    if run.seed is None or is_trained(bench, run):
-        return True
+    job = bench.tuning(run)
     try:
+        if job is not None and not done(job):
+            return False
+        if bench.weights(run) is None or is_trained(bench, run):
+            return True
         return elsewhere(bench, run) is not None
     except UserError:  # of a row that this call does not ask for
         return False
@@ -548,11 +621,14 @@ def _evaluations(bench: _Bench, runs: Iterable[Run], recognizer: Recognizer) -> 
 
 def _cost(bench: _Bench, runs: Iterable[Run]) -> Cost:
     """Of some trainings, as the last rows of their metrics.csv say."""
-    last = [read_metrics(run.folder(bench.config.work) / "run")[-1:] for run in runs if run.seed is not None]
-    rows = [row for some in last for row in some]
+    runs = [*runs]
+    jobs = [job for run in runs if (job := bench.tuning(run)) is not None]
+    tuned = [load_tuned(job.out)[1]["processor_seconds"] for job in jobs]
+    folders = [weights.parent for run in runs if (weights := bench.weights(run)) is not None]
+    rows = [row for folder in folders for row in read_metrics(folder)[-1:]]
     return Cost(
-        processor_seconds=fsum(float(row["processor_seconds"]) for row in rows),
-        wall_seconds=fsum(float(row["wall_seconds"]) for row in rows),
+        processor_seconds=fsum([*(float(row["processor_seconds"]) for row in rows), *tuned]),
+        wall_seconds=fsum([*(float(row["wall_seconds"]) for row in rows), *tuned]),
     )
 
 

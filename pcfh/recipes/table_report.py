@@ -6,7 +6,7 @@
 <out>/results.json           everything, as plain data; written last
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +82,8 @@ def markdown(table: ReproducedTable) -> str:
 def latex(table: ReproducedTable) -> str:
     """The paper's table with both numbers, for the package booktabs."""
     main = _main(table)
-    rows = TextTable("", main.head[:-1], [row[:-1] for row in main.rows])
+    last = len(_questions(table)) + 1  # and the seeds
+    rows = TextTable("", main.head[:-last], [row[:-last] for row in main.rows])
     return f"% {title(table)}. {caption(table)}\n{rows.latex()}\n"
 
 
@@ -165,6 +166,7 @@ def parts(table: ReproducedTable) -> dict[str, TextTable]:
         "Cut of Light CNN's errors": _cuts(table),
         "Paired tests": _tests(table, table.comparisons),
         "Generated image alone": _alone(table, table.rows),
+        "What tuned recognisers make of other images": _tuned(table),
         **{heading: part for view in table.outside for heading, part in _outside(table, view).items()},
         "Images": _images(table),
         "Against images seen": _curve(table),
@@ -178,14 +180,23 @@ def _main(table: ReproducedTable) -> TextTable:
         "Light CNN compares the NIR image as it is; the others take the average of that score and the "
         f"generated image's. Rows marked {RIVAL!r} have no public code."
     )
+    if any(row.tuned for row in table.rows):
+        text += (
+            " Where F is tuned, the tuned recogniser compares the NIR image as it is, or the generated image "
+            "of a row that has one. 'After X' was built here from what is known of X, whose number stands "
+            "beside it; the decisions are listed in the paper map."
+        )
     keys = table.paper.keys
     others = [row for row in table.rows if row.key not in keys]
     rows = [_main_row(table, row) for row in table.paper.rows]
-    rows += [_main_row(table, PaperRow(label=row.key, figures=(ABSENT,) * 3, key=row.key)) for row in others]
+    rows += [
+        _main_row(table, PaperRow(label=table.label(row.key), figures=(ABSENT,) * 3, key=row.key))
+        for row in others
+    ]
     if any(UNMEASURED in cell for row in rows for cell in row):
         text += f" {UNMEASURED}: too few impostor pairs for this FAR."
     names = [f"{name}, {whose}" for name in COLUMNS for whose in ("paper", "ours")]
-    return TextTable(text, ("Method", *names, "seeds"), rows)
+    return TextTable(text, ("Method", *names, *_questions(table), "seeds"), rows)
 
 
 def _main_row(table: ReproducedTable, row: PaperRow) -> tuple[str, ...]:
@@ -195,8 +206,19 @@ def _main_row(table: ReproducedTable, row: PaperRow) -> tuple[str, ...]:
     else:
         ours = [ABSENT if row.key is None else NOT_RUN] * len(COLUMNS)
     cells = [cell for pair in zip(row.figures, ours, strict=True) for cell in pair]
-    label = row.label if row.key is not None else f"{row.label} ({RIVAL})"
-    return (label, *cells, ABSENT if found is None else _seeds(found))
+    label = f"{row.label} ({RIVAL})" if row.key is None else row.label
+    asked = _questions(table)
+    if found is None:
+        return (label, *cells, *(ABSENT for _ in asked), ABSENT)
+    answers = ["yes" if answer(found) else "no" for answer in asked.values()]
+    return (table.label(found.key), *cells, *answers, _seeds(found))
+
+
+def _questions(table: ReproducedTable) -> Mapping[str, Callable[[MeasuredRow], bool]]:
+    """What tells rows apart that do not play the same game; nothing where all do."""
+    if not any(row.tuned or row.sees_truth for row in table.rows):
+        return {}
+    return {"F tuned?": lambda row: row.tuned, "sees true images?": lambda row: row.sees_truth}
 
 
 def _seeds(row: MeasuredRow) -> str:
@@ -284,6 +306,25 @@ def _alone(table: ReproducedTable, measured: Sequence[MeasuredRow]) -> TextTable
     rows += [("true VIS (perfect generator)", *_columns(row.truth)) for row in measured if row.truth]
     text = "The generated image's score, not averaged with the NIR image's."
     return TextTable(text, ("Method", *COLUMNS), rows)
+
+
+def _tuned(table: ReproducedTable) -> TextTable:
+    """What a tuning costs elsewhere: NIR images as they are, and VIS against VIS."""
+    rows = [
+        (
+            table.label(row.key),
+            *(_columns(row.original if row.tuned and row.original else row.figures)),
+            *(_columns(row.reference) if row.reference else (ABSENT,) * len(COLUMNS)),
+        )
+        for row in table.rows
+        if row.tuned or row.key == LIGHT_CNN
+    ]
+    head = [f"{name}, {what}" for what in ("NIR as it is", "VIS against VIS") for name in COLUMNS]
+    text = (
+        "The NIR image compared as it is, and further VIS captures of the people tested searched for in the "
+        "gallery: what a recogniser forgets while it is tuned shows there."
+    )
+    return TextTable(text, ("Method", *head), rows if any(row.tuned for row in table.rows) else [])
 
 
 def _images(table: ReproducedTable) -> TextTable:
@@ -376,7 +417,7 @@ def face_sheet(config: ExperimentConfig, table: ReproducedTable) -> bytes | None
             device=config.device,
         )
         for row in table.rows
-        if row.seeds
+        if row.seeds and not row.tuned
     }
     job = evaluation_job(config, prepared_folder(config.work, "casia"), fold)
     alignment = open_recognizer(config.recognizer, device="cpu").alignment

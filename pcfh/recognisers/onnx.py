@@ -15,6 +15,7 @@ import json
 import math
 import os
 import re
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -36,6 +37,9 @@ from pcfh.typed_json import from_json_text
 Channels = Literal["rgb", "bgr", "grey"]
 _LOCATION = re.compile(rb"\x0a\x08location\x12([\x01-\x7f])(.{1,127})", re.DOTALL)
 _VERSION = "onnx-1"  # the number changes with the way features are made of the same file
+
+
+_SECONDS_PER_FACE = 60.0  # thousands of times what a recogniser takes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,10 +146,26 @@ class OnnxRecognizer:
 
     def _run(self, images: Float32[np.ndarray, "b c s s"]) -> Float32[np.ndarray, "b d"]:
         """The network itself."""
+        options, late = _run_options(), threading.Event()
+
+        def end() -> None:
+            late.set()
+            options.terminate = True
+
+        timer = threading.Timer(_SECONDS_PER_FACE * len(images), end)
+        timer.daemon = True
+        timer.start()
         try:
-            output: np.ndarray = self._session.run([self._output], {self._input: images})[0]
+            output: np.ndarray = self._session.run([self._output], {self._input: images}, options)[0]
         except Exception as error:  # onnxruntime has a dozen exceptions of no common kind
+            if late.is_set():
+                raise UserError(
+                    f"{self.name}: the model has not ended after {_SECONDS_PER_FACE:g} seconds for each "
+                    "face; it may hold a loop without end: take another one"
+                ) from error
             raise UserError(f"{self.name}: the model fails on its input ({_line(error)})") from error
+        finally:
+            timer.cancel()
         if output.ndim != 2 or len(output) != len(images):
             raise UserError(
                 f"{self.name}: expected one row of features per face, got {output.shape} for {len(images)} "
@@ -200,6 +220,13 @@ def network_input(
             pixels = crops
     values = (pixels.astype(np.float32) - np.float32(settings.mean)) / np.float32(settings.std)
     return np.ascontiguousarray(values.transpose(0, 3, 1, 2))
+
+
+def _run_options() -> Any:
+    """Through which a run can be ended."""
+    import onnxruntime  # noqa: PLC0415 - an optional extra
+
+    return onnxruntime.RunOptions()
 
 
 def _session(path: Path) -> Any:

@@ -6,6 +6,7 @@ is the step, because what a step sees is a function of it. Files are written who
 
 import json
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,16 @@ def save_checkpoint(path: Path, state: State, identity: Mapping[str, Any]) -> No
     }
     # To a file object: torch would write the temporary name into the file, and tell of a full disk otherwise.
     with atomic_path(path) as temporary, temporary.open("wb") as file:
-        torch.save(content, file)
+        torch.save(_plain(content), file)
+
+
+def _plain(value: Any) -> Any:
+    """Equal content in equal objects: which of them are one object shows in the file's bytes."""
+    if isinstance(value, Mapping):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_plain, value))
+    return sys.intern(value) if isinstance(value, str) else value
 
 
 def load_checkpoint(path: Path, state: State, identity: Mapping[str, Any], *, extend: bool = False) -> None:

@@ -11,6 +11,7 @@ Axis letters: b batch, c channels, h and w pixels.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import torch
 import torch.nn.functional as F
@@ -107,7 +108,7 @@ def fuse(network: nn.Module, kernel: Kernel) -> int:
     return count
 
 
-def _normalises_instances(layer: nn.Module) -> bool:
+def _normalises_instances(layer: nn.Module) -> TypeGuard[nn.GroupNorm | nn.InstanceNorm2d]:
     if isinstance(layer, nn.GroupNorm):
         return layer.num_groups == layer.num_channels
     return isinstance(layer, nn.InstanceNorm2d) and not layer.track_running_stats

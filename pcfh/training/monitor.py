@@ -3,7 +3,7 @@
 import csv
 import io
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from jaxtyping import UInt8
@@ -14,8 +14,10 @@ from pcfh.files import atomic_path, write_atomically
 
 try:
     from torch.utils.tensorboard import SummaryWriter
+
+    _open_writer: Callable[..., SummaryWriter] | None = SummaryWriter
 except ImportError:  # a machine for training alone may lack TensorBoard: metrics.csv holds the same numbers
-    SummaryWriter = None  # type: ignore[assignment,misc]
+    _open_writer = None
 
 METRICS = "metrics.csv"
 _COST = ("wall_seconds", "processor_seconds")
@@ -34,7 +36,7 @@ class Monitor:
     def __init__(self, run: Path, step: int) -> None:
         self._run = run
         folder = str(run / "tensorboard")
-        self._writer = SummaryWriter and SummaryWriter(folder, purge_step=step + 1)
+        self._writer = None if _open_writer is None else _open_writer(folder, purge_step=step + 1)
         self._rows = [row for row in read_metrics(run) if int(row["step"]) <= step]
         self._names = list(dict.fromkeys(name for row in self._rows for name in row)) or ["step", *_COST]
         self._write_all()
@@ -44,8 +46,9 @@ class Monitor:
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Writes every number of a step, with the seconds that the run has taken so far."""
-        for name, value in values.items() if self._writer else ():
-            self._writer.add_scalar(name, value, step)
+        if self._writer is not None:
+            for name, value in values.items():
+                self._writer.add_scalar(name, value, step)
         now = (time.monotonic(), time.process_time())
         spent = (b + n - s for b, n, s in zip(self._before, now, self._start, strict=True))
         numbers = {"step": step, **{k: round(v, 1) for k, v in zip(_COST, spent, strict=True)}, **values}

@@ -7,6 +7,8 @@ pass adds the stretches up in a fixed order, so a step gives the same bits each 
 Axis letters: b batch, c channels, h and w pixels. Imported only where Triton is.
 """
 
+# mypy: disable-error-code="no-untyped-def, untyped-decorator"
+
 from typing import Any
 
 import torch

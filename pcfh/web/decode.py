@@ -14,7 +14,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image, UnidentifiedImageError
 
 from pcfh.errors import UserError
-from pcfh.images import read_image
+from pcfh.images import Picture, read_picture
 from pcfh.web.limits import MEGAPIXEL
 
 PREVIEW_SIDE = 720  # pixels of the longer side
@@ -22,8 +22,8 @@ _IN_MEMORY = Path("/dev/shm")
 _FORMATS = ("JPEG", "BMP", "PNG", "TIFF", "WEBP", "GIF", "PPM")
 
 
-def decode(data: bytes, *, megapixels: int) -> UInt8[np.ndarray, "h w 3"]:
-    """Decodes an uploaded picture as ``read_image`` does a file.
+def decode(data: bytes, *, megapixels: int) -> Picture:
+    """Decodes an uploaded picture as ``read_picture`` does a file.
 
     Args:
         data: what was uploaded, of any kind.
@@ -40,7 +40,7 @@ def decode(data: bytes, *, megapixels: int) -> UInt8[np.ndarray, "h w 3"]:
         file.seek(0)
         path = Path(f"/dev/fd/{file.fileno()}")
         try:
-            return read_image(path)
+            return read_picture(path)
         except UserError as error:
             raise UserError(str(error).removeprefix(f"{path}: ")) from error
 

@@ -10,11 +10,13 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32, UInt8
 
-from pcfh.evaluation.scores import cosine_scores, fused_scores
+from pcfh.databases.records import Modality
+from pcfh.gallery.entries import Probe
 from pcfh.geometry.align import align_face
 from pcfh.geometry.parts import part_corner, parts_of
 from pcfh.hallucinate import Hallucinator, NoFaceError
 from pcfh.images import png_bytes
+from pcfh.preparation.training_range import face_measures, shipped_range, unlikeness
 from pcfh.recognisers.alignment import realign
 from pcfh.recognisers.base import Recognizer
 
@@ -31,44 +33,43 @@ class Box:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Probe:
-    """What a near-infrared face is recognised by: its own features and those of the generated face."""
-
-    original: Float32[np.ndarray, " d"]
-    generated: Float32[np.ndarray, " d"]
-
-    @property
-    def size(self) -> int:
-        """Bytes that it holds."""
-        return self.original.nbytes + self.generated.nbytes
-
-
-@dataclass(frozen=True, kw_only=True)
-class Translation:
-    """What became of a near-infrared photograph.
+class Generated:
+    """A near-infrared face and the one generated from it.
 
     Attributes:
         landmarks: in pixels of the photograph.
         crop: the aligned near-infrared face.
         crop_landmarks: in its pixels.
         generated: the visible-light face.
-        boxes: of the four parts, in pixels of the crop.
-        probe: to be searched for.
+        unlike: how it differs from the faces of the training, worst first.
     """
 
     landmarks: Float[np.ndarray, "68 2"]
     crop: UInt8[np.ndarray, "s s 3"]
     crop_landmarks: Float[np.ndarray, "68 2"]
     generated: UInt8[np.ndarray, "s s 3"]
+    unlike: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Translation(Generated):
+    """What became of a near-infrared photograph.
+
+    Attributes:
+        boxes: of the four parts, in pixels of the crop.
+        probe: to be searched for.
+    """
+
     boxes: tuple[Box, ...]
     probe: Probe
 
 
 @dataclass(frozen=True, kw_only=True)
 class Enrolled:
-    """An entry of a gallery: a name, the face as a PNG file, and its features."""
+    """An entry of a gallery: a name, the photograph's, the face as a PNG file, and its features."""
 
     name: str
+    source: str
     picture: bytes
     feature: Float32[np.ndarray, " d"]
 
@@ -76,15 +77,6 @@ class Enrolled:
     def size(self) -> int:
         """Bytes that it holds."""
         return len(self.picture) + self.feature.nbytes
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scores:
-    """How alike a near-infrared face is to each enrolled one: cosines, higher is more alike."""
-
-    original: Float[np.ndarray, " g"]
-    generated: Float[np.ndarray, " g"]
-    fused: Float[np.ndarray, " g"]
 
 
 class Engine:
@@ -105,24 +97,29 @@ class Engine:
             NoFaceError: there is none.
             UserError: it cannot be aligned.
         """
+        face = self.generate(image)
+        return Translation(
+            **vars(face),
+            boxes=boxes(face.crop_landmarks, self.hallucinator.size),
+            probe=Probe(
+                original=self._feature(face.crop, face.crop_landmarks, "NIR"),
+                generated=self._feature(face.generated, face.crop_landmarks, "VIS"),
+            ),
+        )
+
+    def generate(self, image: UInt8[np.ndarray, "h w 3"]) -> Generated:
+        """The visible-light face alone; see ``translate``."""
         landmarks = self._locate(image)
         face = self.hallucinator.align(image, landmarks)
-        generated = self.hallucinator.translate_batch(face.crop[None], face.landmarks[None])[0]
-        features = self._features(np.stack([face.crop, generated]), face.landmarks)
-        return Translation(
+        return Generated(
             landmarks=landmarks,
             crop=face.crop,
             crop_landmarks=face.landmarks,
-            generated=generated,
-            boxes=boxes(face.landmarks, self.hallucinator.size),
-            probe=Probe(original=features[0], generated=features[1]),
+            generated=self.hallucinator.translate_batch(face.crop[None], face.landmarks[None])[0],
+            unlike=unlikeness(face_measures(face.crop, landmarks), shipped_range()).words,
         )
 
-    def generate(self, image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "s s 3"]:
-        """The visible-light face alone; see ``translate``."""
-        return self.hallucinator(image, self._locate(image))
-
-    def enrol(self, name: str, image: UInt8[np.ndarray, "h w 3"]) -> Enrolled:
+    def enrol(self, name: str, source: str, image: UInt8[np.ndarray, "h w 3"]) -> Enrolled:
         """Aligns the largest face of a visible-light photograph, in colour, and computes its features.
 
         Raises:
@@ -130,8 +127,8 @@ class Engine:
             UserError: it cannot be aligned.
         """
         crop, points = align_face(image, self._locate(image), self.hallucinator.size)
-        feature = self._features(crop[None], points)[0]
-        return Enrolled(name=name, picture=png_bytes(crop, {}), feature=feature)
+        feature = self._feature(crop, points, "VIS")
+        return Enrolled(name=name, source=source, picture=png_bytes(crop, {}), feature=feature)
 
     def _locate(self, image: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "68 2"]:
         """Landmarks of the largest face; the text of the error is for somebody who has the page alone."""
@@ -142,12 +139,12 @@ class Engine:
                 "no face was found; choose a picture with a larger, upright face that looks into the camera"
             ) from error
 
-    def _features(
-        self, crops: UInt8[np.ndarray, "b s s 3"], landmarks: Float[np.ndarray, "68 2"]
-    ) -> Float32[np.ndarray, "b d"]:
-        """Features of crops of one face, which share its landmarks."""
-        points = np.repeat(landmarks[None], len(crops), axis=0)
-        return self.recognizer.features(realign(crops, points, self.recognizer.alignment))
+    def _feature(
+        self, crop: UInt8[np.ndarray, "s s 3"], landmarks: Float[np.ndarray, "68 2"], modality: Modality
+    ) -> Float32[np.ndarray, " d"]:
+        """What a face is recognised by."""
+        cut = realign(crop[None], landmarks[None], self.recognizer.alignment)
+        return self.recognizer.features(cut, modality)[0]
 
 
 def boxes(landmarks: Float[np.ndarray, "68 2"], size: int) -> tuple[Box, ...]:
@@ -157,11 +154,3 @@ def boxes(landmarks: Float[np.ndarray, "68 2"], size: int) -> tuple[Box, ...]:
     return tuple(
         Box(name=part.name, x=x, y=y, width=part.width, height=part.height) for part, x, y in corners
     )
-
-
-def compare(probe: Probe, gallery: Float32[np.ndarray, "g d"]) -> Scores:
-    """Scores of a near-infrared face against enrolled ones, in their order."""
-    original = cosine_scores(probe.original[None], gallery)
-    generated = cosine_scores(probe.generated[None], gallery)
-    fused = fused_scores(original, generated)
-    return Scores(original=original[0], generated=generated[0], fused=fused[0])

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 
 from starlette.exceptions import HTTPException
 
+from pcfh.gallery.entries import Probe
 from pcfh.web.archive import Batch
-from pcfh.web.engine import Enrolled, Probe
+from pcfh.web.engine import Enrolled
 from pcfh.web.limits import Limits
 
 _PRESENT = 60.0  # seconds after a request in which a visitor does not give way for want of memory
@@ -45,8 +46,8 @@ class Session:
     @property
     def size(self) -> int:
         """Bytes that it holds, about."""
-        faces = (*self.probes.values(), *self.gallery.values())
-        return sum(face.size for face in faces) + self.batch.size
+        probes = sum(map(size_of, self.probes.values()))
+        return probes + sum(face.size for face in self.gallery.values()) + self.batch.size
 
     def add_probe(self, probe: Probe) -> str:
         """Keeps a face to search for; returns its id."""
@@ -129,6 +130,11 @@ class Sessions:
         """Forgets the visitors who have not asked for anything for too long."""
         oldest = self._clock() - 60 * self._limits.max_idle_minutes
         self._sessions = {key: s for key, s in self._sessions.items() if s.used >= oldest}
+
+
+def size_of(probe: Probe) -> int:
+    """Bytes of a face to search for."""
+    return probe.original.nbytes + (0 if probe.generated is None else probe.generated.nbytes)
 
 
 def new_id() -> str:

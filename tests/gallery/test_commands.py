@@ -83,3 +83,16 @@ def test_a_mistake_is_said_in_one_line_and_nothing_is_made(run, tmp_path, monkey
     code, _, err = run("gallery", *arguments)
     assert (code, message in err, len(err.splitlines())) == (2, True, 1)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_probes_of_people_enrolled_are_measured_and_strangers_listed(run, uri, photos):
+    assert run("gallery", "enrol", uri, photos)[0] == 0
+    stranger = photos / "P99" / "0.png"
+    stranger.parent.mkdir()
+    (photos / "P0" / "0.png").rename(stranger)
+    code, out, err = run("gallery", "evaluate", uri, photos, "--visible", "--far", "0.05")
+    assert (code, err.splitlines()[-1]) == (1, f"{stranger}: 'P99' is not enrolled")
+    score, rank1, vr, threshold = out.splitlines()[2].split()
+    assert (score, float(rank1), float(vr)) == ("original", 1.0, 1.0)
+    assert 0 < float(threshold) < 1
+    assert "23 probes" in out

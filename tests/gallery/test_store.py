@@ -10,6 +10,7 @@ import pytest
 from clusters import KEY, clustered, new_faces
 
 from pcfh.errors import UserError
+from pcfh.gallery import store
 from pcfh.gallery.entries import Probe
 from pcfh.gallery.store import Gallery
 
@@ -55,6 +56,17 @@ def test_each_match_has_all_scores_of_its_photograph(gallery):
     assert match.scores["original"] == pytest.approx(FEATURES[4] @ feature, abs=1e-6)
     assert match.scores["generated"] == pytest.approx(FEATURES[50] @ feature, abs=1e-6)
     assert match.score == pytest.approx((match.scores["original"] + match.scores["generated"]) / 2, abs=1e-6)
+
+
+@pytest.mark.parametrize("index", ["HNSW", "IVF_FLAT"])
+def test_an_approximate_index_finds_the_same_where_it_tries_hard_enough(uri, monkeypatch, index):
+    monkeypatch.setattr(
+        store, "_PARAMETERS", {"HNSW": {"M": 8, "efConstruction": 64}, "IVF_FLAT": {"nlist": 4}}
+    )
+    with Gallery.open(uri, index=index) as gallery:
+        gallery.enrol(new_faces(FEATURES, EACH), KEY)
+        matches = found(gallery, Probe(original=FEATURES[4]), top=10, by="original")
+    assert [match.entry.person for match in matches] == best_people(FEATURES[4])[0][:10]
 
 
 def test_people_with_many_photographs_do_not_push_others_out(uri):

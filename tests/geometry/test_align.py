@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from pcfh.errors import UserError
-from pcfh.geometry.align import CROPS, align_image, crop_of, similarity, transform_points
+from pcfh.geometry import align
+from pcfh.geometry.align import CROPS, align_face, align_image, crop_of, similarity, transform_points
 
 
 def face(scale: float = 1.0, angle: float = 0.0, at: tuple[float, float] = (100.0, 80.0)) -> np.ndarray:
@@ -99,3 +100,19 @@ def test_landmarks_that_are_not_numbers_are_refused():
 def test_an_unknown_size_lists_the_known_ones():
     with pytest.raises(UserError, match="64, 128, 144, 256"):
         crop_of(112)
+
+
+def test_a_crop_that_reaches_far_beyond_the_picture_is_cut_in_bands_of_the_same_bits(monkeypatch):
+    image = np.random.default_rng(0).integers(0, 256, (300, 200, 3), dtype=np.uint8)
+    matrix = np.array([[0.1, 0.02, 5.0], [-0.02, 0.1, 9.0]])
+    whole = align_image(image, matrix, 64)
+    monkeypatch.setattr(align, "_AT_ONCE", 5000)
+    assert np.array_equal(align_image(image, matrix, 64), whole)
+
+
+@pytest.mark.parametrize("shape", [(64, 6000), (6000, 64)])
+def test_landmarks_along_a_narrow_picture_are_refused(shape):
+    points = face()
+    points = (points - points.min(0)) / np.ptp(points, axis=0).max() * (np.array(shape[::-1]) - 1)
+    with pytest.raises(UserError, match=r"not a face's|do not lie inside|seen from above"):
+        align_face(np.zeros((*shape, 3), np.uint8), points, 128)

@@ -1,5 +1,6 @@
 import csv
 import math
+import os
 import pickle
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from pcfh.landmarks.blaze import (
     MESH_PAIRS,
     Blaze,
     Region,
+    _quiet,
     anchors,
     decode,
     merge,
@@ -363,3 +365,10 @@ class TestOpening:
             (tmp_path / file.name).write_bytes((cache_folder() / file.name).read_bytes())
         [face] = open_backend("blaze", folder=tmp_path).detect(astronaut)
         np.testing.assert_array_equal(face.landmarks, astronaut_points)
+
+
+def test_what_the_interpreter_tells_of_itself_stays_off_the_terminal(capfd):
+    with _quiet():
+        os.write(2, b"INFO: a faster way")
+    os.write(2, b"a real error")
+    assert capfd.readouterr().err == "a real error"

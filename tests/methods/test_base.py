@@ -16,6 +16,8 @@ from pcfh.training.loop import CHECKPOINT, Callbacks, TrainingStoppedError, begi
 METHODS = tuple(built_in())
 SMALL = {
     "pcfh": (),
+    "adfl": ("training.method=adfl", "baseline.width=4", "baseline.blocks=1", "baseline.pool=3"),
+    "csh": ("training.method=csh", "hallucination.channels=4"),
     "pix2pix": ("training.method=pix2pix", "baseline.width=4"),
     "cyclegan": ("training.method=cyclegan", "baseline.width=4", "baseline.blocks=1", "baseline.pool=3"),
 }
@@ -26,7 +28,7 @@ def task_of(method: str, *settings: str) -> MethodLearner:
 
 
 def test_the_methods_of_the_folder_are_found():
-    assert METHODS == ("pcfh", "cyclegan", "pix2pix")
+    assert METHODS == ("pcfh", "adfl", "csh", "cyclegan", "pix2pix")
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -81,7 +83,7 @@ def test_a_grid_has_a_titled_row_of_each_kind_and_a_column_of_each_pair(name, ti
     assert grid.shape == (3, 64 * len(titles), 64 * 3)
 
 
-@pytest.fixture(scope="module", params=["pix2pix", "cyclegan"])
+@pytest.fixture(scope="module", params=["pix2pix", "cyclegan", "csh"])
 def settings(request) -> tuple[str, ...]:
     return SMALL[request.param]
 

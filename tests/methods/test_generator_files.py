@@ -8,7 +8,9 @@ from safetensors.torch import save_file
 from pcfh import __version__
 from pcfh.errors import UserError
 from pcfh.files import sha256_of
+from pcfh.methods.adfl.adfl_trainer import TwoPathGenerator
 from pcfh.methods.base import built_in, kind_of
+from pcfh.methods.csh.csh_trainer import YCbCrGenerator
 from pcfh.methods.cyclegan.cyclegan_trainer import ResidualGenerator
 from pcfh.methods.files import load_generator, save_generator
 from pcfh.methods.pcfh.generator import Generator
@@ -79,6 +81,7 @@ def rewritten(path, weights: dict[str, torch.Tensor] | None = None, **metadata: 
         '{"size": 64, "width": 8, "blocks": 1, "local_blocks": 1}',
         '{"size": 64, "width": 100000, "blocks": 1, "local_blocks": 1}',
         '{"size": 77, "width": 4, "blocks": 1, "local_blocks": 1}',
+        '{"size": 64, "width": 4, "blocks": 10000000, "local_blocks": 1}',
         '{"size": 64}',
         "[]",
         "{",
@@ -92,6 +95,8 @@ def test_a_description_that_the_weights_do_not_fit_is_refused(generator_file, ar
 
 SMALL = {
     "pcfh": Generator(size=64, width=4, blocks=1, local_blocks=1),
+    "adfl": TwoPathGenerator(size=64, width=4, blocks=1),
+    "csh": YCbCrGenerator(size=64, channels=4),
     "pix2pix": UNetGenerator(size=64, width=4),
     "cyclegan": ResidualGenerator(size=64, width=4, blocks=1),
 }
@@ -122,7 +127,7 @@ def test_a_file_of_an_earlier_version_names_no_kind_and_is_pcfhs(generator, gene
 
 def test_an_unknown_kind_is_refused_and_named(generator_file):
     rewritten(generator_file, kind="stargan")
-    with pytest.raises(UserError, match=r"methods pcfh, cyclegan, pix2pix, got 'stargan'; it was written by"):
+    with pytest.raises(UserError, match=r"methods pcfh, adfl, csh, cyclegan, pix2pix, got 'stargan'"):
         load_generator(generator_file)
 
 
@@ -179,3 +184,13 @@ def folder(generator_file):
 def test_one_file_in_the_place_of_another_is_known_for_what_it_is(folder, load, name, said):
     with pytest.raises(UserError, match=said):
         load(folder / name)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(generator_file, value):
+    with safe_open(generator_file, framework="pt") as file:
+        weights = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
+    next(iter(weights.values())).view(-1)[0] = value
+    rewritten(generator_file, weights)
+    with pytest.raises(UserError, match="holds weights that are not finite"):
+        load_generator(generator_file)

@@ -1,5 +1,6 @@
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -129,6 +130,25 @@ def test_a_second_call_does_no_work(ready, tmp_path, monkeypatch):
     monkeypatch.setattr(align_capture, "read_picture", None)
     prepare(read_casia(ready), tmp_path / "out", GIVEN)
     assert tree_of(tmp_path / "out") == before
+
+
+def test_crops_deleted_in_the_middle_are_not_vouched_for(ready, tmp_path):
+    def delete(done, total):
+        if done == total:
+            shutil.rmtree(tmp_path / "out" / "crops" / "64" / "NIR")
+
+    with pytest.raises(UserError, match=r"10 of 18 crops are gone"):
+        prepare(read_casia(ready), tmp_path / "out", GIVEN, on_progress=delete)
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_probes_whose_people_lose_their_enrolled_picture_are_left_out_and_noted(ready, tmp_path):
+    (ready / "s1" / "VIS" / "00003" / "001.jpg").write_bytes(b"broken")
+    report = prepare(read_casia(ready), tmp_path / "out", GIVEN)
+    note = "protocol 1: 2 probes of 1 people who are not enrolled are left out (00003)"
+    assert note in report.notes
+    protocol = read_manifest(tmp_path / "out").source.protocol("1")
+    assert {record.subject for record in protocol.probe} == {"00004"}
 
 
 def test_crops_that_are_gone_are_made_again(ready, tmp_path):

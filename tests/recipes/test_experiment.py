@@ -14,6 +14,7 @@ from pcfh.recipes.experiment import (
     needs_recognizer,
     row_config,
     row_of,
+    runs_of,
 )
 from pcfh.recipes.paper_numbers import TABLES
 
@@ -134,7 +135,23 @@ def test_rows_are_named_with_commas_or_one_by_one():
 
 
 def test_without_names_the_usual_rows_are_taken():
-    assert [row.key for row in chosen_rows(TABLES["table4"], ())] == ["light-cnn", "pcfh"]
+    usual = TABLES["table4"].usual
+    assert {row.key for row in chosen_rows(TABLES["table4"], ())} == set(usual)
+    assert {"light-cnn", "tuned", "after-idr-128", "after-adfl", "pcfh"} < set(usual)
+
+
+def test_rivals_are_no_usual_rows_of_an_onnx_model_which_they_cannot_tune(experiment, tmp_path):
+    rows = experiment(tmp_path, "table2").chosen_rows
+    assert [row.key for row in rows] == ["light-cnn", "pcfh", "adfl", "csh"]
+    network = experiment(tmp_path, "table2", recognizer=tmp_path / "r.safetensors").chosen_rows
+    assert sum(row.rival is not None for row in network) > 8
+
+
+def test_a_row_on_generated_images_takes_the_generator_of_its_row():
+    assert (row_of("after-adfl").generator, row_of("after-adfl").score) == ("adfl", "generated")
+    assert (row_of("tuned").generator, row_of("tuned").score) == (None, "original")
+    assert len(runs_of(row_of("after-kdsr"), (0, 1), ("1", "2"))) == 2  # without chance: one seed
+    assert len(runs_of(row_of("after-adfl"), (0, 1), ("1", "2"))) == 4
 
 
 def test_a_method_that_the_table_lacks_is_a_row_after_the_others():
@@ -143,7 +160,7 @@ def test_a_method_that_the_table_lacks_is_a_row_after_the_others():
 
 def test_a_rival_without_code_cannot_be_measured():
     with pytest.raises(
-        UserError, match=r"no row 'vgg' to measure in Table 2; expected some of light-cnn, pcfh"
+        UserError, match=r"no row 'vgg' to measure in Table 2; expected some of after-trivet, light-cnn"
     ):
         chosen_rows(TABLES["table2"], ("vgg",))
 

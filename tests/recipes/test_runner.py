@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 
 from pcfh.config import read_toml
 from pcfh.errors import UserError
@@ -15,8 +16,9 @@ from pcfh.preparation.pack import PackOptions, pack, unpack
 from pcfh.recipes import runner
 from pcfh.recipes.comparison import Cost
 from pcfh.recipes.curve import Point, curve_rows, read_points
-from pcfh.recipes.experiment import RecipeCallbacks, Run
+from pcfh.recipes.experiment import RecipeCallbacks, Run, TrainingBudget
 from pcfh.recipes.table_report import ABSENT, NOT_RUN, markdown, parts, write_table
+from pcfh.shipped import shipped
 
 
 def run_folder(work, row, seed=0):
@@ -172,7 +174,7 @@ def test_the_page_shows_faces_and_loads_nothing(finished, experiment, tmp_path):
 
 
 def test_table_2_is_the_mean_over_folds(begun, experiment, carry_out):
-    table = carry_out(experiment(begun, "table2", protocols=("all",)))
+    table = carry_out(experiment(begun, "table2", protocols=("all",), rows=("light-cnn,pcfh",)))
     assert table.folds == ("1", "2")
     assert [row.key for row in table.rows] == ["light-cnn", "pcfh"]
     assert table.row("light-cnn").figures.rank1.deviation is not None
@@ -189,11 +191,40 @@ def test_tables_3_and_4_test_the_first_folds_model_elsewhere(
 ):
     work = shutil.copytree(finished[0], tmp_path / "work")
     said = []
-    table = carry_out(experiment(work, name), RecipeCallbacks(say=said.append))
+    rows = ("light-cnn", "pcfh")
+    table = carry_out(experiment(work, name, rows=rows), RecipeCallbacks(say=said.append))
     assert not any("Training" in line for line in said)  # shared with Table 1
     assert (table.probes, table.gallery, table.rendered) == (probes, gallery, False)
     assert [row.key for row in table.rows] == ["light-cnn", "pcfh"]
     assert "Who is tested was drawn with seed 0: there is no official list." in table.notes
+
+
+def test_a_tuned_row_stands_beside_the_others_and_is_tuned_once(begun, experiment, carry_out):
+    said = []
+    tuned = experiment(begun, "table2", rows=("light-cnn,minus-mean",), recognizer=shipped("recognizer"))
+    table, again = (carry_out(tuned, RecipeCallbacks(say=said.append)) for _ in range(2))
+    assert table == again
+    assert sum("Tuning" in line for line in said) == 1
+    row = table.row("minus-mean")
+    assert (row.tuned, row.seeds, row.original) == (True, (0,), row.figures)
+    assert row.reference is not None and row.figures != table.row("light-cnn").figures
+    assert cells(table, "Result", "Light CNN less each modality's mean")[-3:] == ("yes", "no", "0")
+    assert cells(table, "Result", "TRIVET")[:2] == ("95.7±0.52", NOT_RUN)
+
+
+def test_the_papers_figures_are_drawn_of_what_is_trained(finished, tmp_path, run):
+    work, _ = finished
+    for number, columns in ((4, 3), (5, 2)):  # a person has two probes
+        code, _, said = run("figures", work, tmp_path / "f.jpg", "--number", number, "--columns", 3)
+        assert code == 0
+        assert ("after ADFL is not trained" in said) == (number == 4)
+        with Image.open(
+            tmp_path / "f.jpg"
+        ) as drawn:  # NIR, three rows, truth; names at the left, people above
+            assert drawn.size == (76 + columns * 66, 18 + 5 * 66)
+    code, _, said = run("figures", tmp_path, tmp_path / "g.jpg")
+    assert code == 2 and "no row of figure 4 is trained" in said
+    assert not (tmp_path / "g.jpg").exists()
 
 
 def test_the_detectors_noise_is_measured_where_pose_is(blaze, begun, experiment, carry_out):
@@ -300,6 +331,12 @@ def test_other_settings_and_another_budget_of_a_row_trained_elsewhere_are_said(
     settings.unlink()
     (said,) = notes_on_pix2pix(carry_out(asked))
     assert "its settings are not known" in said
+
+
+def test_a_folder_that_was_unpacked_in_another_size_is_refused(ready, experiment, carry_out):
+    asked = experiment(ready, rows=("pcfh",), databases={}, until="trained")
+    with pytest.raises(UserError, match="has crops of 64 pixels, and the preset wants 128"):
+        carry_out(replace(asked, budget=TrainingBudget(preset="cpu")))
 
 
 def test_a_generator_of_another_row_is_refused(trained_elsewhere, finished, begun, experiment, carry_out):

@@ -221,6 +221,11 @@ def test_the_command_makes_a_table(run, databases, recognizer, ready, tmp_path):
         (("table1", "--casia", ".", "--steps", "0"), "training.steps=0: expected a positive whole number"),
         (("table1", "--casia", ".", "--set", "training.seed=1"), "--set training.seed=1: give --seeds"),
         (("table1", "--casia", ".", "--seeds", "-1"), "--seeds: expected no negative number, got -1"),
+        (
+            ("table1", "--casia", ".", "--steps", "2", "--images", "9"),
+            "--steps and --images both say how much",
+        ),
+        (("table1", "--casia", ".", "--images", "0"), "--images: expected at least 1, got 0"),
         (("table1", "--casia", ".", "--batch", "0"), "--batch: expected at least 1, got 0"),
         (("table1", "--casia", ".", "--recognizer", "absent.onnx"), "absent.onnx: no such file"),
         (("table1", "--casia", "absent"), "absent: no such folder"),

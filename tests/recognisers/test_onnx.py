@@ -1,5 +1,6 @@
 import json
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ pytest.importorskip("onnxruntime")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from pcfh.errors import UserError  # noqa: E402
+from pcfh.recognisers import onnx as onnx_recogniser  # noqa: E402
 from pcfh.recognisers.base import Recognizer  # noqa: E402
 from pcfh.recognisers.onnx import OnnxSettings, network_input, read_settings  # noqa: E402
 from pcfh.recognisers.registry import open_recognizer  # noqa: E402
@@ -191,3 +193,30 @@ def test_a_network_of_another_input_is_refused(tmp_path, odd, said):
     path = write_model(tmp_path / "net.onnx", **odd)
     with pytest.raises(UserError, match=said):
         open_recognizer(path, settings=SMALL)
+
+
+def test_a_model_with_a_loop_without_end_is_ended(tmp_path, crops, monkeypatch):
+    """Its result is that of the usual one, after a million millions of rounds that do nothing."""
+    number = partial(helper.make_tensor_value_info, shape=[])
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["on"], ["on2"]), helper.make_node("Identity", ["z"], ["z2"])],
+        "round",
+        [number("i", TensorProto.INT64), number("on", TensorProto.BOOL), number("z", TensorProto.FLOAT)],
+        [number("on2", TensorProto.BOOL), number("z2", TensorProto.FLOAT)],
+    )
+    nodes = [
+        helper.make_node("Loop", ["rounds", "", "zero"], ["last"], body=body),
+        helper.make_node("Flatten", ["x"], ["flat"], axis=1),
+        helper.make_node("MatMul", ["flat", "w"], ["product"]),
+        helper.make_node("Add", ["product", "last"], ["y"]),
+    ]
+    weights = {
+        "rounds": np.array(10**12),
+        "zero": np.float32(0).reshape(()),
+        "w": np.ones((768, 4), np.float32),
+    }
+    path = write_graph(tmp_path / "net.onnx", nodes, ("b", 3, 16, 16), weights, ("y", ("b", 4)))
+    recogniser = open_recognizer(path, settings=SMALL)
+    monkeypatch.setattr(onnx_recogniser, "_SECONDS_PER_FACE", 0.1)
+    with pytest.raises(UserError, match=r"has not ended after 0\.1 seconds for each face"):
+        recogniser.features(crops)

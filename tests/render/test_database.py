@@ -11,16 +11,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pcfh.databases.buaa import read_buaa
 from pcfh.databases.casia import read_casia
 from pcfh.databases.layouts import open_database
-from pcfh.databases.records import subjects
+from pcfh.databases.oulu import read_oulu
+from pcfh.databases.records import LANDMARKS_FILE, subjects
 from pcfh.databases.rendered import Region, mask_path
 from pcfh.errors import UserError
 from pcfh.images import read_image
 from pcfh.shards import Shard
 from pcfh_render.checksums import changes_since, whole_sum
 from pcfh_render.database import HOME, render_database, render_part
+from pcfh_render.difficulty import difficulty_of
 from pcfh_render.recipes import RECIPES, Recipe, recipe_of, sittings, training_people
+from pcfh_render.sampling import draw_look, draw_person
+from pcfh_render.series import CAPTURES, SERIES, series_of
 from pcfh_render.shifts import SHIFTS
 
 sys.path.insert(0, str(Path(__file__).parent))  # processes import what they run by its name
@@ -162,6 +167,12 @@ def test_an_interrupted_database_goes_on_to_the_same_bytes(rendered, tmp_path):
     again = render_database(studio(), tmp_path, RECIPE, on_progress=lambda number, _: done.append(number))
     assert done[:2] == [5 * 4, 5 * 5]
     assert again.checksum == rendered.checksum
+
+
+def test_a_leftover_of_a_killed_process_does_not_bar_the_folder(rendered, tmp_path):
+    (tmp_path / rendered.home.name).mkdir()
+    (tmp_path / rendered.home.name / ".recipe.json.123-ab.part").touch()
+    assert render_database(studio(), tmp_path, RECIPE).checksum == rendered.checksum
 
 
 def test_nothing_hidden_is_left_of_the_work(rendered):
@@ -345,6 +356,48 @@ def test_the_sample_shows_people_whom_the_mini_benchmark_has_not():
 
 def test_an_unknown_recipe_is_refused_with_those_there_are():
     with pytest.raises(
-        UserError, match="expected a recipe of sf, sf-mini, sample, recogniser, wild, shifts, got 'sfx'"
+        UserError,
+        match="of sf, sf-mini, sample, recogniser, wild, shifts, sf-buaa, sf-oulu, got 'sfx'",
     ):
         recipe_of("sfx")
+
+
+class Coloured(Painter):
+    """Visible light has colours, by which BUAA's reader tells it."""
+
+    def portraits(self, person, look, shots, *, truth=True):
+        for flat in super().portraits(person, look, shots, truth=truth):
+            dyed = np.full_like(flat.image, 200) * np.array([1, 0.5, 0.2])
+            yield replace(flat, truth=None if flat.truth is None else dyed.astype(np.uint8))
+
+
+def test_a_series_is_read_as_the_database_whose_layout_it_has(tmp_path):
+    """Nine pairs of one moment each, and six expressions in three lights."""
+    for name, read, people, captures in (("buaa", read_buaa, 4, 18), ("oulu", read_oulu, 2, 288)):
+        recipe = replace(recipe_of(f"sf-{name}"), identities=people, first=50, size=16)
+        done = render_database(studio(Coloured), tmp_path, recipe)
+        assert (done.home.name, done.captures) == (SERIES[name], people * sum(CAPTURES[name]))
+        found = read(done.home)
+        assert len(found.records) == people * captures
+        assert len(rows(done.home / LANDMARKS_FILE)) == people * captures
+        assert {sum(r.modality == kind for r in found.records) for kind in ("NIR", "VIS")} == {
+            people * captures // 2
+        }
+        assert len(rows(done.home / "parameters.csv")) == people * captures
+        assert found.protocol("1").probe
+    by_hand = Recipe(identities=2, seed=1, folds=0, series="lfw")
+    with pytest.raises(UserError, match="expected a series of buaa, oulu"):
+        by_hand.check()
+
+
+def test_frames_of_a_film_grow_in_expression_and_both_cameras_see_the_same():
+    person = draw_person(1, 50)
+    plan = list(series_of("oulu", person, draw_look(person, 1), difficulty_of("casia")))
+    films = {
+        path: [p for p in plan if p.path.startswith(path)]
+        for path in ("NI/Weak/P050/Fear", "VL/Weak/P050/Fear")
+    }
+    strengths = [[dict(p.shot.weights)["browInnerUp_L"] for p in film] for film in films.values()]
+    assert strengths[0] == sorted(strengths[0]) == strengths[1]
+    assert len(strengths[0]) == 8
+    assert all(p.shot.camera.blur >= 0.9 for p in plan)

@@ -154,3 +154,55 @@ def test_a_refused_checkpoint_leaves_the_state_as_it_was(checkpoint):
 def test_networks_of_another_shape_are_refused(checkpoint):
     with pytest.raises(UserError, match=f"written by pcfh {__version__}, whose networks were others"):
         load_checkpoint(checkpoint, state_of(2, "networks.critic_width=4"), IDENTITY)
+
+
+def broken(**values):
+    def change(content):
+        content.update(values)
+
+    return change
+
+
+def not_finite(content):
+    next(iter(content["average"].values())).fill_(float("nan"))
+
+
+def wild_rate(content):
+    content["optimizer"]["param_groups"][0]["full_rate"] = "fast"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(
+            broken(step=-5),
+            broken(step=float("nan")),
+            broken(step="2"),
+            broken(step=99),
+            broken(best=["good"]),
+        ),
+        *(
+            broken(rng=[1, 2]),
+            broken(identity="[]"),
+            broken(identity=5),
+            broken(optimizer={}),
+            broken(networks=3),
+        ),
+        *(not_finite, wild_rate),
+    ],
+)
+def test_made_up_content_is_refused(checkpoint, change):
+    content = torch.load(checkpoint, weights_only=True)
+    change(content)
+    torch.save(content, checkpoint)
+    with pytest.raises(UserError, match=r"checkpoint\.pt: .*start in a new\s+run folder"):
+        load_checkpoint(checkpoint, state_of(2), IDENTITY)
+
+
+def test_equal_content_gives_equal_bytes(tmp_path):
+    _, path = saved(tmp_path)
+    other = state_of(2)
+    load_checkpoint(path, other, IDENTITY)
+    torch.set_rng_state(torch.load(path, weights_only=True)["rng"])
+    save_checkpoint(tmp_path / "again.pt", other, IDENTITY)
+    assert (tmp_path / "again.pt").read_bytes() == path.read_bytes()

@@ -9,9 +9,12 @@ from blocks import Blocks, hallucinator
 from PIL import Image
 from starlette.testclient import TestClient
 
+from pcfh.gallery.entries import NewFace
+from pcfh.gallery.store import Gallery
 from pcfh.landmarks.base import Face
 from pcfh.landmarks.given import read_landmarks
-from pcfh.web.app import create_app
+from pcfh.web.app import Served, create_app
+from pcfh.web.decode import decode
 from pcfh.web.engine import Engine
 from pcfh.web.limits import Limits
 
@@ -50,20 +53,57 @@ def engine(points):
 
 
 @pytest.fixture
-def open_page(engine):
-    """Starts pages with some limits; gives a client of each, as a browser that has opened it."""
+def client_of():
+    """Starts applications; gives a client of each."""
     opened = []
 
-    def start(**limits):
-        client = TestClient(create_app(engine, Limits(**limits), {"127.0.0.1"}), base_url=ADDRESS)
+    def start(app):
+        client = TestClient(app, base_url=ADDRESS)
         client.__enter__()
-        client.post("/api/session")
         opened.append(client)
         return client
 
     yield start
     for client in opened:
         client.__exit__(None, None, None)
+
+
+@pytest.fixture
+def open_page(engine, client_of):
+    """Starts pages with some limits; gives a client of each, as a browser that has opened it."""
+
+    def start(served=None, **limits):
+        client = client_of(create_app(engine, Limits(**limits), {"127.0.0.1"}, served=served))
+        client.post("/api/session")
+        return client
+
+    return start
+
+
+@pytest.fixture
+def gallery(engine, picture, tmp_path):
+    """Five people in an embedded store, with a threshold for one of ten pairs."""
+    pytest.importorskip("pymilvus", reason="a gallery needs the extra 'gallery'")
+    faces = [
+        NewFace(
+            id=f"{seed:032x}",
+            person=f"person {seed}",
+            source=f"{seed}.png",
+            quality=1.0,
+            feature=engine.enrol("", "", decode(picture(seed), megapixels=1).pixels).feature,
+        )
+        for seed in range(5)
+    ]
+    with Gallery.open(str(tmp_path / "people.db")) as opened:
+        opened.enrol(faces, engine.recognizer.key)
+        opened.calibrate(0.1)
+        yield opened
+
+
+@pytest.fixture
+def open_served(open_page, gallery):
+    """A page with that gallery."""
+    return lambda: open_page(Served(gallery=gallery, name="people"))
 
 
 @pytest.fixture

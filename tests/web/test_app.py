@@ -60,7 +60,7 @@ def test_nothing_beside_the_folder_of_the_page_is_served(page):
 
 def test_the_generated_face_is_what_the_generator_makes(page, picture, engine):
     answer = translate(page, picture()).json()
-    expected = engine.hallucinator(decode(picture(), megapixels=1))
+    expected = engine.hallucinator(decode(picture(), megapixels=1).pixels)
     np.testing.assert_array_equal(np.asarray(opened(answer["generated"])), expected)
 
 
@@ -71,6 +71,21 @@ def test_the_generated_face_carries_the_marks(page, picture, engine):
 
 def test_the_download_is_named_synthetic(page, picture):
     assert translate(page, picture(), "Zoë 1.png").json()["file"] == "Zoë 1-synthetic.png"
+
+
+def test_what_was_assumed_to_read_a_photograph_is_told(page):
+    deep = np.random.default_rng(0).integers(0, 1024, (96, 96), np.uint16)
+    buffer = BytesIO()
+    Image.fromarray(deep).save(buffer, "PNG")
+    answers = [translate(page, buffer.getvalue()).json(), enrol(page, buffer.getvalue(), "A").json()]
+    answers.append(batch(page, buffer.getvalue(), "deep.png").json())
+    assert all("bits" in answer["notes"][0] for answer in answers)
+    assert "bits" in table(archive(page))[0]["note"]
+
+
+def test_a_photograph_unlike_those_of_the_training_is_told_to_be(page, picture):
+    [note] = translate(page, picture()).json()["notes"]
+    assert note.startswith("unlike the faces of the training: ") and "grainy" in note
 
 
 def test_the_answer_names_the_photograph_that_it_is_of(page, picture):
@@ -141,7 +156,7 @@ def test_the_photograph_itself_is_the_best_match_by_the_original(page, picture):
     face = translate(page, picture(1, mode="L")).json()["face"]
     matches = page.get(f"/api/faces/{face}/matches").json()["matches"]
     best = max(matches, key=lambda match: match["original"])
-    assert best["name"] == "B" and best["original"] == pytest.approx(1, abs=1e-5)
+    assert best["person"] == "B" and best["original"] == pytest.approx(1, abs=1e-5)
 
 
 def test_the_fused_score_is_the_mean_of_the_two(page, picture):
@@ -161,7 +176,48 @@ def test_matches_are_ranked_by_the_fused_score(page, picture):
 
 def test_an_empty_gallery_gives_no_matches(page, picture):
     face = translate(page, picture()).json()["face"]
-    assert page.get(f"/api/faces/{face}/matches").json() == {"matches": []}
+    answer = page.get(f"/api/faces/{face}/matches").json()
+    assert (answer["matches"], answer["no_threshold"]) == ([], "nobody is enrolled")
+
+
+def test_a_person_with_several_photographs_is_listed_once_by_the_best(page, picture):
+    for seed, person in ((1, "A"), (2, "B"), (3, "A")):
+        enrol(page, picture(seed, mode="L"), person)
+    face = translate(page, picture(3, mode="L")).json()["face"]
+    matches = page.get(f"/api/faces/{face}/matches").json()["matches"]
+    assert {match["person"]: match["photographs"] for match in matches} == {"A": 2, "B": 1}
+    [best] = [match["original"] for match in matches if match["person"] == "A"]
+    assert best == pytest.approx(1, abs=1e-5)
+
+
+def test_scores_are_above_or_below_the_threshold_of_the_gallery(page, picture, engine):
+    for seed in range(5):
+        enrol(page, picture(seed), f"{seed}")
+    face = translate(page, picture(2)).json()["face"]
+    answer = page.get(f"/api/faces/{face}/matches", params={"far": 0.1}).json()
+    entries = [engine.enrol("", "", decode(picture(seed), megapixels=1).pixels).feature for seed in range(5)]
+    impostors = sorted(float(a @ b) for i, a in enumerate(entries) for b in entries[:i])
+    threshold = answer["operating_point"]["threshold"]
+    assert impostors[-2] < threshold <= impostors[-1]  # one of ten pairs may reach it
+    assert answer["operating_point"]["pairs"] == 10
+    for match in answer["matches"]:
+        assert match["decision"] == ("above" if match["fused"] >= threshold else "below")
+
+
+def test_a_gallery_too_small_for_a_rate_gives_no_threshold_and_says_why(page, picture):
+    for seed in range(3):
+        enrol(page, picture(seed), f"{seed}")
+    face = translate(page, picture(9)).json()["face"]
+    answer = page.get(f"/api/faces/{face}/matches", params={"far": 0.01}).json()
+    assert answer["operating_point"] is None and "impostor pairs" in answer["no_threshold"]
+    assert [match["decision"] for match in answer["matches"]] == [None] * 3
+
+
+@pytest.mark.parametrize("far", ["0", "-1", "2", "nan", "x", "inf", ""])
+def test_a_rate_that_is_none_is_refused(page, picture, far):
+    face = translate(page, picture()).json()["face"]
+    answer = page.get(f"/api/faces/{face}/matches", params={"far": far})
+    assert answer.status_code == 400 and answer.json()["error"].startswith("far: expected a number")
 
 
 def test_the_ninth_face_takes_the_place_of_the_first(page, picture):
@@ -204,7 +260,7 @@ def test_a_table_in_the_zip_leads_each_photograph_to_its_own_face(page, picture,
     rows = table(zipped)
     assert [row["source"] for row in rows] == list(sources)
     for row in rows[1:]:
-        expected = engine.hallucinator(decode(sources[row["source"]], megapixels=1))
+        expected = engine.hallucinator(decode(sources[row["source"]], megapixels=1).pixels)
         made = np.asarray(Image.open(BytesIO(zipped.read(row["result"]))))
         np.testing.assert_array_equal(made, expected)
 

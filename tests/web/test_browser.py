@@ -16,7 +16,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pcfh.gallery.entries import NewFace
+from pcfh.gallery.store import Gallery
+from pcfh.hallucinate import Hallucinator
+from pcfh.images import read_image
+from pcfh.recognisers.registry import open_recognizer
+from pcfh.shipped import shipped
 from pcfh.web.app import PAGE
+from pcfh.web.engine import Engine
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)")
 expect = sync_api.expect
@@ -26,8 +33,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SWITCHES = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
+    *("--use-fake-device-for-media-stream=device-count=2", "--use-fake-ui-for-media-stream"),
 )
+PEOPLE = 10_000
 LIMITS = {"batch": 6, "gallery": 7, "queue": 1}
 SCREENS = (
     (1280, "light", "1280"),
@@ -41,11 +49,44 @@ expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
-def address(blaze):
+def gallery(blaze, tmp_path_factory):
+    """The six samples among 9,994 people who are features alone, as alike on average as the six are."""
+    pytest.importorskip("pymilvus", reason="a gallery needs the extra 'gallery'")
+    path = str(tmp_path_factory.mktemp("gallery") / "visitors.db")
+    recognizer = open_recognizer(shipped("recognizer"), device="cpu")
+    engine = Engine(Hallucinator.from_file(shipped("generator"), device="cpu", backend=blaze), recognizer)
+    files = sorted(SAMPLES.glob("vis-*.jpg"))
+    known = np.stack([engine.enrol("", "", read_image(file)).feature for file in files])
+    mean = known.mean(0)
+    spread = np.sqrt((1 - mean @ mean) / len(mean))
+    others = mean + spread * np.random.default_rng(0).standard_normal((PEOPLE - len(files), len(mean)))
+    features = np.concatenate([known, others / np.linalg.norm(others, axis=1, keepdims=True)]).astype(
+        np.float32
+    )
+    faces = (
+        NewFace(
+            id=f"{place:032x}",
+            person=f"Sample {file.stem[-3:]}"
+            if (file := dict(enumerate(files)).get(place))
+            else f"Synthetic {place:05}",
+            source=file.name if file else "features drawn at random",
+            quality=1.0,
+            feature=feature,
+        )
+        for place, feature in enumerate(features)
+    )
+    with Gallery.open(path) as opened:
+        opened.enrol(faces, recognizer.key, recognizer.name)
+        opened.calibrate(0.0001)
+    return path
+
+
+@pytest.fixture(scope="module")
+def address(gallery):
     """Where pcfh serve runs meanwhile."""
     limits = [part for name, most in LIMITS.items() for part in (f"--max-{name}", str(most))]
-    command = [sys.executable, "-m", "pcfh", "serve", "--port", "0", "--device", "cpu", *limits]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+    command = [sys.executable, "-m", "pcfh", "serve", "--port", "0", "--device", "cpu", "--gallery", gallery]
+    with subprocess.Popen([*command, *limits], stdout=subprocess.PIPE, text=True) as server:
         yield server.stdout.readline().split()[0]
         server.terminate()
 
@@ -217,12 +258,74 @@ def test_the_camera_closes_with_escape(page):
 def test_enrolled_faces_are_ranked_with_three_scores(page):
     translate_sample(page)
     enrol_samples(page)
-    expect(page.locator("#matches tr")).to_have_count(6)
+    expect(page.locator("#own-found tbody tr")).to_have_count(6)
     rows = [
-        [float(cell) for cell in row.split()[-3:]] for row in page.locator("#matches tr").all_inner_texts()
+        [float(cell) for cell in row.split()[-3:]]
+        for row in page.locator("#own-found tbody tr").all_inner_texts()
     ]
     assert all(fused == pytest.approx((a + b) / 2, abs=0.0011) for a, b, fused in rows)
     assert [row[2] for row in rows] == sorted((row[2] for row in rows), reverse=True)
+
+
+def test_people_of_a_gallery_of_ten_thousand_are_found_above_or_below_its_threshold(page, screenshots):
+    translate_sample(page)
+    expect(page.locator("#served-found h4")).to_have_text("In the gallery “visitors” 10,000 photographs")
+    expect(page.locator("#served-found p")).to_contain_text("for a false-accept rate of 0.01 %")
+    expect(page.locator("#served-found p")).to_contain_text("about 1 would be above it by chance")
+    shown = page.locator("#served-found > .scroll tbody tr")
+    assert {row.split()[-2] for row in shown.all_inner_texts()} == {"above"}
+    expect(shown.first).to_contain_text("Sample 198")
+    page.locator("#served-found summary").click()
+    below = page.locator("#served-found details tbody tr")
+    assert {row.split()[-2] for row in below.all_inner_texts()} == {"below"}
+    assert shown.count() + below.count() == 10
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.locator("#served-found > .scroll").evaluate("box => box.scrollWidth <= box.clientWidth")
+        page.locator("#people").screenshot(path=screenshots / f"web-gallery-{width}.png")
+    assert "identified" not in page.locator("body").inner_text().lower()
+
+
+def test_the_list_is_cut_at_the_threshold_of_the_rate_that_is_chosen(page):
+    translate_sample(page)
+    enrol_samples(page)
+    expect(page.locator("#own-found p")).to_contain_text("No threshold: ")
+    expect(page.locator("#own-found > .scroll tbody tr")).to_have_count(6)
+    page.get_by_label("False-accept rate of the threshold").select_option("0.1")
+    expect(page.locator("#own-found p")).to_contain_text("from 15 pairs of 6 people")
+    above = page.locator("#own-found > .scroll tbody tr").count()
+    expect(page.locator("#own-found details tbody tr")).to_have_count(6 - above)
+
+
+def test_photographs_without_a_typed_name_are_named_one_by_one(page):
+    page.locator("#enrol-files").set_input_files(
+        [sample("vis-00176.jpg"), sample("vis-00185.jpg"), sample("vis-00198.jpg")]
+    )
+    page.get_by_label("vis-00176.jpg").fill("Ada")
+    page.get_by_label("vis-00185.jpg").fill("Bo")
+    page.get_by_label("vis-00198.jpg").fill("Ada")
+    expect(page.locator("#naming-note")).to_have_text(
+        "3 photographs, 2 people; Ada: 2 photographs of one person"
+    )
+    page.get_by_role("button", name="Enrol", exact=True).click()
+    expect(page.locator("#gallery li")).to_have_count(2)
+    expect(page.locator("#gallery li").first).to_contain_text("Ada2 photographs")
+    page.locator("#enrol-files").set_input_files(sample("vis-00192.jpg"))
+    page.get_by_label("vis-00192.jpg").fill("Bo")
+    expect(page.locator("#naming-note")).to_contain_text("Bo: 1 photograph of one person, beside 1 enrolled")
+
+
+def test_another_camera_can_be_chosen(page):
+    page.get_by_role("button", name="Use the camera").click()
+    choice = page.get_by_label("Which camera")
+    expect(choice.locator("option")).to_have_count(2)
+    other = choice.locator("option:not(:checked)").first.get_attribute("value")
+    choice.select_option(other)
+    expect(page.locator("#camera-take")).to_be_enabled()
+    used = page.locator("#camera-view").evaluate(
+        "view => view.srcObject.getVideoTracks()[0].getSettings().deviceId"
+    )
+    assert used == other and choice.input_value() == other
 
 
 def test_a_face_is_enrolled_under_the_typed_name(page):
@@ -235,11 +338,12 @@ def test_a_removed_face_leaves_the_matches_too(page):
     translate_sample(page)
     enrol_samples(page)
     page.get_by_role("button", name="Remove Sample 3").click()
-    expect(page.locator("#matches tr")).to_have_count(5)
+    expect(page.locator("#own-found tbody tr")).to_have_count(5)
     expect(page.get_by_role("button", name="Remove Sample 4")).to_be_focused()
 
 
 def test_the_gallery_outlives_a_reload_and_not_the_button(page):
+    page.get_by_label("Name of the person").fill("Ada")
     page.locator("#enrol-files").set_input_files(sample("vis-00176.jpg"))
     expect(page.locator("#gallery li")).to_have_count(1)
     page.reload()
@@ -265,11 +369,12 @@ def test_after_a_failed_upload_nothing_of_the_face_before_is_left(page, screensh
     enrol_samples(page)
     expect(page.locator("#result-title")).to_have_text("nir-00198.jpg")
     expect(page.locator("#matches-of")).to_have_text("of nir-00198.jpg")
+    expect(page.locator("#served-found tbody tr")).not_to_have_count(0)
     page.locator("#photo").set_input_files(file("hallway.png", plain(200, 200)))
     expect(page.locator("#translate-error")).to_contain_text("hallway.png: No face was found")
     expect(page.locator("#result-shown")).to_be_hidden()
     expect(page.locator("#empty-title")).to_have_text("No face of hallway.png")
-    expect(page.locator("#matches tr")).to_have_count(0)
+    expect(page.locator(".found tbody tr")).to_have_count(0)
     for width in (1280, 390):
         page.set_viewport_size({"width": width, "height": 900})
         page.evaluate("scrollTo({ top: 0, behavior: 'instant' })")
@@ -301,6 +406,7 @@ def test_a_file_that_is_too_large_says_so(page, tmp_path):
 
 def test_a_full_gallery_says_so(page):
     enrol_samples(page)
+    page.get_by_label("Name of the person").fill("Ada")
     page.locator("#enrol-files").set_input_files([sample("vis-00176.jpg"), sample("vis-00185.jpg")])
     expect(page.locator("#enrol-error")).to_contain_text("vis-00185.jpg: The gallery is full (7 faces)")
 
@@ -338,4 +444,5 @@ def test_the_filled_page_fits_wide_and_narrow_screens(page, screenshots):
         page.evaluate("scrollTo({ top: 0, behavior: 'instant' })")
         page.screenshot(path=screenshots / f"web-{name}.png", full_page=True)
         assert page.evaluate("document.documentElement.scrollWidth") == width
-        assert page.locator("#matches-shown").evaluate("box => box.scrollWidth <= box.clientWidth")
+        for box in page.locator("#people > .halves .found > .scroll").all():
+            assert box.evaluate("box => box.scrollWidth <= box.clientWidth")

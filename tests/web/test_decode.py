@@ -17,14 +17,14 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (30, 50, 3), np.uint8)
 
 
 def test_a_decoded_png_is_the_picture_that_was_encoded():
-    np.testing.assert_array_equal(decode(png_bytes(PIXELS, {}), megapixels=1), PIXELS)
+    np.testing.assert_array_equal(decode(png_bytes(PIXELS, {}), megapixels=1).pixels, PIXELS)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "BMP", "TIFF", "WEBP"])
 def test_other_formats_are_decoded(kind):
     buffer = BytesIO()
     Image.fromarray(PIXELS).save(buffer, kind)
-    assert decode(buffer.getvalue(), megapixels=1).shape == PIXELS.shape
+    assert decode(buffer.getvalue(), megapixels=1).pixels.shape == PIXELS.shape
 
 
 def test_an_upload_never_has_a_name_in_a_file_system(monkeypatch, tmp_path):
@@ -38,7 +38,7 @@ def test_an_upload_never_has_a_name_in_a_file_system(monkeypatch, tmp_path):
 def test_uploads_are_decoded_where_there_is_no_file_system_in_memory(monkeypatch):
     monkeypatch.setattr("pcfh.web.decode._IN_MEMORY", Path("/nowhere"))
     monkeypatch.setattr(tempfile, "tempdir", None)
-    np.testing.assert_array_equal(decode(png_bytes(PIXELS, {}), megapixels=1), PIXELS)
+    np.testing.assert_array_equal(decode(png_bytes(PIXELS, {}), megapixels=1).pixels, PIXELS)
 
 
 def test_an_empty_file_is_refused():

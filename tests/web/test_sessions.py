@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from starlette.exceptions import HTTPException
 
-from pcfh.web.engine import Enrolled, Probe
+from pcfh.gallery.entries import Probe
+from pcfh.web.engine import Enrolled
 from pcfh.web.limits import Limits
 from pcfh.web.sessions import Sessions
 
@@ -87,7 +88,9 @@ def test_programs_without_a_memory_for_cookies_never_push_a_visitor_out(clock):
 def kept(sessions, size, *, returned=True):
     """A session with a face of so many bytes, whose cookie has come back or not."""
     session = sessions.open(None)
-    session.gallery["a"] = Enrolled(name="A", picture=bytes(size), feature=np.zeros(4, np.float32))
+    session.gallery["a"] = Enrolled(
+        name="A", source="a.jpg", picture=bytes(size), feature=np.zeros(4, np.float32)
+    )
     if returned:
         sessions.find(session.key)
     return session
@@ -130,6 +133,6 @@ def test_the_size_is_that_of_pictures_and_features(clock):
     session = opened(clock).open(None)
     feature = np.zeros(256, np.float32)
     session.add_probe(Probe(original=feature, generated=feature))
-    session.gallery["a"] = Enrolled(name="A", picture=bytes(100), feature=feature)
+    session.gallery["a"] = Enrolled(name="A", source="a.jpg", picture=bytes(100), feature=feature)
     session.batch.add_face("a.png", bytes(10))
     assert session.size == 3 * 1024 + 110

@@ -128,6 +128,20 @@ class LightCNN(nn.Module):
         scores: Tensor = self.fc2(F.dropout(features, 0.5, self.training))
         return scores
 
+    @property
+    def last_layer(self) -> nn.Module:
+        """The layer that turns the last map into features; most of the weights are its."""
+        raise NotImplementedError
+
+    def last_map(self, x: Float[Tensor, "b 1 128 128"]) -> Float[Tensor, "b 8192"]:
+        """What all layers before the last one make of faces."""
+        raise NotImplementedError
+
+    def forward(self, x: Float[Tensor, "b 1 128 128"]) -> Float[Tensor, "b 256"]:
+        """Features of faces, before dropout."""
+        y: Tensor = self.last_layer(self.last_map(x))
+        return y
+
 
 class LightCNN9(LightCNN):
     """Light CNN-9: nine convolutions, no residual blocks."""
@@ -148,9 +162,14 @@ class LightCNN9(LightCNN):
         self.fc1 = MFMLinear(LAST_MAP, FEATURES)
         initialise(self)
 
-    def forward(self, x: Float[Tensor, "b 1 128 128"]) -> Float[Tensor, "b 256"]:
-        """Features of faces, before dropout."""
-        y: Tensor = self.fc1(self.features(x).flatten(1))
+    @property
+    def last_layer(self) -> nn.Module:
+        """See ``LightCNN``."""
+        return self.fc1
+
+    def last_map(self, x: Float[Tensor, "b 1 128 128"]) -> Float[Tensor, "b 8192"]:
+        """See ``LightCNN``."""
+        y: Tensor = self.features(x).flatten(1)
         return y
 
 
@@ -180,15 +199,19 @@ class LightCNN29(LightCNN):
         """Halves a map: the largest of 2 x 2 pixels."""
         return F.max_pool2d(x, 2)
 
-    def forward(self, x: Float[Tensor, "b 1 128 128"]) -> Float[Tensor, "b 256"]:
-        """Features of faces, before dropout."""
+    @property
+    def last_layer(self) -> nn.Module:
+        """See ``LightCNN``."""
+        return self.fc
+
+    def last_map(self, x: Float[Tensor, "b 1 128 128"]) -> Float[Tensor, "b 8192"]:
+        """See ``LightCNN``."""
         x = self.pool(self.conv1(x))  # b 48 64 64
         x = self.pool(self.group1(self.block1(x)))  # b 96 32 32
         x = self.pool(self.group2(self.block2(x)))  # b 192 16 16
         x = self.group3(self.block3(x))  # b 128 16 16
         x = self.pool(self.group4(self.block4(x)))  # b 128 8 8
-        y: Tensor = self.fc(x.flatten(1))
-        return y
+        return x.flatten(1)
 
 
 class LightCNN29v2(LightCNN29):

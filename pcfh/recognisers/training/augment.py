@@ -49,6 +49,30 @@ def augmented(face: UInt8[np.ndarray, "144 144 3"], rng: np.random.Generator) ->
     return np.asarray(toned)
 
 
+def augmented_nir(
+    face: UInt8[np.ndarray, "144 144 3"], rng: np.random.Generator
+) -> UInt8[np.ndarray, "128 128"]:
+    """A random variant of a NIR face: moved, lit, exposed, blurred, noisy, compressed.
+
+    Its three channels are equal, so there is no spectral response to draw; contrasts of details and
+    surroundings stay, as they are what tells this spectrum from the other.
+    """
+    moved = Image.fromarray(face[..., 0]).transform(
+        (OUTPUT, OUTPUT), Image.Transform.AFFINE, tuple(random_geometry(rng)), Image.Resampling.BICUBIC
+    )
+    lit = np.asarray(moved, np.float32)
+    if rng.random() < _LIGHT:
+        lit = lit * random_light(rng)
+    toned = _exposed(lit, rng)
+    if rng.random() < _BLUR:
+        toned = toned.filter(ImageFilter.GaussianBlur(rng.uniform(0.4, 1.8)))
+    if rng.random() < _NOISE:
+        toned = _noisy(toned, rng)
+    if rng.random() < _JPEG:
+        toned = _compressed(toned, int(rng.integers(25, 91)))
+    return np.asarray(toned)
+
+
 def random_response(rng: np.random.Generator) -> Float[np.ndarray, " 3"]:
     """Weights of red, green and blue, with a sum of one, from blue-sensitive to beyond red.
 

@@ -4,10 +4,15 @@ const SAMPLES = ["00176", "00185", "00169", "00178", "00198", "00192"];
 const PART_NAMES = { left_eye: "Left eye", right_eye: "Right eye", nose: "Nose", mouth: "Mouth" };
 const SVG = "http://www.w3.org/2000/svg";
 const PATIENCE = 6; // how often a busy server is asked again
+const RATES = [0.1, 0.01, 0.001, 0.0001];
+const LISTED = 10; // people of the server's gallery, and of one's own without a threshold
 
 const $ = (id) => document.getElementById(id);
 const UNKNOWN = { max_file_mb: Infinity, max_batch: Infinity }; // until the server has said its limits
-const state = { limits: UNKNOWN, face: null, source: null, gallery: [], begun: null, translating: null, batch: null };
+const state = {
+  ...{ limits: UNKNOWN, face: null, source: null, gallery: [], served: null, naming: null },
+  ...{ begun: null, translating: null, batch: null, token: null, camera: null },
+};
 
 // --- the server
 
@@ -20,7 +25,8 @@ class Failure extends Error {
 
 async function send(method, url, { body, headers, signal } = {}) {
   for (let attempt = 1; ; attempt += 1) {
-    const response = await reach(url, { method, body, headers, signal });
+    const shown = state.token ? { Authorization: `Bearer ${state.token}`, ...headers } : headers;
+    const response = await reach(url, { method, body, headers: shown, signal });
     const answer = await response.json().catch(() => ({}));
     if (response.ok) return answer;
     const wait = Number(response.headers.get("Retry-After"));
@@ -83,7 +89,7 @@ function sentence(text) {
 }
 
 function plural(count, one, several) {
-  return `${count} ${count === 1 ? one : several}`;
+  return `${number(count)} ${count === 1 ? one : several}`;
 }
 
 function bare(name) {
@@ -131,7 +137,7 @@ function clearResult(title = "No face yet") {
   for (const id of ["photo-frame", "crop-frame", "parts"]) $(id).replaceChildren();
   for (const id of ["before", "after"]) $(id).removeAttribute("src");
   $("download").removeAttribute("href");
-  drawMatches([]);
+  drawMatches({});
 }
 
 async function show(face, signal) {
@@ -139,6 +145,8 @@ async function show(face, signal) {
   state.face = face.face;
   state.source = face.source;
   $("result-title").textContent = face.source;
+  $("result-notes").textContent = face.notes.map(sentence).join(" ");
+  $("result-notes").hidden = !face.notes.length;
   const { photo, crop, size } = face;
   const described = "Photograph with the 68 landmarks found on its face";
   $("photo-frame").replaceChildren(
@@ -219,17 +227,45 @@ function setDivider(percent) {
 
 async function openCamera() {
   complain("camera-error");
-  $("camera-take").disabled = true;
+  $("camera-row").hidden = true;
   $("camera").showModal();
+  await startCamera();
+}
+
+async function startCamera() {
+  closeCamera();
+  $("camera-take").disabled = true;
   try {
-    $("camera-view").srcObject = await navigator.mediaDevices.getUserMedia({ video: true });
+    const video = state.camera ? { deviceId: { exact: state.camera } } : true;
+    $("camera-view").srcObject = await navigator.mediaDevices.getUserMedia({ video });
     if (!$("camera").open) return closeCamera(); // it was cancelled before the camera was ready
+    await listCameras();
     await $("camera-view").play();
     $("camera-take").disabled = false;
   } catch {
+    state.camera = null;
     complain("camera-error", "No camera can be used; allow it in the browser, or choose a file.");
   }
   return undefined;
+}
+
+// Names of cameras are told only after one was allowed.
+async function listCameras() {
+  const used = $("camera-view").srcObject.getVideoTracks()[0].getSettings().deviceId;
+  const all = await navigator.mediaDevices.enumerateDevices();
+  const cameras = all.filter((device) => device.kind === "videoinput");
+  $("camera-choice").replaceChildren(
+    ...cameras.map(({ deviceId, label }, place) =>
+      element("option", { value: deviceId, textContent: label || `Camera ${place + 1}`, selected: deviceId === used }),
+    ),
+  );
+  $("camera-row").hidden = cameras.length < 2;
+}
+
+function chooseCamera(event) {
+  state.camera = event.target.value;
+  complain("camera-error");
+  return startCamera();
 }
 
 function closeCamera() {
@@ -246,7 +282,7 @@ async function takePicture() {
   translate(new File([blob], "camera.png"));
 }
 
-// --- identify
+// --- whom the photographs are of
 
 async function enrol(files, nameOf) {
   const problems = [];
@@ -254,7 +290,9 @@ async function enrol(files, nameOf) {
   for (const file of files) {
     say(`Enrolling ${file.name}.`);
     try {
-      state.gallery.push(await upload("/api/gallery", file, { person: nameOf(file) }));
+      const entry = await upload("/api/gallery", file, { person: nameOf(file) });
+      state.gallery.push(entry);
+      problems.push(...entry.notes.map((note) => `${file.name} is enrolled; ${note}`));
       drawGallery();
     } catch (error) {
       problems.push(`${file.name}: ${sentence(error.message)}`);
@@ -262,14 +300,65 @@ async function enrol(files, nameOf) {
     }
   }
   complain("enrol-error", ...problems);
-  say(`${plural(state.gallery.length, "face is", "faces are")} enrolled.`);
+  say(`${plural(peopleEnrolled().size, "person is", "people are")} enrolled.`);
   await refreshMatches();
 }
 
 function enrolChosen(files) {
   const person = $("person").value.trim();
-  $("person").value = "";
-  return enrol(files, (file) => person || bare(file.name));
+  if (!files.length) return;
+  if (person) {
+    $("person").value = "";
+    enrol(files, () => person);
+  } else askNames(files);
+}
+
+// A name from a file is a guess, and two people's files may have one name: the visitor says who is who.
+function askNames(files) {
+  closeNaming();
+  state.naming = files.map((file) => ({ file, address: URL.createObjectURL(file) }));
+  $("naming-rows").replaceChildren(...state.naming.map(namingRow));
+  $("naming").hidden = false;
+  noteNames();
+  state.naming[0].field.focus();
+}
+
+function namingRow(row, place) {
+  const id = `naming-${place}`;
+  row.field = element("input", { type: "text", id, value: bare(row.file.name), maxLength: 80, required: true });
+  row.field.setAttribute("list", "known");
+  row.field.addEventListener("input", noteNames);
+  const label = element("label", { htmlFor: id, textContent: row.file.name });
+  return element("li", {}, element("img", { src: row.address, alt: "" }), element("div", {}, label, row.field));
+}
+
+function noteNames() {
+  const counts = new Map();
+  for (const { field } of state.naming) {
+    const name = field.value.trim();
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  const known = peopleEnrolled();
+  const shared = [...counts].filter(([name, count]) => count > 1 || known.has(name));
+  const lines = shared.map(([name, count]) => {
+    const before = known.get(name)?.length;
+    return `${name}: ${plural(count, "photograph", "photographs")} of one person${before ? `, beside ${before} enrolled` : ""}`;
+  });
+  const people = plural(counts.size, "person", "people");
+  $("naming-note").textContent = [`${plural(state.naming.length, "photograph", "photographs")}, ${people}`, ...lines].join("; ");
+}
+
+async function enrolNamed() {
+  const names = new Map(state.naming.map(({ file, field }) => [file, field.value.trim()]));
+  closeNaming();
+  await enrol([...names.keys()], (file) => names.get(file));
+}
+
+function closeNaming() {
+  for (const { address } of state.naming ?? []) URL.revokeObjectURL(address);
+  state.naming = null;
+  $("naming").hidden = true;
+  $("naming-rows").replaceChildren();
 }
 
 async function enrolSamples() {
@@ -284,68 +373,144 @@ async function enrolSamples() {
   }
 }
 
+// Photographs by person, in the order in which people came.
+function peopleEnrolled() {
+  const people = new Map();
+  for (const entry of state.gallery) people.set(entry.name, [...(people.get(entry.name) ?? []), entry]);
+  return people;
+}
+
 function drawGallery() {
-  $("gallery-count").textContent = state.gallery.length || "";
-  $("gallery-empty").hidden = state.gallery.length > 0;
-  $("gallery").replaceChildren(...state.gallery.map(galleryEntry));
+  const people = peopleEnrolled();
+  $("gallery-count").textContent = people.size || "";
+  $("gallery-empty").hidden = people.size > 0;
+  $("gallery").replaceChildren(...[...people].map(galleryPerson));
+  $("known").replaceChildren(...[...people.keys()].map((name) => element("option", { value: name })));
 }
 
-function galleryEntry(entry, place) {
+function galleryPerson([name, entries], place) {
   const remove = element("button", { type: "button", textContent: "×" });
-  remove.setAttribute("aria-label", `Remove ${entry.name}`);
-  remove.addEventListener("click", () => removeEntry(entry, place));
-  return element("li", {}, element("img", { src: entry.picture, alt: "" }), entry.name, remove);
+  remove.setAttribute("aria-label", `Remove ${name}`);
+  remove.addEventListener("click", () => removePerson(name, entries, place));
+  const images = entries.map((entry) => element("img", { src: entry.picture, alt: "", title: entry.source }));
+  const count = entries.length > 1 ? [element("span", { className: "from", textContent: `${entries.length} photographs` })] : [];
+  return element("li", {}, element("div", { className: "stack" }, ...images), name, ...count, remove);
 }
 
-async function removeEntry(entry, place) {
-  try {
-    await send("DELETE", `/api/gallery/${entry.id}`);
-  } catch (error) {
-    if (error.status !== 404) return complain("enrol-error", sentence(error.message));
+async function removePerson(name, entries, place) {
+  for (const entry of entries) {
+    try {
+      await send("DELETE", `/api/gallery/${entry.id}`);
+    } catch (error) {
+      if (error.status !== 404) return complain("enrol-error", sentence(error.message));
+    }
+    state.gallery = state.gallery.filter((other) => other.id !== entry.id);
   }
-  state.gallery = state.gallery.filter((other) => other !== entry);
   drawGallery();
   const buttons = $("gallery").querySelectorAll("button");
   (buttons[Math.min(place, buttons.length - 1)] ?? $("person")).focus();
-  say(`${entry.name} is removed.`);
+  say(`${name} is removed.`);
   return refreshMatches();
 }
 
+// --- whom a face is like
+
 async function refreshMatches() {
   const asked = state.face;
-  let matches = [];
-  if (state.face && state.gallery.length) {
+  const far = $("far").value;
+  complain("matches-error");
+  const found = { served: null, own: null };
+  if (asked) {
     try {
-      ({ matches } = await send("GET", `/api/faces/${state.face}/matches`));
+      if (state.served) found.served = await send("GET", `/api/faces/${asked}/search?far=${far}&top=${LISTED}`);
+      if (state.gallery.length) found.own = await send("GET", `/api/faces/${asked}/matches?far=${far}`);
     } catch (error) {
-      complain("enrol-error", sentence(error.message));
+      complain("matches-error", sentence(error.message));
     }
   }
-  if (asked === state.face) drawMatches(matches);
+  if (asked === state.face && far === $("far").value) drawMatches(found);
 }
 
-function drawMatches(matches) {
-  $("matches-of").textContent = matches.length ? `of ${state.source}` : "";
-  $("matches-empty").hidden = matches.length > 0;
-  $("matches-shown").hidden = $("matches-note").hidden = !matches.length;
-  $("matches").replaceChildren(...matches.map(matchRow));
+function drawMatches({ served, own }) {
+  const some = served ?? own;
+  $("matches-of").textContent = some ? `of ${state.source}` : "";
+  $("matches-empty").hidden = Boolean(some);
+  $("matches-note").hidden = !some;
+  $("served-found").replaceChildren(...(served ? foundIn(`In the gallery “${state.served.name}”`, served) : []));
+  $("own-found").replaceChildren(...(own ? foundIn("In your gallery", own) : []));
+}
+
+function foundIn(title, { matches, compared, operating_point: point, no_threshold: why }) {
+  const heading = element("h4", { textContent: title }, " ");
+  heading.append(element("span", { className: "aside", textContent: plural(compared, "photograph", "photographs") }));
+  const above = matches.filter((match) => match.decision === "above");
+  const shown = point ? above : matches.slice(0, LISTED);
+  const rest = matches.slice(shown.length);
+  const parts = [heading, element("p", { className: "small", textContent: point ? decided(point, above, compared) : `No threshold: ${sentence(why)}` })];
+  if (shown.length) parts.push(matchTable(title, shown, 0));
+  if (rest.length) {
+    const summary = `Show ${point ? `the ${rest.length} most alike below the threshold` : `${rest.length} more`}`;
+    const below = element("details", {}, element("summary", { textContent: summary }), matchTable(title, rest, shown.length));
+    parts.push(below);
+  }
+  return parts;
+}
+
+function decided({ threshold, low, high, far, people, pairs }, above, compared) {
+  const chance = number(compared * far);
+  return (
+    `${above.length ? plural(above.length, "person is", "people are") : "Nobody is"} above the threshold ${threshold.toFixed(3)} ` +
+    `for a false-accept rate of ${percent(far)} (95 % interval ${low.toFixed(3)} to ${high.toFixed(3)}, from ${number(pairs)} pairs ` +
+    `of ${number(people)} people). Of ${number(compared)} photographs of other people about ${chance} would be above it by chance.`
+  );
+}
+
+function number(value) {
+  return value.toLocaleString("en", { maximumFractionDigits: value < 10 ? 1 : 0 });
+}
+
+function percent(share) {
+  return `${Number((100 * share).toPrecision(3))} %`;
+}
+
+function matchTable(title, matches, before) {
+  const names = ["Person", "Original", "Generated", "Fused"];
+  const columns = names.map((name) => element("th", { scope: "col", textContent: name }));
+  const rank = element("th", { scope: "col" }, element("span", { className: "unseen", textContent: "Rank" }));
+  const caption = element("caption", { className: "unseen", textContent: `${title}, most alike first` });
+  const head = element("thead", {}, element("tr", {}, rank, ...columns));
+  const body = element("tbody", {}, ...matches.map((match, place) => matchRow(match, before + place)));
+  const box = element("div", { className: "scroll", tabIndex: 0 }, element("table", { className: "matches" }, caption, head, body));
+  box.setAttribute("role", "region");
+  box.setAttribute("aria-label", title);
+  return box;
 }
 
 function matchRow(match, place) {
-  const who = element("div", { className: "who" }, element("img", { src: match.picture, alt: "" }), match.name);
+  const picture = match.picture ? [element("img", { src: match.picture, alt: "" })] : [];
+  const source = element("span", { className: "from", textContent: match.source });
+  const who = element("div", { className: "who" }, ...picture, element("span", {}, match.person, source));
+  const tag = { className: `decision ${match.decision}`, textContent: `${match.decision} ` };
+  const decision = match.decision ? [element("span", tag)] : [];
   const bar = element("span", { className: "bar" }, element("i"));
   bar.setAttribute("aria-hidden", "true");
   bar.style.setProperty("--part", `${100 * Math.max(0, match.fused)}%`);
-  const person = element("th", { scope: "row" }, who);
   return element(
     "tr",
     {},
     element("td", { className: "rank", textContent: place + 1 }),
-    person,
+    element("th", { scope: "row" }, who),
     element("td", { textContent: match.original.toFixed(3) }),
     element("td", { textContent: match.generated.toFixed(3) }),
-    element("td", { className: "fused" }, match.fused.toFixed(3), bar),
+    element("td", { className: "fused" }, ...decision, match.fused.toFixed(3), bar),
   );
+}
+
+function drawRates() {
+  const rates = [...new Set([...RATES, ...(state.served?.rates ?? [])])].sort((a, b) => b - a);
+  const chosen = state.served?.rates[0] ?? 0.01;
+  const options = rates.map((far) => element("option", { value: far, textContent: percent(far), selected: far === chosen }));
+  $("far").replaceChildren(...options);
 }
 
 // --- batch
@@ -405,14 +570,14 @@ function endBatch(job, all) {
   say($("batch-count").textContent);
 }
 
-function addThumb({ source, made, image }) {
+function addThumb({ source, made, image, notes }) {
   const frame = element(
     "div",
     { className: "frame" },
     element("img", { src: image, alt: "" }),
     element("span", { className: "tag", textContent: "Synthetic" }),
   );
-  const from = element("span", { className: "from", textContent: `of ${source}` });
+  const from = element("span", { className: "from", textContent: [`of ${source}`, ...notes].join("; ") });
   $("batch-made").append(element("li", {}, frame, made, from));
 }
 
@@ -440,6 +605,7 @@ async function forget() {
   state.batch?.stopped.abort();
   await send("DELETE", "/api/session").catch(() => {});
   Object.assign(state, { gallery: [], begun: null });
+  closeNaming();
   clearResult();
   pressSample(null);
   drawGallery();
@@ -490,7 +656,20 @@ function listen() {
   on("camera-take", "click", takePicture);
   on("camera-close", "click", () => $("camera").close());
   on("camera", "close", closeCamera);
+  on("camera-choice", "change", chooseCamera);
   on("enrol", "submit", (event) => event.preventDefault());
+  on("naming", "submit", (event) => {
+    event.preventDefault();
+    enrolNamed();
+  });
+  on("naming-cancel", "click", closeNaming);
+  on("far", "change", refreshMatches);
+  on("token-form", "submit", (event) => {
+    event.preventDefault();
+    state.token = $("token-text").value.trim();
+    $("token").close();
+    load();
+  });
   on("enrol-samples", "click", enrolSamples);
   on("batch-stop", "click", () => state.batch?.stopped.abort());
   on("batch-clear", "click", clearBatch);
@@ -520,7 +699,7 @@ function listenToDrops() {
   });
 }
 
-function drawFacts({ limits, model, gallery, batch }) {
+function drawFacts({ limits, model, gallery, batch, served }) {
   $("photo-limits").textContent =
     `JPEG, PNG, WebP, BMP or TIFF, up to ${limits.max_file_mb}\u00a0MiB and ${limits.max_megapixels}\u00a0megapixels`;
   $("batch-limits").textContent = `up to ${limits.max_batch} at once`;
@@ -535,7 +714,13 @@ function drawFacts({ limits, model, gallery, batch }) {
     element("dd", { textContent: value }),
   ]);
   $("facts").replaceChildren(...rows);
-  state.gallery = gallery;
+  Object.assign(state, { gallery, served });
+  if (served) {
+    $("people-lead").textContent =
+      `The near-infrared face above is searched for in this server's gallery “${served.name}” ` +
+      `(${plural(served.faces, "photograph", "photographs")}), and compared with people whom you enrol.`;
+    $("matches-empty").textContent = "Translate a face to see scores.";
+  }
   if (batch?.made) {
     $("batch-progress").hidden = $("batch-zip").hidden = $("batch-clear").hidden = false;
     $("batch-bar").value = $("batch-bar").max;
@@ -544,17 +729,27 @@ function drawFacts({ limits, model, gallery, batch }) {
   }
 }
 
-async function begin() {
-  drawSamples();
-  listen();
+async function load() {
   try {
     const session = await send("GET", "/api/session");
     state.limits = session.limits;
     drawFacts(session);
+    drawRates();
     drawGallery();
+    if (state.token) await begun(); // pictures and downloads show the cookie of a session in place of the token
   } catch (error) {
-    complain("translate-error", sentence(error.message));
+    if (error.status === 401) askToken();
+    else complain("translate-error", sentence(error.message));
   }
 }
 
-begin();
+function askToken() {
+  complain("token-error", ...(state.token ? ["The server does not take this token."] : []));
+  state.token = null;
+  $("token-text").value = "";
+  $("token").showModal();
+}
+
+drawSamples();
+listen();
+load();

@@ -1,0 +1,206 @@
+"""Tunes a recogniser by a rival: finds the number of steps on people who are kept out, then learns from all.
+
+The last looks count by the mean of Rank-1 and VR at FAR = 1 % of NIR against VIS captures of the people kept
+out; of equal ones the earliest, so a rival that never helps leaves the trunk as it is.
+
+Axis letters: n captures, d features.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+
+from pcfh.errors import UserError
+from pcfh.files import sha256_of
+from pcfh.recognisers.base import l2_normalize
+from pcfh.recognisers.identification import identification
+from pcfh.recognisers.lightcnn.network import LightCNN
+from pcfh.recognisers.lightcnn.weights import load_recognizer
+from pcfh.recognisers.training.faces import gallery_and_probes
+from pcfh.recognisers.tuned import MODALITIES, Tuned, load_tuned, save_tuned
+from pcfh.recognisers.tuning.base import Rival
+from pcfh.recognisers.tuning.captures import Captures, Trunk, split
+from pcfh.recognisers.tuning.rescale import rescaled
+
+TUNED_FILE = "tuned.safetensors"
+Stop = Callable[[], bool]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What the people who are kept out say after some steps.
+
+    Attributes:
+        step: how many there were.
+        rank1: of their NIR captures, searched for in their VIS captures, in [0, 1].
+        vr1: VR at FAR = 1 %; None where there are too few pairs.
+    """
+
+    step: int
+    rank1: float
+    vr1: float | None
+
+    @property
+    def worth(self) -> float:
+        """What decides."""
+        return self.rank1 if self.vr1 is None else (self.rank1 + self.vr1) / 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """What came of it.
+
+    Attributes:
+        tuned: the recogniser.
+        steps: how many were taken.
+        looks: at the people kept out; none where there are no steps.
+        processor_seconds: of both trainings; maps and pictures, which rows share, are not counted.
+    """
+
+    tuned: Tuned
+    steps: int
+    looks: tuple[Look, ...]
+    processor_seconds: float
+
+
+def open_trunk(path: Path, device: str | torch.device = "cpu") -> Trunk:
+    """A Light CNN from its file, rescaled.
+
+    Raises:
+        UserError: it is not one.
+    """
+    network = rescaled(load_recognizer(path)).to(device)
+    return Trunk(network=network, key=sha256_of(path))
+
+
+def tune(
+    rival: Rival,
+    captures: Captures,
+    *,
+    seed: int,
+    on_progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+) -> Tuning:
+    """Tunes by a rival.
+
+    Args:
+        rival: which, with its settings.
+        captures: of the training list.
+        seed: of everything that is drawn.
+        on_progress: called with what is being done, how much of it is done and of how much; what it raises
+            ends the work, and nothing is left half done.
+
+    Raises:
+        UserError: too few people, or the loss is not finite.
+    """
+    captures.maps(0)
+    looks: list[Look] = []
+    seconds = 0.0
+    if rival.step_by_step:
+        learning, kept_out = split(captures, rival.held_out, seed)
+        _make_variants(rival, captures)
+        begun = time.process_time()
+        learner = rival.start(learning, seed)
+        looks.append(look(learner.tuned(), kept_out, 0))
+        for step in range(rival.steps):
+            _step(rival, learner.step(step), step)
+            if (step + 1) % rival.every == 0 or step + 1 == rival.steps:
+                looks.append(look(learner.tuned(), kept_out, step + 1))
+            on_progress(f"{rival.key}: when to stop", step + 1, rival.steps)
+        seconds += time.process_time() - begun
+    best = max(looks, key=lambda one: one.worth).step if looks else 0
+    begun = time.process_time()
+    learner = rival.start(captures, seed)
+    for step in range(best):
+        _step(rival, learner.step(step), step)
+        on_progress(f"{rival.key}: on all", step + 1, best)
+    tuned = learner.tuned()
+    return Tuning(
+        tuned=tuned,
+        steps=best,
+        looks=tuple(looks),
+        processor_seconds=seconds + time.process_time() - begun,
+    )
+
+
+def about_tuning(
+    rival: Rival, tuning: Tuning, seed: int, trunk: Trunk, data: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a tuned file says of itself.
+
+    Args:
+        rival: by which.
+        tuning: what came of it.
+        seed: of it.
+        trunk: that was tuned.
+        data: what it has learnt from: manifest and protocol, identities of people, what the trunk had.
+    """
+    return {
+        "rival": rival.label,
+        "key": rival.key,
+        "settings": rival.settings,
+        "seed": seed,
+        "trunk": trunk.key,
+        "steps": tuning.steps,
+        "looks": [[one.step, one.rank1, one.vr1] for one in tuning.looks],
+        "processor_seconds": round(tuning.processor_seconds, 1),
+        **data,
+    }
+
+
+def is_tuned(path: Path, rival: Rival, seed: int, trunk: Trunk, data: Mapping[str, Any]) -> bool:
+    """Whether a file is what a rival makes of these data."""
+    try:
+        about = load_tuned(path)[1]
+    except UserError:
+        return False
+    wanted = {"key": rival.key, "settings": rival.settings, "seed": seed, "trunk": trunk.key, **data}
+    return {name: about.get(name) for name in wanted} == wanted
+
+
+def save(path: Path, tuning: Tuning, about: Mapping[str, Any]) -> None:
+    """Writes the recogniser."""
+    save_tuned(path, tuning.tuned, about)
+
+
+def look(tuned: Tuned, captures: Captures, step: int) -> Look:
+    """Rank-1 and VR of NIR against VIS: the first VIS capture of each person is enrolled."""
+    people = captures.people
+    found = [embeddings(tuned, captures, nir) for nir in (True, False)]
+    first, _ = gallery_and_probes(people[~captures.nir])
+    figures = identification(found[0], found[1][first], people[captures.nir], people[~captures.nir][first])
+    return Look(step=step, rank1=figures["rank1"], vr1=figures.get("vr_at_far_1"))
+
+
+def embeddings(tuned: Tuned, captures: Captures, nir: bool) -> Float32[np.ndarray, "n d"]:
+    """Of the captures of one modality as they are, from the maps on disk."""
+    assert tuned.network is not None
+    features = plain_features(tuned.network, captures.part(captures.nir == nir))
+    return tuned.projected(features, MODALITIES[0 if nir else 1])
+
+
+@torch.inference_mode()
+def plain_features(network: LightCNN, captures: Captures, variant: int = 0) -> Float32[np.ndarray, "n 256"]:
+    """Unit features of a variant of captures, from the maps on disk."""
+    maps = torch.from_numpy(captures.maps(variant))
+    device = next(network.parameters()).device
+    parts = [network.last_layer(part.to(device).float()).cpu().numpy() for part in maps.split(1024)]
+    return l2_normalize(np.concatenate(parts), "the tuned recogniser")
+
+
+def _make_variants(rival: Rival, captures: Captures) -> None:
+    """Of all captures, before some are taken."""
+    for variant in range(1 + int(rival.settings.get("variants", 0))):
+        captures.maps(variant)
+
+
+def _step(rival: Rival, terms: Mapping[str, float], step: int) -> None:
+    if not all(np.isfinite(value) for value in terms.values()):
+        raise UserError(
+            f"{rival.key}: the loss is not finite at step {step}: {dict(terms)}; take a smaller learning rate"
+        )
