@@ -166,7 +166,8 @@ def upright(image: UInt8[np.ndarray, "h w 3"], turn: int) -> UInt8[np.ndarray, "
 def with_metadata(rng: random.Random) -> Case:
     """An intact picture with odd metadata."""
     image, form, turn = picture(rng), rng.choice(("JPEG", "PNG", "WEBP")), rng.randrange(1, 9)
-    options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 90}}.get(form, {})
+    every: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True}, "JPEG": {"quality": 90}}
+    options = every.get(form, {})
     pixels = read_back(encoded(image, form, **options))
     data = encoded(image, form, exif=exif(rng, turn), **options)
     if form == "PNG" and rng.random() < 0.3:  # a text that a decoder would refuse for its size

@@ -77,7 +77,8 @@ def prepare(
     """
     require_kind(database, Database, _DATABASE)
     require_kind(workers, int, "give a number of processes")
-    require_kind(sizes, Sequence, "give several sizes, e.g. (128,)")
+    if not isinstance(sizes, Sequence) or isinstance(sizes, str):
+        raise UserError(f"expected several sizes, got {sizes!r}; give e.g. (128,)")
     for size in sizes:
         require_kind(size, int, "give sizes as whole numbers, e.g. (128,)")
     backend = "given" if all(record.landmarks for record in database.records) else "blaze"

@@ -6,6 +6,7 @@ with its remedy. One guess is made, and told: grey pictures of over 8 bits, as c
 by the value that the file declares to be white, or by their largest.
 """
 
+import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -61,6 +62,9 @@ _REFUSED: Mapping[str, str] = {
 _BITS_PER_SAMPLE, _SAMPLE_FORMAT, _UNSIGNED = 258, 339, 1  # TIFF
 _DEEP = "has colours of more than 8 bits per channel; convert it to 8-bit"
 _DEEPEST = 65_535
+
+# Pillow logs what is wrong with a file before it raises; the message that names the file is enough.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,8 +58,12 @@ def tune(  # noqa: PLR0913 - one argument per option of the command
     )
     with progress_bar("done", 1) as bar:
         tuning = carry_out(job, partial(show_stage, bar))
+    if tuning.looks:
+        print("People kept out, NIR against VIS:")
     for one in tuning.looks:
         vr = "" if one.vr1 is None else f", VR@FAR=1% {100 * one.vr1:.1f} %"
-        print(f"step {one.step:4d}: Rank-1 {100 * one.rank1:.1f} %{vr} of the people kept out")
+        print(
+            f"step {one.step:4d}: Rank-1 {100 * one.rank1:.1f} %{vr}, pairs in order {100 * one.order:.1f} %"
+        )
     print(f"Done: {tuning.steps} steps, {tuning.processor_seconds:.0f} s of processor time: {job.out}")
     return 0

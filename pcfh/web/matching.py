@@ -78,7 +78,9 @@ def matches_in(probe: Probe, gallery: Gallery, key: str, *, far: float, top: int
             picture=None,
             photographs=None,
             decision=_decision(match.score, point),
-            **match.scores,
+            original=match.scores["original"],
+            generated=match.scores["generated"],
+            fused=match.scores["fused"],
         )
         for match in gallery.search(probe, key, top=top, by=_BY)
     ]

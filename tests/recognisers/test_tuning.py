@@ -33,7 +33,7 @@ from pcfh.recognisers.tuning.losses import (
 )
 from pcfh.recognisers.tuning.rescale import rescaled
 from pcfh.recognisers.tuning.sampler import IdentitySampler
-from pcfh.recognisers.tuning.tune import embeddings, plain_features, tune
+from pcfh.recognisers.tuning.tune import Look, embeddings, in_order, plain_features, tune
 
 
 def unit(*shape, seed=0):
@@ -465,6 +465,15 @@ def test_maps_are_made_once_and_a_damaged_file_again(captures, tmp_path):
     path.write_bytes(content[:-100] + bytes(100))
     assert np.array_equal(fresh().maps(0), first)
     assert path.read_bytes() == content
+
+
+def test_scores_in_order_are_counted_by_hand():
+    genuine, impostor = (np.array(x, np.float32) for x in ([0.9, 0.5], [0.5, 0.1, 0.7]))
+    assert in_order(genuine, impostor) == pytest.approx((3 + 1.5) / 6)
+    assert (
+        Look(step=0, rank1=0.8, vr1=None, order=0.9).worth
+        < Look(step=5, rank1=0.8, vr1=None, order=0.95).worth
+    )
 
 
 def test_people_kept_out_are_others_than_those_who_teach(captures):

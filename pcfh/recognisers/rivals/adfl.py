@@ -79,7 +79,7 @@ class FeatureSpace(Objective):
         scores, z = self.critic(batch.z.detach()), batch.nir
         loss = (taken_for(scores[z], 0.0) + taken_for(scores[~z], 1.0)) / 2
         self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self._optimizer.step()
 
 

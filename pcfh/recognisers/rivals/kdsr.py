@@ -24,7 +24,7 @@ from jaxtyping import Float, Int
 
 from pcfh.errors import UserError
 from pcfh.recognisers.lbp import lbp_features
-from pcfh.recognisers.projections import Kernel, Linear, gaussian, linear, square_distances
+from pcfh.recognisers.projections import Kernel, Linear, Projection, gaussian, linear, square_distances
 from pcfh.recognisers.tuned import Tuned
 from pcfh.recognisers.tuning.base import Learner, Rival
 from pcfh.recognisers.tuning.captures import Captures
@@ -81,7 +81,10 @@ class Solved:
         nir, vis, people = features[captures.nir], features[~captures.nir], captures.people
         kernels = gaussian(nir, nir, width), gaussian(vis, vis, width)
         a, b = solve(kernels, (people[captures.nir], people[~captures.nir]), rival)
-        self._chains = tuple((*before, _kernel(points, w, width)) for points, w in ((nir, a), (vis, b)))
+        self._chains: tuple[tuple[Projection, ...], ...] = (
+            (*before, _kernel(nir, a, width)),
+            (*before, _kernel(vis, b, width)),
+        )
 
     def step(self, number: int) -> Mapping[str, float]:
         """There is nothing left to learn."""

@@ -149,7 +149,7 @@ def descend(
     """One update by the sum of the terms; the rate falls as a cosine over all planned steps."""
     optimizer.zero_grad()
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    torch.stack(list(terms.values())).sum().backward(inputs=parameters)  # type: ignore[no-untyped-call]
+    torch.stack(list(terms.values())).sum().backward(inputs=parameters)
     nn.utils.clip_grad_norm_(parameters, _MOST_NORM)
     for group in optimizer.param_groups:
         group["lr"] = rival.learning_rate * 0.5 * (1 + math.cos(math.pi * step / rival.steps))
