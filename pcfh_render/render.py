@@ -57,6 +57,7 @@ _GLOSS = np.array([1, 1.0, 1.2, 1.5, 1, 1.5, 0.15, 0.15, 1], np.float32)
 _SHARPNESS = np.array([16, 2500, 60, 120, 1, 90, 6, 6, 1], np.float32)
 _HAIR = (Stuff.STRAND, Stuff.THIN)
 _STUDIO_WALL = 0.8
+_UNDER_HAIR = 0.72  # of the skin's albedo: hair mirrors the rest, and would be lighter than skin otherwise
 _NO_CAMERA = Capture()
 # In the order of ``Stuff``, too.
 _REGION = np.array(
@@ -413,7 +414,7 @@ def _real_hair(sitter: _Sitter, real: Real) -> tuple[float, float]:
     hair = float(materials.hair(*pigments)[3])
     skin = float(skin_albedo(np.array(person.melanin * look.tan), np.array(person.blood))[3])
     through = materials.through_hair(*pigments, real.thickness)
-    return hair, hair + through * (skin - hair)
+    return hair, hair + through * (_UNDER_HAIR * skin - hair)
 
 
 def _truth_exposure(sitter: _Sitter) -> float:

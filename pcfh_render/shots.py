@@ -101,13 +101,13 @@ def draw_real(rng: np.random.Generator) -> Real:
     pupil = 0.0 if bright < 0.6 else rng.uniform(0.1, 0.5) if bright < 0.8 else rng.uniform(0.5, 2.0)
     return Real(
         hair=float(math.exp(rng.uniform(math.log(0.12), 0.0))),
-        thickness=float(math.exp(rng.uniform(math.log(0.5), math.log(8.0)))),
+        thickness=float(math.exp(rng.uniform(math.log(1.0), math.log(40.0)))),
         pupil=float(pupil),
         pupil_size=float(rng.uniform(0.14, 0.34)),
         shine=float(math.exp(rng.normal(0.15, 0.45))),
         pores=float(rng.uniform(0.8, 1.6)),
-        coating=float(math.exp(rng.uniform(0.0, math.log(8.0)))),
-        spot=float(math.exp(rng.uniform(math.log(60.0), math.log(2500.0)))),
+        coating=float(math.exp(rng.uniform(0.0, math.log(4.0)))),
+        spot=float(math.exp(rng.uniform(math.log(300.0), math.log(12000.0)))),
         bends=(float(rng.uniform(0.3, 1.3)), float(rng.uniform(0.02, 0.5))),
         panels=0 if rng.uniform() < 0.35 else int(rng.integers(1, 14)),
         wall_blur=float(math.exp(rng.uniform(math.log(0.002), math.log(0.03)))),

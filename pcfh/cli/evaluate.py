@@ -80,8 +80,8 @@ def evaluate(  # noqa: PLR0913 - one argument per option of the command
         data: folder made by pcfh prepare.
         out: folder to write to: results.json, outcomes.npz, table.md, table.tex, roc.png, cmc.png,
             random.jpg, worst.jpg, report.html.
-        recognizer: Light CNN checkpoint, recognizer.safetensors, ONNX model, or my_module:MyRecognizer; with
-            {protocol} in its path, one for each fold. The shipped Light CNN if not given.
+        recognizer: Light CNN checkpoint, recognizer.safetensors, ONNX model, dlib, or my_module:MyRecognizer;
+            with {protocol} in its path, one for each fold. The shipped Light CNN if not given.
         tuned: recognisers to compare with it, each as NAME=FILE or FILE, likewise; several are told apart by
             their names.
         onnx: of an ONNX model.

@@ -79,7 +79,7 @@ def serve(
     Args:
         access: where the page is, and who may ask.
         model: generator.safetensors of a training run; the shipped one if not given.
-        recognizer: a Light CNN or an ONNX model; the shipped one if not given.
+        recognizer: a Light CNN, an ONNX model or dlib; the shipped one if not given.
         device: auto, cpu, cuda or cuda:1.
         searched: the gallery that visitors can search.
         limits: how much visitors may upload and keep.
