@@ -559,7 +559,7 @@ def commands():
     found = {}
     for path in sorted(Path(method.__file__).parent.glob("*.py")):
         if help_of(path) is not None:
-            words = path.stem.replace("models_", "models ").replace("_", "-").split()
+            words = re.sub("^(models|gallery)_", r"\1 ", path.stem).replace("_", "-").split()
             found[tuple(words)] = path
     return found
 
@@ -569,12 +569,12 @@ COMMANDS = commands()
 
 def test_every_file_of_the_command_line_but_its_frame_is_a_command():
     files = {path.stem for path in Path(method.__file__).parent.glob("[a-z]*.py")}
-    assert files - {path.stem for path in COMMANDS.values()} == {"app", "batches"}
+    assert files - {path.stem for path in COMMANDS.values()} == {"app", "batches", "gallery_options"}
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_a_command_is_registered_with_the_help_of_its_function(words):
-    parent, path = (app["models"] if len(words) > 1 else app), COMMANDS[words]
+    parent, path = (app[words[0]] if len(words) > 1 else app), COMMANDS[words]
     function = getattr(import_module(f"pcfh.cli.{path.stem}"), path.stem)
     assert parent[words[-1]].help == inspect.getdoc(function)
 
