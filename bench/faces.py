@@ -10,7 +10,7 @@ compared with the exact ones, in outer inter-ocular distances.
 
 import argparse
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -85,7 +85,7 @@ def contact_sheets(renderer: Renderer, only: Sequence[str] | None = None) -> Ite
     """Makes the sheets of some names, or all."""
     person = draw_person(SEED, 3)
     look = replace(draw_look(person, 1), glasses=None)
-    sheets = {
+    sheets: dict[str, Callable[[Renderer], Picture]] = {
         "identities": identities,
         "expressions": partial(expressions, person=person, look=look),
         "poses": partial(poses, person=person, look=look),

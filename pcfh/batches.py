@@ -9,7 +9,7 @@ be used becomes a row of the ledger with its reason, and the rest goes on.
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -353,7 +353,7 @@ def _counted(found: Iterable[Picture | LeftOut], shard: Shard | None, progress: 
         counter.join()
 
 
-def _groups(work: Work, tasks: Iterator[Task], workers: Workers) -> Iterator[list[Written]]:
+def _groups(work: Work, tasks: Iterator[Task], workers: Workers) -> Generator[list[Written], None, None]:
     """What becomes of pictures, some at a time, in the order in which it is ready."""
     count = workers if isinstance(workers, int) and workers else cores()
     first = list(islice(tasks, max(_FEW + 1, count * work.batch)))

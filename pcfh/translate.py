@@ -48,8 +48,8 @@ def start_writer(model: Path, device: str) -> Writer:
 
 def write_faces(generator: CropGenerator, faces: Sequence[ReadFace]) -> list[Written]:
     """Generates the VIS faces of some crops and writes them."""
-    crops = np.stack([face.crop for face in faces])
-    images = generator.translate_batch(crops, np.stack([face.landmarks for face in faces]))
+    crops = np.array([face.crop for face in faces])
+    images = generator.translate_batch(crops, np.array([face.landmarks for face in faces]))
     return [_written(face, image, generator.provenance()) for face, image in zip(faces, images, strict=True)]
 
 

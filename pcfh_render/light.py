@@ -113,6 +113,7 @@ def illuminate(
     for lamp in lamps:
         colour = np.array(lamp.colour, np.float32)[list(bands)]
         if lamp.kind == "ambient":
+            assert surroundings is not None
             matt += surroundings[:, None] * colour
             mirrored += (_sheen(seen) * surroundings)[:, None] * colour
             continue

@@ -151,9 +151,8 @@ def _margin(
         value = 255 if capture.margin == "white" else 0
         sides = rng.uniform(size=4) < 0.6
         sides[rng.integers(4)] = True
-        for chosen, edge in zip(
-            sides, (np.s_[:width], np.s_[-width:], np.s_[:, :width], np.s_[:, -width:]), strict=True
-        ):
+        parts = (bordered[:width], bordered[-width:], bordered[:, :width], bordered[:, -width:])
+        for chosen, part in zip(sides, parts, strict=True):
             if chosen:
-                bordered[edge] = value
+                part[:] = value
     return bordered

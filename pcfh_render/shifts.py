@@ -8,6 +8,7 @@ come first and share the light of the first.
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
 from pcfh.nir_cameras import Capture
 from pcfh_render.lamps import beside_the_lens
@@ -38,7 +39,7 @@ def plain(shot: Shot) -> Shot:
     return replace(shot, real=_PLAIN)
 
 
-def _taken(**changes: float | str) -> Callable[[Shot, int], Shot]:
+def _taken(**changes: Any) -> Callable[[Shot, int], Shot]:
     """A shift that the camera alone makes."""
 
     def shifted(shot: Shot, size: int) -> Shot:
@@ -48,7 +49,7 @@ def _taken(**changes: float | str) -> Callable[[Shot, int], Shot]:
     return shifted
 
 
-def _seen(**changes: int | float | tuple[float, float]) -> Callable[[Shot, int], Shot]:
+def _seen(**changes: Any) -> Callable[[Shot, int], Shot]:
     """A shift that lies before the camera."""
 
     def shifted(shot: Shot, size: int) -> Shot:

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from pcfh.batches import stretches
 from pcfh.errors import UserError
 from pcfh.extras import extra
 from pcfh.files import atomic_path
 from pcfh.gallery.entries import NewFace
 from pcfh.gallery.store import Gallery
-from pcfh.recognisers.features import stretches
 
 _FORMAT = b"pcfh-gallery-export-1"
 _ROWS = 1000  # of one group; so many are held at a time

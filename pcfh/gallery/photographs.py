@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
+from pcfh.batches import stretches
 from pcfh.errors import UserError
 from pcfh.files import sha256_of
 from pcfh.gallery.entries import NewFace, Probe
@@ -25,7 +26,6 @@ from pcfh.hallucinate import Hallucinator
 from pcfh.images import IMAGE_SUFFIXES, read_image
 from pcfh.recognisers.alignment import realign
 from pcfh.recognisers.base import Recognizer
-from pcfh.recognisers.features import stretches
 
 # Pictures that cannot be read. They are listed too, so that each gets a line instead of silence.
 _UNREADABLE = (".gif", ".heic", ".heif", ".avif", ".jp2", ".pgm", ".jfif")

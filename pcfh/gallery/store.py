@@ -27,12 +27,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
+from pcfh.batches import stretches
 from pcfh.errors import UserError
 from pcfh.evaluation.scores import require_unit
 from pcfh.gallery.calibration import EXACT_FACES, threshold_of
 from pcfh.gallery.connection import connect, disconnect, is_server, said_plainly
 from pcfh.gallery.entries import Calibration, Entry, Kind, Match, NewFace, Person, Probe, Removal
-from pcfh.recognisers.features import stretches
 
 INDEXES = ("FLAT", "HNSW", "IVF_FLAT", "IVF_SQ8", "DISKANN", "AUTOINDEX")
 _PARAMETERS: Mapping[str, Mapping[str, int]] = {

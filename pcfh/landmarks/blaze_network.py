@@ -60,6 +60,12 @@ class FaceFinder(nn.Module):
         crop: of the aligned face.
     """
 
+    pairs: Tensor
+    mirrored: Tensor
+    anchors: Tensor
+    frames: Tensor
+    luma: Tensor
+
     def __init__(self, detector: Path, mesh: Path, crop: Crop) -> None:
         super().__init__()
         self.detector, self.mesh, self.crop = TfliteNetwork(detector), TfliteNetwork(mesh), crop

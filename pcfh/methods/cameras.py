@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from pcfh.nir_cameras import KINDS, MARGIN_SHARES, MARGIN_WIDTH
+from pcfh.nir_cameras import KINDS, MARGIN_SHARES, MARGIN_WIDTH, Margin
 
 Grey = Float[Tensor, "b 1 s s"]
 Strengths = Mapping[str, Float[Tensor, "b 1 1 1"]]
@@ -199,12 +199,13 @@ def with_margins(coded: Grey, draws: Float[Tensor, "b 7"], side: int) -> Grey:
     nearest = torch.minimum(torch.minimum(x, side - 1 - x), torch.minimum(y, side - 1 - y))
     box = (nearest >= width / 2) & (nearest < width / 2 + 1 + side / 128)
     columns = torch.maximum(x, width.long()).expand(-1, -1, side, -1)
-    for name, changed in (
+    changes: tuple[tuple[Margin, Tensor], ...] = (
         ("white", torch.where(border, 1.0, coded)),
         ("black", torch.where(border, 0.0, coded)),
         ("box", torch.where(box, (value > 0.25).to(coded.dtype), coded)),
         ("streak", coded.gather(3, columns.expand(len(coded), -1, -1, -1))),
-    ):
+    )
+    for name, changed in changes:
         share = MARGIN_SHARES[name]
         coded = torch.where((kind >= edges[name] - share) & (kind < edges[name]), changed, coded)
     return coded
