@@ -277,7 +277,8 @@ def test_the_example_gives_the_hallucinators_face_and_scores_without_torch(
         assert picture.text["Synthetic"] == "true"
         assert "trainedAlgorithmicMedia" in picture.text["XML:com.adobe.xmp"]
     vis = reader.hallucinator(read_image(probe))
-    assert np.abs(found - vis).mean() < 4  # other sampling: the crop differs by a fraction of a pixel
+    # Other sampling: the crop differs by a fraction of a pixel, and random weights make much of it.
+    assert 2 * np.abs(found - vis).mean() < np.abs(found - vis[:, ::-1]).mean()
 
 
 @pytest.mark.parametrize(

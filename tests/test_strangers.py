@@ -1,6 +1,7 @@
 """Photographs as strangers bring them, by the command and by the page: each gives a face or a clear line."""
 
 import base64
+import csv
 import io
 import zipfile
 from contextlib import redirect_stderr, redirect_stdout
@@ -154,7 +155,7 @@ def test_a_batch_of_the_page_goes_on_and_lists_what_failed(page, strangers):
     for name in sorted([*FACES, *BY_PAGE]):
         upload(page, strangers / name, to="batch")
     archive = zipfile.ZipFile(io.BytesIO(page.get("/api/batch.zip").content))
-    listed = archive.read("failures.txt").decode()
-    assert listed == "".join(f"{name}: {BY_PAGE[name]}\n" for name in BY_PAGE)
+    rows = list(csv.DictReader(io.StringIO(archive.read("faces.csv").decode())))
+    assert {row["source"]: row["error"] for row in rows if row["error"]} == BY_PAGE
     faces = {name for name in archive.namelist() if name.startswith("faces/")}
     assert faces == {f"faces/{name.split('.')[0]}-synthetic.png" for name in FACES}

@@ -7,6 +7,7 @@ ROOT = Path(__file__).parents[2]
 NEEDED = {
     *("pcfh.errors", "pcfh.extras", "pcfh.files", "pcfh.journal", "pcfh.parallel", "pcfh.provenance"),
     *("pcfh.databases.records", "pcfh.databases.rendered", "pcfh.landmarks.given"),
+    *("pcfh.nir_cameras", "pcfh.shards"),
 }
 
 

@@ -59,7 +59,8 @@ def test_verify_names_what_changed_and_fails(run, tmp_path):
         ((), "give --face-model: the folder FaceXModel of a clone of ICT-FaceKit"),
         (
             ("--face-model", "x"),
-            "say what to render: --recipe of sf, sf-mini, sample, recogniser, wild, shifts, or --identities",
+            "say what to render: --recipe of sf, sf-mini, sample, recogniser, wild, shifts, sf-buaa, "
+            "sf-oulu, or --identities",
         ),
         (("--face-model", "x", "--recipe", "SF"), "expected a recipe of sf"),
         (("--face-model", "x", "--identities", "3"), "too few for 10 folds"),

@@ -75,7 +75,8 @@ def test_a_checkpoint_moves_between_layouts_of_memory(tmp_path):
     def state(layout: torch.memory_format) -> State:
         torch.manual_seed(0)
         network = nn.Conv2d(3, 4, 3).to(memory_format=layout)
-        optimizer = torch.optim.Adam(network.parameters(), fused=True)
+        group = {"params": list(network.parameters()), "full_rate": 1e-3}
+        optimizer = torch.optim.Adam([group], fused=True)
         return State(networks=network, average=copy.deepcopy(network), optimizer=optimizer)
 
     def step(s: State, seed: int) -> None:
