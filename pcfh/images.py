@@ -99,7 +99,8 @@ def read_picture(path: Path) -> Picture:
             _require_usable(path, opened)
             pixels, note = _decoded(opened, declared_white(content))
     pixels = _upright(pixels, turn)
-    return Picture(pixels=np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3))), note=note)
+    # A copy: what broadcast_to gives must not be written to, and PyTorch warns of such arrays.
+    return Picture(pixels=np.array(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), order="C"), note=note)
 
 
 def _decoded(opened: ImageFile, white: int | None) -> tuple[UInt8[np.ndarray, "h w c"], str]:

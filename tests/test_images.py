@@ -10,6 +10,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from pcfh.errors import UserError
 from pcfh.images import grey, read_image, read_picture, write_png
+from tests.small_database import SAMPLE
 
 
 def png_of(width, height, depth, colour_type, data=b""):
@@ -337,3 +338,9 @@ def test_pixels_of_another_kind_are_refused_by_their_name(tmp_path, mode, name, 
     with pytest.raises(UserError, match=said) as refused:
         read_image(tmp_path / name)
     assert str(refused.value).count(name) == 1
+
+
+@pytest.mark.parametrize("modality", ["NIR", "VIS"])
+def test_what_is_read_may_be_written_to(modality):
+    pixels = read_image(SAMPLE / f"s2/{modality}/00185/001.jpg")
+    assert pixels.flags.writeable and pixels.flags.c_contiguous
