@@ -6,7 +6,6 @@ Reference: Song, Zhang, Wu and He, "Adversarial Discriminative Heterogeneous Fac
 https://arxiv.org/abs/1709.03675. Its decisions that are ours stand in docs/paper_map.md.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -22,6 +21,7 @@ from pcfh.methods.cyclegan.cyclegan_trainer import (
     DevicePool,
     Pool,
     Residual,
+    TwoWayTrainer,
     conv_norm_relu,
     discriminator_loss,
     least_squares,
@@ -29,7 +29,6 @@ from pcfh.methods.cyclegan.cyclegan_trainer import (
 )
 from pcfh.methods.patchgan import PatchGAN, initialise
 from pcfh.methods.pcfh.blocks import UNet
-from pcfh.methods.trainer import Trainer
 from pcfh.ranges import luma_weights
 from pcfh.runtime import Runtime
 
@@ -98,7 +97,7 @@ class ADFLNetworks(nn.Module):
         self.old_vis, self.old_nir = (kind(b.pool, t.size, (t.seed, which)) for which in range(2))
 
 
-class ADFLTrainer(Trainer):
+class ADFLTrainer(TwoWayTrainer):
     """Teaches the generator from NIR to VIS; see ``pcfh.methods.trainer``.
 
     Args:
@@ -114,27 +113,6 @@ class ADFLTrainer(Trainer):
         self.networks = ADFLNetworks(config, on_device=on_device).to(runtime.device)
         self._runtime, self._bf16 = runtime, mixes(config.training.precision, runtime.device)
         self._cycle, self._luminance = config.baseline.lambda_cycle, config.baseline.lambda_luminance
-
-    @property
-    def generator(self) -> TwoPathGenerator:
-        """The generator from NIR to VIS."""
-        return self.networks.to_vis
-
-    @property
-    def critics(self) -> Sequence[nn.Module]:
-        """Both discriminators."""
-        return (self.networks.is_vis, self.networks.is_nir)
-
-    @property
-    def differentiated_once(self) -> Sequence[nn.Module]:
-        """All networks."""
-        n = self.networks
-        return (n.to_vis, n.to_nir, n.is_vis, n.is_nir)
-
-    @property
-    def on_device(self) -> bool:
-        """Where the pools' choices are drawn there."""
-        return isinstance(self.networks.old_vis, DevicePool)
 
     def compute_gradients(self, batch: Batch) -> Values:
         """Puts the gradients of all losses into the networks, and the fakes into the pools.

@@ -192,7 +192,38 @@ class CycleGANNetworks(nn.Module):
         self.old_vis, self.old_nir = (kind(pool, size, (seed, which)) for which in range(2))
 
 
-class CycleGANTrainer(Trainer):
+class TwoWayTrainer(Trainer):
+    """What trainers of two generators that undo each other share.
+
+    Attributes:
+        networks: with ``to_vis``, ``to_nir``, ``is_vis``, ``is_nir`` and the pools of both.
+    """
+
+    networks: Any
+
+    @property
+    def generator(self) -> Any:
+        """The generator from NIR to VIS."""
+        return self.networks.to_vis
+
+    @property
+    def critics(self) -> Sequence[nn.Module]:
+        """Both discriminators."""
+        return (self.networks.is_vis, self.networks.is_nir)
+
+    @property
+    def differentiated_once(self) -> Sequence[nn.Module]:
+        """All networks."""
+        n = self.networks
+        return (n.to_vis, n.to_nir, n.is_vis, n.is_nir)
+
+    @property
+    def on_device(self) -> bool:
+        """Where the pools' choices are drawn there."""
+        return isinstance(self.networks.old_vis, DevicePool)
+
+
+class CycleGANTrainer(TwoWayTrainer):
     """Teaches the generator from NIR to VIS; see ``pcfh.methods.trainer``.
 
     Args:
@@ -217,27 +248,6 @@ class CycleGANTrainer(Trainer):
         self.networks = networks.to(runtime.device)
         self._runtime, self._bf16 = runtime, mixes(t.precision, runtime.device)
         self._lambda_cycle, self._lambda_identity = b.lambda_cycle, b.lambda_identity
-
-    @property
-    def generator(self) -> ResidualGenerator:
-        """The generator from NIR to VIS."""
-        return self.networks.to_vis
-
-    @property
-    def critics(self) -> Sequence[nn.Module]:
-        """Both discriminators."""
-        return (self.networks.is_vis, self.networks.is_nir)
-
-    @property
-    def differentiated_once(self) -> Sequence[nn.Module]:
-        """All networks."""
-        n = self.networks
-        return (n.to_vis, n.to_nir, n.is_vis, n.is_nir)
-
-    @property
-    def on_device(self) -> bool:
-        """Where the pools' choices are drawn there."""
-        return isinstance(self.networks.old_vis, DevicePool)
 
     def compute_gradients(self, batch: Batch) -> Values:
         """Puts the gradients of all losses into the networks, and the fakes into the pools.
