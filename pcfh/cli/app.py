@@ -20,6 +20,7 @@ from cyclopts import App, Parameter, Token
 from tqdm import tqdm
 
 from pcfh import __version__
+from pcfh.errors import UserError
 
 app = App(
     name="pcfh",
@@ -58,6 +59,27 @@ def _whole_numbers(_: object, tokens: Sequence[Token]) -> tuple[int, ...]:
 Several = Annotated[tuple[int, ...], Parameter(consume_multiple=True, negative="", converter=_whole_numbers)]
 Settings = Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=True, negative="")]
 Names = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")]
+
+
+def named_files(texts: Sequence[str], what: str, name_of: Callable[[str], str]) -> dict[str, str]:
+    """Files by name, each given as NAME=FILE, or as FILE.
+
+    Args:
+        texts: of the command line.
+        what: the option, and what two of one name are.
+        name_of: the name of a file that is given without one.
+
+    Raises:
+        UserError: two share a name.
+    """
+    named: dict[str, str] = {}
+    for text in texts:
+        name, found, place = text.partition("=")
+        name, place = (name, place) if found else (name_of(text), text)
+        if name in named:
+            raise UserError(f"{what} are named {name!r}; give each as NAME=FILE")
+        named[name] = place
+    return named
 
 
 def progress_bar(unit: str, total: int | None, *, shown: bool = True, delay: float = 0.0) -> "tqdm[None]":

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from cyclopts import Parameter
 
-from pcfh.cli.app import Names, progress_bar, say, show_stage
+from pcfh.cli.app import Names, named_files, progress_bar, say, show_stage
 from pcfh.errors import UserError
 from pcfh.evaluation.evaluate import common_alignment
 from pcfh.evaluation.evaluate import evaluate as run_evaluation
@@ -121,7 +121,7 @@ def evaluate(  # noqa: PLR0913 - one argument per option of the command
     recognizers = _each(place, names, partial(open_recognizer, device=device, settings=settings))
     rivals = {
         name: _each(place, names, partial(open_recognizer, device=device))
-        for name, place in _named(tuned).items()
+        for name, place in named_files(tuned, "--tuned: two recognisers", lambda _: "tuned").items()
     }
     generators = _each(generator, names, partial(Hallucinator.from_file, device=device)) if generator else {}
     work = EvaluationData(job, generators, common_alignment(recognizers.values()))
@@ -145,18 +145,6 @@ def _each(place: str, protocols: tuple[str, ...], open_it: Callable[[str], Model
     places = {name: place.replace(_PLACE, name) for name in protocols}
     opened = {own: open_it(own) for own in dict.fromkeys(places.values())}
     return {name: opened[own] for name, own in places.items()}
-
-
-def _named(tuned: tuple[str, ...]) -> dict[str, str]:
-    """The places of tuned recognisers by name; one without a name is "tuned"."""
-    named: dict[str, str] = {}
-    for text in tuned:
-        name, found, place = text.partition("=")
-        name, place = (name, place) if found else ("tuned", text)
-        if name in named:
-            raise UserError(f"--tuned: two recognisers are named {name!r}; give each as NAME=FILE")
-        named[name] = place
-    return named
 
 
 def _megabytes(folder: Path) -> float:

@@ -119,7 +119,7 @@ def evaluate(
         random=drawn_faces(found.shown, _MOST_SHOWN, job.seed),
         worst=lowest_faces(found.shown, _MOST_SHOWN),
     )
-    return Evaluation(results=results, outcomes=found.outcomes)
+    return Evaluation(results=results, outcomes=found.outcomes, faces=tuple(found.shown))
 
 
 def common_alignment(recognizers: Iterable[Recognizer]) -> Alignment:
@@ -146,6 +146,11 @@ def drawn_faces(faces: Sequence[ShownFace], most: int, seed: int) -> tuple[Shown
 def lowest_faces(faces: Iterable[ShownFace], most: int) -> tuple[ShownFace, ...]:
     """The faces with the lowest margins, lowest first, each probe once."""
     return _each_once(sorted(faces, key=lambda face: face.margin))[:most]
+
+
+def last_faces(faces: Iterable[ShownFace], most: int) -> tuple[ShownFace, ...]:
+    """The faces whose person comes last, those of one rank by margin, each probe once."""
+    return _each_once(sorted(faces, key=lambda face: (-face.rank, face.margin)))[:most]
 
 
 def _each_once(faces: Iterable[ShownFace]) -> tuple[ShownFace, ...]:

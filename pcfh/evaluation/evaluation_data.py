@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from pcfh.databases.records import Database, Protocol, Record, require_disjoint, spaced, subjects
-from pcfh.databases.rendered import HOME, PARAMETERS, TRUTH, truth_crop
+from pcfh.databases.rendered import HOME, MASKS, PARAMETERS, TRUTH, mask_crop, truth_crop
 from pcfh.errors import UserError
 from pcfh.evaluation.generated import MODEL, CropGenerator, generated_crops
 from pcfh.evaluation.intervals import Bootstrap
@@ -101,6 +101,11 @@ class EvaluationData:
         """The same where it has true images."""
         return self.home if self.home and (self.home / TRUTH).is_dir() else None
 
+    @property
+    def has_masks(self) -> bool:
+        """Whether what each pixel of the NIR captures shows is known."""
+        return self.truth is not None and (self.truth / MASKS).is_dir()
+
     @cached_property
     def size(self) -> int:
         """Side of the crops that suit the recogniser."""
@@ -184,6 +189,12 @@ class EvaluationData:
         assert self.truth is not None
         for record in probes:
             yield truth_crop(self.truth, self.manifest.sources[record.path], self.generated_size)
+
+    def mask_crops(self, probes: Sequence[Record]) -> Iterator[UInt8[np.ndarray, "s s"]]:
+        """What the pixels of these crops show, see ``has_masks``."""
+        assert self.truth is not None
+        for record in probes:
+            yield mask_crop(self.truth, self.manifest.sources[record.path], self.generated_size)
 
 
 def further_captures(records: Iterable[Record], fold: Protocol) -> tuple[Record, ...]:

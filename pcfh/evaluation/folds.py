@@ -170,6 +170,7 @@ def shown_faces(matrix: ScoreMatrix, protocol: Protocol) -> list[ShownFace]:
     """All probes with the best gallery images of their person and of someone else, in their order."""
     of_kind = [np.where(kind, matrix.scores, -np.inf) for kind in (matrix.genuine, ~matrix.genuine)]
     (right, own), (wrong, other) = ((scores.argmax(1), scores.max(1)) for scores in of_kind)
+    rank = ranks(matrix)
     return [
         ShownFace(
             protocol=protocol.name,
@@ -180,6 +181,7 @@ def shown_faces(matrix: ScoreMatrix, protocol: Protocol) -> list[ShownFace]:
             wrong_subject=protocol.gallery[wrong[row]].subject,
             right_score=float(own[row]),
             wrong_score=float(other[row]),
+            rank=int(rank[row]),
         )
         for row, probe in enumerate(protocol.probe)
     ]

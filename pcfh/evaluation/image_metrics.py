@@ -129,14 +129,16 @@ def colour_difference(
     return float(deltaE_ciede2000(rgb2lab(a[mask]), rgb2lab(b[mask])).mean())
 
 
-def landmark_distance(a: Float[np.ndarray, "68 2"], b: Float[np.ndarray, "68 2"]) -> float:
-    """The mean Euclidean distance of the 68 points over the outer inter-ocular distance of ``a``.
+def landmark_distance(
+    a: Float[np.ndarray, "68 2"], b: Float[np.ndarray, "68 2"], part: slice = slice(None)
+) -> float:
+    """The mean distance of the 68 points, or of a part, over the outer inter-ocular distance of ``a``.
 
     Not symmetric: exchanged, the same distance is divided by the other face's eye distance (points 36 and
     45). Give the face that is the measure first; distances are comparable if they share it.
     """
     left, right = a[list(_OUTER_CORNERS)]
-    return float(np.hypot(*(a - b).T).mean() / np.hypot(*(right - left)))
+    return float(np.hypot(*(a - b)[part].T).mean() / np.hypot(*(right - left)))
 
 
 def yaw(landmarks: Float[np.ndarray, "68 2"]) -> float:

@@ -88,15 +88,35 @@ def mean_interval(
         people: whose capture it is.
         bootstrap: draws of people.
     """
+    return ratio_interval(values, np.ones(len(values)), people, bootstrap)
+
+
+def ratio_interval(
+    over: Shaped[np.ndarray, " n"],
+    under: Shaped[np.ndarray, " n"],
+    people: Shaped[np.ndarray, " n"],
+    bootstrap: Bootstrap,
+) -> Interval | None:
+    """The confidence interval of sum(over) / sum(under), the same people drawn for both.
+
+    Args:
+        over: one number for each capture.
+        under: likewise; none below zero, and no person's are all zero.
+        people: whose capture it is.
+        bootstrap: draws of people.
+
+    Returns:
+        None where all captures are of one person.
+    """
     names, codes = np.unique(people, return_inverse=True)
     if len(names) < 2:
         return None
-    numbers = values.astype(np.float64)
-    sums = np.stack([np.bincount(codes, numbers), np.bincount(codes)])
+    numbers = np.stack([over, under]).astype(np.float64)
+    sums = np.stack([np.bincount(codes, row) for row in numbers])
     everyone = np.ones(len(names), dtype=bool)
     chunks = drawn_people(everyone, bootstrap.resamples, bootstrap.seed, width=len(names))
-    total, count = np.concatenate([weights @ sums.T for weights in chunks]).T
-    return percentile_interval(float(numbers.mean()), total / count)
+    top, bottom = np.concatenate([weights @ sums.T for weights in chunks]).T
+    return percentile_interval(float(numbers[0].sum() / numbers[1].sum()), top / bottom)
 
 
 def verification_rate_draws(

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
 from pcfh.errors import UserError
-from pcfh.evaluation.results import Results
+from pcfh.evaluation.results import Results, ShownFace
 from pcfh.files import write_atomically
 
 OUTCOMES = "outcomes.npz"
@@ -45,10 +45,17 @@ Outcomes = Mapping[str, Mapping[str, MethodOutcome]]  # by protocol, then by met
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What an evaluation found: the report's figures, and what became of each probe."""
+    """What an evaluation found.
+
+    Attributes:
+        results: the report's figures.
+        outcomes: what became of each probe.
+        faces: all probes, with the gallery images that decide; by the method ``results.shown_by``.
+    """
 
     results: Results
     outcomes: Outcomes
+    faces: tuple[ShownFace, ...] = ()
 
     @property
     def methods(self) -> Mapping[str, MethodOutcome]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from pcfh.evaluation.intervals import Interval
 from pcfh.evaluation.results import Comparison, Fold, GroupRow, Results, summaries
 from pcfh.evaluation.sheets import FaceSheets
 from pcfh.evaluation.text_tables import (
@@ -15,6 +14,7 @@ from pcfh.evaluation.text_tables import (
     label,
     main_table,
     percent,
+    plain_interval_text,
     reference_note,
 )
 from pcfh.pages import render
@@ -125,7 +125,7 @@ def _worst(results: Results) -> TextTable:
 def _quality(results: Results) -> TextTable:
     measures = list(dict.fromkeys(row.measure for row in results.quality))
     rows = [
-        (row.measure, row.images, f"{row.probes:,}", _plain_interval(row.interval))
+        (row.measure, row.images, f"{row.probes:,}", plain_interval_text(row.interval))
         for row in sorted(results.quality, key=lambda row: measures.index(row.measure))
     ]
     text = "Means over probes with confidence intervals over people."
@@ -165,7 +165,3 @@ def _provenance(results: Results) -> TextTable:
         ("draws of people", f"{results.resamples}, seed {results.seed}"),
     ]
     return TextTable("Where the figures come from.", ("What", "Which"), rows, text_column=1)
-
-
-def _plain_interval(interval: Interval) -> str:
-    return f"{interval.estimate:.4g} [{interval.low:.4g}, {interval.high:.4g}]"

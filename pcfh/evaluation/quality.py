@@ -23,7 +23,7 @@ from pcfh.evaluation.image_metrics import (
     ssim,
     yaw_error,
 )
-from pcfh.evaluation.intervals import Bootstrap, Interval, mean_interval
+from pcfh.evaluation.intervals import Bootstrap, Interval, ratio_interval
 from pcfh.evaluation.results import QualityRow
 from pcfh.geometry.scheme import LEFT_BROW, LEFT_EYE, LIPS, RIGHT_BROW, RIGHT_EYE
 from pcfh.landmarks.base import LandmarkBackend
@@ -125,6 +125,27 @@ def _row(
     """The mean of one measure over the probes that have it."""
     have = [i for i, row in enumerate(values) if name in row]
     column = np.array([values[i][name] for i in have])
-    mean = float(column.mean())
-    interval = mean_interval(column, people[have], bootstrap) or Interval(estimate=mean, low=mean, high=mean)
-    return QualityRow(measure=name[0], images=name[1], probes=len(have), interval=interval)
+    return ratio_row(name, column, np.ones(len(have)), people[have], bootstrap)
+
+
+def ratio_row(
+    name: tuple[str, str],
+    over: Float[np.ndarray, " n"],
+    under: Float[np.ndarray, " n"],
+    people: Shaped[np.ndarray, " n"],
+    bootstrap: Bootstrap,
+) -> QualityRow:
+    """The sum of one measure over that of another; a mean, where the latter is one for each probe.
+
+    Args:
+        name: what was measured, and between which images.
+        over: of each probe.
+        under: likewise, see ``ratio_interval``.
+        people: whose probe it is.
+        bootstrap: draws of people.
+    """
+    ratio = float(over.sum() / under.sum())
+    interval = ratio_interval(over, under, people, bootstrap) or Interval(
+        estimate=ratio, low=ratio, high=ratio
+    )
+    return QualityRow(measure=name[0], images=name[1], probes=len(over), interval=interval)

@@ -184,6 +184,7 @@ class ShownFace:
         wrong_subject: that person.
         right_score: of ``right``.
         wrong_score: of ``wrong``.
+        rank: of the person, see ``pcfh.rates``; 0 in files of before it was kept.
     """
 
     protocol: str
@@ -194,6 +195,7 @@ class ShownFace:
     wrong_subject: str
     right_score: float
     wrong_score: float
+    rank: int = 0
 
     @property
     def margin(self) -> float:

@@ -142,6 +142,14 @@ def interval_text(interval: Interval | None, *, signed: bool = False) -> str:
     return f"{estimate:.2f} [{low:.2f}, {high:.2f}]"
 
 
+def plain_interval_text(interval: Interval, digits: int = 4) -> str:
+    """In the unit of the measure: the estimate and, in brackets, the confidence interval."""
+    estimate, low, high = (
+        f"{value:.{digits}g}" for value in (interval.estimate, interval.low, interval.high)
+    )
+    return f"{estimate} [{low}, {high}]"
+
+
 def reference_note(results: Results) -> str:
     """Says that the probes of VIS against VIS are others; empty where it was not measured."""
     own = [figures.own for fold in results.folds for figures in fold.methods if figures.own is not None]

@@ -164,6 +164,23 @@ def align_image(
     return np.stack([np.asarray(channel) for channel in channels], axis=-1)
 
 
+def align_labels(
+    labels: UInt8[np.ndarray, "h w"], matrix: Float[np.ndarray, "2 3"], size: int
+) -> UInt8[np.ndarray, "{size} {size}"]:
+    """Cuts out of labels the crop that ``align_image`` cuts out of their picture: nearest, nothing is mixed.
+
+    Args:
+        labels: what each pixel of a picture is.
+        matrix: from image to crop coordinates (see ``similarity``).
+        size: side of the crop.
+    """
+    inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2]
+    rows, columns = np.mgrid[:size, :size]
+    points = transform_points(inverse, np.stack([columns.ravel(), rows.ravel()], 1).astype(np.float64))
+    x, y = np.rint(points).astype(int).clip(0, np.array(labels.shape[::-1]) - 1).T
+    return labels[y, x].reshape(size, size)
+
+
 def _covered_part(
     image: UInt8[np.ndarray, "h w c"], inverse: Float[np.ndarray, "2 3"], size: int
 ) -> tuple[

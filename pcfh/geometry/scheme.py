@@ -7,6 +7,7 @@ JAW = slice(0, 17)
 LEFT_BROW, RIGHT_BROW = slice(17, 22), slice(22, 27)
 NOSE, NOSE_TIP = slice(27, 36), 30
 LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)
+EYES = slice(36, 48)
 MOUTH, MOUTH_CORNERS = slice(48, 68), [48, 54]
 LIPS = slice(48, 60)  # their outline
 INNER = slice(17, 68)  # brows, nose, eyes and mouth: the jaw may well lie outside a picture

@@ -1,16 +1,18 @@
-"""The suite of shifts measured: what each thing that cameras do costs, alone, without and with a generator.
+"""The suite of shifts measured: what each thing that cameras do costs, alone, without and with generators.
 
 A database of ``pcfh render --recipe shifts`` has a fold for each shift; the probes of all show the same
 moments. It is prepared with its exact landmarks, so that a detector's failures do not mix in, and evaluated
-with each recogniser. Shares are in [0, 1]; intervals are over people, the same draws for all.
+with each recogniser and each generator. Where it has masks, what generated faces keep is measured, too.
 """
 
 import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal
+
+import numpy as np
 
 from pcfh import __version__
 from pcfh.databases.layouts import open_database
@@ -18,55 +20,32 @@ from pcfh.databases.records import Database
 from pcfh.databases.rendered import PARAMETERS
 from pcfh.errors import UserError
 from pcfh.evaluation.evaluate import evaluate
-from pcfh.evaluation.evaluation_data import EvaluationData, EvaluationJob, model_of
-from pcfh.evaluation.intervals import Bootstrap, Interval, mean_interval
-from pcfh.evaluation.outcomes import OUTCOMES, MethodOutcome, Outcomes, write_outcomes
-from pcfh.evaluation.results import FUSION, GENERATED, ORIGINAL, TRUTH, to_json
-from pcfh.evaluation.score_methods import Progress
-from pcfh.evaluation.text_tables import TextTable, interval_text
+from pcfh.evaluation.evaluation_data import EvaluationData, EvaluationJob, different, model_of
+from pcfh.evaluation.faithfulness import MaskedFace, Parts, face_parts
+from pcfh.evaluation.outcomes import OUTCOMES, Evaluation, write_outcomes
+from pcfh.evaluation.results import to_json
+from pcfh.evaluation.score_methods import Progress, counted
 from pcfh.files import write_atomically
 from pcfh.hallucinate import Hallucinator
+from pcfh.landmarks.base import LandmarkBackend
 from pcfh.preparation.align_capture import PrepareOptions
 from pcfh.preparation.align_database import prepare
+from pcfh.recipes.shift_sheets import shift_sheets
+from pcfh.recipes.shift_tables import (
+    ShiftSuite,
+    UsedGenerator,
+    hits_by_shift,
+    kept_rows,
+    markdown,
+    shift_rows,
+)
+from pcfh.recognisers.alignment import Alignment
 from pcfh.recognisers.base import Recognizer
 from pcfh.typed_json import from_json_text, to_json_text
 
 RESULTS, TABLE = "shifts.json", "shifts.md"
-_SCORES = (ORIGINAL, GENERATED, FUSION, TRUTH)
+RANDOM, WORST = "random.jpg", "worst.jpg"
 _COLUMN = "shift"
-_HEAD = ("Shift", "NIR", "generated", "fusion", "true VIS", "fusion less NIR")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShiftRow:
-    """One shift with one recogniser.
-
-    Attributes:
-        recognizer: its name.
-        shift: name.
-        probes: how many.
-        people: whose.
-        rank1: by score: original, generated, fusion, truth.
-        gain: Rank-1 of the fusion less that of the NIR images, the same people drawn for both.
-    """
-
-    recognizer: str
-    shift: str
-    probes: int
-    people: int
-    rank1: Mapping[str, Interval | None]
-    gain: Interval | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShiftSuite:
-    """All rows, with what they were measured with."""
-
-    format: Literal["pcfh-shifts-1"]
-    version: str
-    generator: str
-    resamples: int
-    rows: tuple[ShiftRow, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,52 +70,74 @@ class SuiteJob:
 def measure_shifts(
     job: SuiteJob,
     recognizers: Sequence[Recognizer],
-    generator: Hallucinator,
+    generators: Mapping[str, Hallucinator],
     *,
+    backend: LandmarkBackend | None = None,
     on_progress: Progress = lambda stage, done, total: None,
 ) -> ShiftSuite:
-    """Prepares the database, evaluates it with each recogniser and writes results and table.
+    """Prepares the database, evaluates it with each recogniser and generator, writes results, table, sheets.
 
-    What is done is not done again: crops, generated faces and features are kept in ``out``.
+    What is done is not done again: crops, generated faces and features are kept in ``out``. The sheets show
+    faces by the fusion of the first recogniser with the last generator.
+
+    Args:
+        job: see there.
+        recognizers: what measures.
+        generators: by name; the others are compared with the first.
+        backend: finds landmarks behind glasses; None leaves that out.
+        on_progress: called with what is being done, how many of it are done and of how many.
 
     Raises:
-        UserError: the database has no shifts, or two recognisers share a name.
+        UserError: the database has no shifts, or two recognisers or generators share a name.
     """
-    names = [recognizer.name for recognizer in recognizers]
-    if len(set(names)) < len(names):
-        raise UserError(f"two recognisers have one name ({', '.join(names)}); rename a file")
+    _require_different([recognizer.name for recognizer in recognizers], "recognisers")
+    _require_different(list(generators), "generators")
     database = open_database(job.database)
     shifts = shifts_of(database)
-    prepared = job.out / "prepared"
-    options = PrepareOptions(
-        sizes=tuple(sorted({144, generator.size})), backend="given", workers=job.workers, layout="casia"
+    sizes = tuple(sorted({144, *(generator.size for generator in generators.values())}))
+    work = EvaluationJob(
+        prepared=job.out / "prepared",
+        protocols=tuple(shifts),
+        cache=job.out / "cache",
+        raw=database.root,
+        batch=job.batch,
+        resamples=job.resamples,
     )
-    prepare(database, prepared, options, on_progress=lambda done, total: on_progress("captures", done, total))
-    rows = []
+    options = PrepareOptions(sizes=sizes, backend="given", workers=job.workers, layout="casia")
+    prepare(database, work.prepared, options, on_progress=partial(on_progress, "captures"))
+    rows, shown = [], []
     for recognizer in recognizers:
-        work = EvaluationJob(
-            prepared=prepared,
-            protocols=tuple(shifts),
-            cache=job.out / "cache",
-            raw=database.root,
-            batch=job.batch,
-            resamples=job.resamples,
-        )
-        data = EvaluationData(work, dict.fromkeys(shifts, generator), recognizer.alignment)
-        found = evaluate(data, recognizer, on_progress=on_progress)
-        folder = job.out / re.sub(r"[^\w.-]", "_", recognizer.name)
-        write_outcomes(folder / OUTCOMES, found.outcomes)
-        write_atomically(folder / "results.json", to_json(found.results).encode())
-        rows += shift_rows(recognizer.name, shifts, found.outcomes, work.bootstrap)
+        found = {}
+        for name, one in _data(work, generators, recognizer.alignment).items():
+            first = recognizer is recognizers[0]  # no recogniser has a part in the images' quality
+            evaluation = evaluate(one, recognizer, quality=first, on_progress=on_progress)
+            _write(job.out / _folder(recognizer.name) / _folder(name), evaluation)
+            found[name] = hits_by_shift(shifts, evaluation.outcomes)
+            shown.append(evaluation.faces)
+        rows += shift_rows(recognizer.name, found, work.bootstrap)
+    data = _data(work, generators, recognizers[0].alignment)
+    kept = [
+        row
+        for name, one in data.items()
+        if one.has_masks
+        for row in kept_rows(name, _parts(one, shifts, backend, on_progress), work.bootstrap)
+    ]
     suite = ShiftSuite(
-        format="pcfh-shifts-1",
+        format="pcfh-shifts-2",
         version=__version__,
-        generator=model_of(generator),
+        generators=tuple(UsedGenerator(name=n, model=model_of(g)) for n, g in generators.items()),
         resamples=job.resamples,
         rows=tuple(rows),
+        kept=tuple(kept),
     )
-    write_atomically(job.out / RESULTS, to_json_text(suite).encode())
-    write_atomically(job.out / TABLE, markdown(suite).encode())
+    sheets = shift_sheets(shown[len(generators) - 1], shifts, data)
+    for name, content in {
+        RANDOM: sheets.random,
+        WORST: sheets.worst,
+        TABLE: markdown(suite).encode(),
+        RESULTS: to_json_text(suite).encode(),
+    }.items():
+        write_atomically(job.out / name, content)
     return suite
 
 
@@ -159,49 +160,52 @@ def shifts_of(database: Database) -> dict[str, str]:
     return {name: named[fold.probe[0].path] for name, fold in database.protocols.items() if fold.probe}
 
 
-def shift_rows(
-    recognizer: str, shifts: Mapping[str, str], outcomes: Outcomes, bootstrap: Bootstrap
-) -> list[ShiftRow]:
-    """What became of the probes of each shift."""
-
-    def row(shift: str, methods: Mapping[str, MethodOutcome]) -> ShiftRow:
-        nir, fusion = methods[ORIGINAL], methods[FUSION]
-        gained = fusion.hits.astype(int) - nir.hits.astype(int)
-        return ShiftRow(
-            recognizer=recognizer,
-            shift=shift,
-            probes=len(nir.hits),
-            people=len(set(nir.people.tolist())),
-            rank1={
-                name: mean_interval(methods[name].hits, methods[name].people, bootstrap)
-                for name in _SCORES
-                if name in methods
-            },
-            gain=mean_interval(gained, nir.people, bootstrap),
-        )
-
-    return [row(shift, outcomes[protocol]) for protocol, shift in shifts.items()]
+def _data(
+    work: EvaluationJob, generators: Mapping[str, Hallucinator], alignment: Alignment
+) -> dict[str, EvaluationData]:
+    """What each generator is evaluated on, by its name."""
+    return {
+        name: EvaluationData(work, dict.fromkeys(work.protocols, generator), alignment)
+        for name, generator in generators.items()
+    }
 
 
-def markdown(suite: ShiftSuite) -> str:
-    """A table for each recogniser, in percent."""
-    parts = []
-    for name in dict.fromkeys(row.recognizer for row in suite.rows):
-        own = [row for row in suite.rows if row.recognizer == name]
-        cells = [
-            (
-                row.shift,
-                *(interval_text(row.rank1.get(score)) for score in _SCORES),
-                interval_text(row.gain, signed=True),
-            )
-            for row in own
-        ]
-        caption = (
-            f"**{name}**: Rank-1 in percent with 95 % confidence intervals over people; {own[0].people} "
-            f"people, {own[0].probes} probes of each shift."
-        )
-        parts.append(f"{caption}\n\n{TextTable(caption, _HEAD, cells).markdown()}\n")
-    return "\n".join(parts)
+def _parts(
+    data: EvaluationData, shifts: Mapping[str, str], backend: LandmarkBackend | None, on_progress: Progress
+) -> dict[str, list[tuple[str, Parts]]]:
+    """What the faces of one generator keep: by shift, the person of each probe with what was measured."""
+    ((generator, folds),) = data.by_generator()
+    probes = different(fold.probe for fold in folds)
+    records = data.at_size(probes, data.generated_size)
+    images = zip(
+        records,
+        data.mask_crops(probes),
+        data.generated(generator, probes),
+        data.true_crops(probes),
+        strict=True,
+    )
+    found = {}
+    for record, regions, made, true in counted(images, "what faces keep", len(probes), on_progress):
+        face = MaskedFace(landmarks=np.array(record.landmarks), regions=regions, generated=made, truth=true)
+        found[record.path] = (record.subject, face_parts(face, backend))
+    return {shifts[fold.name]: [found[probe.path] for probe in fold.probe] for fold in folds}
+
+
+def _write(folder: Path, found: Evaluation) -> None:
+    """The files of one evaluation."""
+    write_outcomes(folder / OUTCOMES, found.outcomes)
+    write_atomically(folder / "results.json", to_json(found.results).encode())
+
+
+def _folder(name: str) -> str:
+    """A name that any file system takes."""
+    return re.sub(r"[^\w.-]", "_", name)
+
+
+def _require_different(names: Sequence[str], what: str) -> None:
+    """Refuses names of which two would be written to one folder."""
+    if len({_folder(name) for name in names}) < len(names):
+        raise UserError(f"two {what} have one name ({', '.join(names)}); give others")
 
 
 def read_suite(path: Path) -> ShiftSuite:

@@ -217,6 +217,13 @@ class TestLandmarkDistance:
         moved[8] += (0, 6.8)
         assert landmark_distance(points, moved) == pytest.approx(0.1 / 40)
 
+    def test_of_a_part_is_that_of_its_points_alone(self):
+        points = face()
+        points[36], points[45] = (10, 20), (50, 20)
+        moved = points.copy()
+        moved[[8, 40]] += (0, 6)
+        assert landmark_distance(points, moved, slice(36, 48)) == pytest.approx(6 / 12 / 40)
+
     def test_does_not_change_when_both_are_turned_scaled_and_moved(self):
         a, b = face(0), face(1)
         turn = 3 * np.array([[np.cos(0.4), np.sin(0.4)], [-np.sin(0.4), np.cos(0.4)]])

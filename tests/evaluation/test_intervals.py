@@ -8,6 +8,7 @@ from pcfh.evaluation.intervals import (
     mcnemar,
     mean_interval,
     percentile_interval,
+    ratio_interval,
     verification_rate_draws,
 )
 from pcfh.rates import ScoreMatrix, most_allowed, pairs_of, verification_rate
@@ -74,6 +75,29 @@ class TestMeanInterval:
 
     def test_of_one_person_is_none(self):
         assert mean_interval(np.ones(5), np.zeros(5), Bootstrap()) is None
+
+
+class TestRatioInterval:
+    def test_of_a_fixed_multiple_is_a_point(self):
+        under = np.random.default_rng(0).random(20)
+        found = ratio_interval(3 * under, under, np.arange(20) // 2, Bootstrap(resamples=50))
+        assert (found.estimate, found.low, found.high) == pytest.approx((3, 3, 3))
+
+    def test_is_of_sums_and_not_the_mean_of_ratios(self):
+        over, under = np.array([1.0, 30.0]), np.array([1.0, 10.0])
+        assert ratio_interval(over, under, np.arange(2), Bootstrap(resamples=50)).estimate == 31 / 11
+
+    def test_equals_drawing_people_one_by_one(self):
+        rng = np.random.default_rng(1)
+        over, under, people = rng.random(30), rng.random(30), np.repeat(np.arange(10), 3)
+        found = ratio_interval(over, under, people, Bootstrap(resamples=20_000))
+        drawn = rng.integers(0, 10, (20_000, 10))
+        top, bottom = over.reshape(10, 3).sum(1), under.reshape(10, 3).sum(1)
+        low, high = np.quantile(top[drawn].sum(1) / bottom[drawn].sum(1), (0.025, 0.975))
+        assert (found.low, found.high) == pytest.approx((low, high), abs=0.01)
+
+    def test_of_one_person_is_none(self):
+        assert ratio_interval(np.ones(3), np.ones(3), np.zeros(3), Bootstrap(resamples=5)) is None
 
 
 class TestVerificationRateDraws:

@@ -11,7 +11,7 @@ from blocks import Blocks, evaluate, hallucinator, made_results, measured_fold, 
 from pcfh.databases.casia import read_casia
 from pcfh.databases.records import Protocol, Record
 from pcfh.errors import UserError
-from pcfh.evaluation.evaluate import drawn_faces, lowest_faces
+from pcfh.evaluation.evaluate import drawn_faces, last_faces, lowest_faces
 from pcfh.evaluation.evaluation_data import EvaluationJob, chosen_protocols, further_captures
 from pcfh.evaluation.folds import shown_faces
 from pcfh.evaluation.results import OwnProbes, ShownFace, from_json, to_json
@@ -131,7 +131,7 @@ def test_what_has_a_default_may_be_absent():
 # Faces to show
 
 
-def face(probe, margin, protocol="1"):
+def face(probe, margin, protocol="1", rank=1):
     return ShownFace(
         protocol=protocol,
         subject="a",
@@ -141,6 +141,7 @@ def face(probe, margin, protocol="1"):
         wrong_subject="b",
         right_score=margin,
         wrong_score=0.0,
+        rank=rank,
     )
 
 
@@ -152,11 +153,17 @@ def test_a_face_is_shown_with_its_persons_best_image_and_the_margin():
     matrix = ScoreMatrix(scores=np.array([[0.25, 0.5, 0.75]]), probes=["a"], gallery=["a", "a", "b"])
     (found,) = shown_faces(matrix, fold)
     assert (found.probe, found.right, found.wrong, found.margin) == ("p", "a2", "b1", -0.25)
+    assert found.rank == 2
 
 
 def test_the_lowest_margins_come_first_each_probe_once():
     faces = [face("p", 0.5), face("q", -0.5), face("p", -1.0, "2"), face("r", 0.0)]
     assert lowest_faces(faces, 2) == (faces[2], faces[1])
+
+
+def test_the_last_ranks_come_first_and_those_of_one_rank_by_margin():
+    faces = [face("p", 0.5), face("q", -0.1, rank=9), face("r", -0.5, rank=2), face("s", -0.4, rank=9)]
+    assert last_faces(faces, 3) == (faces[3], faces[1], faces[2])
 
 
 def test_faces_are_drawn_by_the_seed_each_probe_once():

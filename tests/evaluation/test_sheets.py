@@ -41,6 +41,13 @@ def test_a_ninth_face_goes_below_the_first():
     assert (rows[0] > first_rows[-1], columns.tolist()) == (True, first_columns.tolist())
 
 
+def test_text_of_several_lines_moves_all_faces_down():
+    one, two = (sheet([("a", [flat(5)]), (text, [flat(9)])], ("NIR",)) for text in ("b", "b\nc"))
+    first, second = (np.flatnonzero((drawn == 5).all(2).sum(1) >= 16) for drawn in (one, two))
+    assert (second - first).tolist() == [16] * 16
+    assert len(two) == len(one) + 16
+
+
 def test_a_sheet_has_a_row_for_each_image_that_is_known(job, drawn_database):
     generators = {"1": hallucinator()}
     assert sheets_of(job, {}).rows == ("NIR", "gallery VIS", "other's VIS")

@@ -3,7 +3,15 @@ import pytest
 
 from pcfh.errors import UserError
 from pcfh.geometry import align
-from pcfh.geometry.align import CROPS, align_face, align_image, crop_of, similarity, transform_points
+from pcfh.geometry.align import (
+    CROPS,
+    align_face,
+    align_image,
+    align_labels,
+    crop_of,
+    similarity,
+    transform_points,
+)
 
 
 def face(scale: float = 1.0, angle: float = 0.0, at: tuple[float, float] = (100.0, 80.0)) -> np.ndarray:
@@ -116,3 +124,31 @@ def test_landmarks_along_a_narrow_picture_are_refused(shape):
     points = (points - points.min(0)) / np.ptp(points, axis=0).max() * (np.array(shape[::-1]) - 1)
     with pytest.raises(UserError, match=r"not a face's|do not lie inside|seen from above"):
         align_face(np.zeros((*shape, 3), np.uint8), points, 128)
+
+
+def test_labels_lie_where_their_picture_lies():
+    rows, columns = np.mgrid[:160, :200]
+    labels = ((rows // 20 + columns // 20) % 3).astype(np.uint8)
+    matrix = similarity(face(scale=0.9, angle=0.3), crop_of(128))
+    picture = align_image(100 * labels[..., None], matrix, 128)[..., 0].astype(int)
+    cut = align_labels(labels, matrix, 128)
+    flat = np.abs(picture - 100 * cut.astype(int)) <= 2  # away from edges both say the same
+    assert flat.mean() > 0.75
+    assert (np.abs(picture - 100 * cut.astype(int)) < 100).mean() > 0.99  # and at edges within a pixel
+
+
+def test_labels_are_never_mixed():
+    labels = np.random.default_rng(0).choice(np.array([0, 200], np.uint8), (160, 200))
+    assert set(np.unique(align_labels(labels, similarity(face(), crop_of(64)), 64))) == {0, 200}
+
+
+def test_labels_turned_by_nothing_are_cut_out():
+    labels = np.arange(60 * 70, dtype=np.int64).astype(np.uint8).reshape(60, 70)
+    matrix = np.array([[1.0, 0.0, -3.0], [0.0, 1.0, -5.0]])
+    assert np.array_equal(align_labels(labels, matrix, 32), labels[5:37, 3:35])
+
+
+def test_labels_go_on_beyond_the_border():
+    labels = np.arange(4, dtype=np.uint8).reshape(2, 2)
+    cut = align_labels(labels, np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]]), 4)
+    assert cut.tolist() == [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 3, 3], [2, 2, 3, 3]]
