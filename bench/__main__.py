@@ -5,7 +5,7 @@
     python -m bench captured      what each thing done for a GPU's step gains, and that it computes the same
     python -m bench inference     images a second of a generator in several ways
     python -m bench gallery       a gallery of a million faces: enrolment, search, memory
-    python -m bench scores        Rank-1 and VR from features on, up to 100,000 by 100,000
+    python -m bench scores        figures and intervals from features on, up to 100,000 by 100,000
     python -m bench fuzz          damaged pictures through the reader, translate, prepare and the page
     python -m bench kills         commands killed at random moments, and what they end in
     python -m bench faces         pictures of the renderer, and what a landmark detector makes of them

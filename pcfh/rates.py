@@ -115,15 +115,13 @@ class Pairs:
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """The ROC: what each threshold gives, from the strictest (infinity, at which nothing is accepted).
+    """The ROC: what falling thresholds give, from one that accepts nothing.
 
     Attributes:
-        threshold: every score there is, each once, falling.
         far: share of impostor pairs accepted, rising from 0 to 1.
         vr: share of genuine pairs accepted, rising from 0 to 1.
     """
 
-    threshold: Float[np.ndarray, " n"]
     far: Float[np.ndarray, " n"]
     vr: Float[np.ndarray, " n"]
 
@@ -212,12 +210,18 @@ def verification_rate(pairs: Pairs, far: float) -> float:
     return float((pairs.genuine >= thresholds(pairs, [far])[far]).mean())
 
 
-def roc(pairs: Pairs) -> Curve:
-    """The ROC at every threshold that changes something."""
-    scores = np.unique(np.concatenate([pairs.genuine, pairs.impostor]))[::-1]
-    threshold = np.concatenate([np.array([np.inf], scores.dtype), scores])
-    far, vr = (_accepted(of_kind, threshold) for of_kind in (pairs.impostor, pairs.genuine))
-    return Curve(threshold=threshold, far=far, vr=vr)
+def roc(genuine: Int[np.ndarray, " n"], impostor: Int[np.ndarray, " n"]) -> Curve:
+    """The ROC at the thresholds between levels of scores.
+
+    Args:
+        genuine: how many genuine scores are of each level, which rise.
+        impostor: the same of impostor scores.
+    """
+    falling = genuine[::-1] + impostor[::-1] > 0  # levels that change something
+    far, vr = (
+        np.concatenate([[0], counts[::-1][falling].cumsum()]) / counts.sum() for counts in (impostor, genuine)
+    )
+    return Curve(far=far, vr=vr)
 
 
 def equal_error_rate(curve: Curve) -> float:
@@ -226,11 +230,6 @@ def equal_error_rate(curve: Curve) -> float:
     after = int(np.argmax(gap >= 0))
     part = -gap[after - 1] / (gap[after] - gap[after - 1])
     return float(curve.far[after - 1] + part * (curve.far[after] - curve.far[after - 1]))
-
-
-def _accepted(scores: Float[np.ndarray, " m"], threshold: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """The share of scores that are at least the threshold."""
-    return (len(scores) - np.searchsorted(np.sort(scores), threshold)) / len(scores)
 
 
 def _best_of_each(

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from whole_scores import sides_in
 
 from pcfh.evaluation.evaluate import evaluate as run_evaluation
 from pcfh.evaluation.evaluation_data import EvaluationData
@@ -52,7 +53,9 @@ def random_matrix(seed, *, signal, people=20, shots=3):
 
 
 def measured_fold(name, matrices, bootstrap=Bootstrap(resamples=50, seed=0)):  # noqa: B008 - frozen
-    return fold_figures(name, {method: measure(method, m, bootstrap) for method, m in matrices.items()})
+    return fold_figures(
+        name, {method: measure(method, sides_in(m), bootstrap) for method, m in matrices.items()}
+    )
 
 
 def made_results(**changes):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from sklearn.metrics import roc_curve
+from whole_scores import curve_of
 
 from pcfh.errors import UserError
 from pcfh.rates import (
@@ -198,42 +199,46 @@ class TestRoc:
     @pytest.mark.parametrize("decimals", [None, 1, 0])
     def test_equals_scikit_learn_s_at_every_threshold(self, decimals):
         m = random_matrix(decimals=decimals)
-        fpr, tpr, threshold = roc_curve(m.genuine.ravel(), m.scores.ravel(), drop_intermediate=False)
-        curve = roc(pairs_of(m))
-        assert np.array_equal(curve.threshold, threshold)
+        fpr, tpr, _ = roc_curve(m.genuine.ravel(), m.scores.ravel(), drop_intermediate=False)
+        curve = curve_of(m)
         assert np.allclose(curve.far, fpr, rtol=0, atol=1e-12)
         assert np.allclose(curve.vr, tpr, rtol=0, atol=1e-12)
 
     def test_by_hand_at_a_tie_of_both_kinds(self):
-        curve = roc(pairs_of(by_hand()))
-        at = np.flatnonzero(np.isclose(curve.threshold, 0.5))[0]
+        curve = curve_of(by_hand())
+        at = np.unique(by_hand().scores)[::-1].tolist().index(0.5) + 1
         assert (curve.far[at], curve.vr[at]) == (6 / 16, 4 / 8)
+
+    def test_levels_without_any_score_change_nothing(self):
+        genuine, impostor = np.array([1, 0, 3, 0]), np.array([5, 0, 1, 0])
+        curve = roc(genuine, impostor)
+        assert (curve.far.tolist(), curve.vr.tolist()) == ([0, 1 / 6, 1], [0, 3 / 4, 1])
 
 
 class TestEqualErrorRate:
     def test_of_separated_scores_is_zero(self):
-        assert equal_error_rate(roc(pairs_of(matrix([[0.9, 0.1]], ["a"], ["a", "b"])))) == 0
+        assert equal_error_rate(curve_of(matrix([[0.9, 0.1]], ["a"], ["a", "b"]))) == 0
 
     def test_of_reversed_scores_is_one(self):
-        assert equal_error_rate(roc(pairs_of(matrix([[0.1, 0.9]], ["a"], ["a", "b"])))) == 1
+        assert equal_error_rate(curve_of(matrix([[0.1, 0.9]], ["a"], ["a", "b"]))) == 1
 
     def test_where_all_scores_tie_is_a_half(self):
-        assert equal_error_rate(roc(pairs_of(matrix([[0.5, 0.5]], ["a"], ["a", "b"])))) == 0.5
+        assert equal_error_rate(curve_of(matrix([[0.5, 0.5]], ["a"], ["a", "b"]))) == 0.5
 
     def test_by_hand(self):
         # FAR 6/16 and FRR 4/8 at .5, 6/16 and 3/8 at .4
-        assert equal_error_rate(roc(pairs_of(by_hand()))) == pytest.approx(6 / 16)
+        assert equal_error_rate(curve_of(by_hand())) == pytest.approx(6 / 16)
 
     def test_between_two_thresholds_lies_on_the_straight_line(self):
         # (FAR, FRR) goes from (0, 1) to (1/3, 0) at .5: both are 1/4 on the way
         m = matrix([[0.5, 0.5, 0.4, 0.3]], ["a"], ["a", "b", "c", "d"])
-        assert equal_error_rate(roc(pairs_of(m))) == pytest.approx(1 / 4)
+        assert equal_error_rate(curve_of(m)) == pytest.approx(1 / 4)
 
     def test_of_two_normal_distributions_is_the_tail_beyond_half_their_distance(self):
         rng = np.random.default_rng(0)
         scores = rng.normal(size=(600, 600)) + 2 * np.eye(600)
         people = np.arange(600)
-        rate = equal_error_rate(roc(pairs_of(matrix(scores, people, people))))
+        rate = equal_error_rate(curve_of(matrix(scores, people, people)))
         assert rate == pytest.approx(0.1587, abs=0.035)
 
 

@@ -207,7 +207,7 @@ def _all_folds(
         on_progress("figures", number, len(data.folds))
         measured = {
             method.name: measure(
-                method.name, method.scores(protocol), data.job.bootstrap, own=method.name == REFERENCE
+                method.name, method.sides(protocol), data.job.bootstrap, own=method.name == REFERENCE
             )
             for method in methods
         }
@@ -218,7 +218,7 @@ def _all_folds(
             if grouped and one.figures.own is None:
                 found.counts.setdefault(name, []).append(probe_counts(one, protocol.probe, keys, far))
         best = measured[FUSION if FUSION in measured else ORIGINAL]
-        found.shown += shown_faces(best.matrix, protocol)
+        found.shown += shown_faces(best.facts, protocol)
     on_progress("figures", len(data.folds), len(data.folds))
     return found
 

@@ -3,6 +3,7 @@
 Axis letters: r draws of people.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,6 @@ from pcfh.evaluation.intervals import (
     mcnemar,
     mean_interval,
     percentile_interval,
-    verification_rate_draws,
 )
 from pcfh.evaluation.outcomes import MethodOutcome
 from pcfh.evaluation.results import (
@@ -31,18 +31,10 @@ from pcfh.evaluation.results import (
     ShownFace,
     Verification,
 )
+from pcfh.evaluation.score_blocks import Sides
+from pcfh.evaluation.streaming import ScoreFacts, accepted_impostors, score_facts
 from pcfh.landmarks.given import landmark_key
-from pcfh.rates import (
-    Curve,
-    ScoreMatrix,
-    cmc,
-    equal_error_rate,
-    most_allowed,
-    pairs_of,
-    ranks,
-    roc,
-    thresholds,
-)
+from pcfh.rates import cmc, equal_error_rate, most_allowed
 
 _ROC_FARS = np.logspace(-6, 0, 61)
 
@@ -52,14 +44,12 @@ class MethodOnFold:
     """One method on one fold.
 
     Attributes:
-        matrix: its scores.
-        threshold: by FAR, of those that can be measured.
+        facts: what its scores say.
         figures: for the report.
         outcome: for comparisons.
     """
 
-    matrix: ScoreMatrix
-    threshold: Mapping[float, float]
+    facts: ScoreFacts
     figures: MethodFigures
     outcome: MethodOutcome
 
@@ -71,53 +61,52 @@ def measurable(far: float, impostors: int) -> bool:
 
 def impostor_count(protocol: Protocol) -> int:
     """How many impostor pairs a protocol has."""
-    gallery = [record.subject for record in protocol.gallery]
-    return sum(len(gallery) - gallery.count(record.subject) for record in protocol.probe)
+    images = Counter(record.subject for record in protocol.gallery)
+    return sum(len(protocol.gallery) - images[record.subject] for record in protocol.probe)
 
 
-def measure(method: str, matrix: ScoreMatrix, bootstrap: Bootstrap, *, own: bool = False) -> MethodOnFold:
+def measure(method: str, sides: Sides, bootstrap: Bootstrap, *, own: bool = False) -> MethodOnFold:
     """All that the scores of a method say.
 
     Args:
         method: its name.
-        matrix: its scores.
+        sides: what it compares.
         bootstrap: draws of people.
         own: whether its probes are not those of the fold.
 
     Raises:
-        UserError: a probe's person is not in the gallery, or there are no pairs of one kind.
+        UserError: there are no impostor pairs.
     """
-    rank, pairs = ranks(matrix), pairs_of(matrix)
-    hits, curve = rank == 1, roc(pairs)
-    fars = [far for far in FARS if measurable(far, len(pairs.impostor))]
-    threshold = thresholds(pairs, fars)
-    rates = {far: float((pairs.genuine >= score).mean()) for far, score in threshold.items()}
-    several = len(np.unique(matrix.probes)) > 1
-    drawn = dict(zip(fars, verification_rate_draws(matrix, fars, bootstrap), strict=True)) if several else {}
+    fars = [far for far in FARS if measurable(far, sides.impostors)]
+    facts = score_facts(sides, fars, bootstrap)
+    rank = facts.probes.rank
+    rates = {far: facts.verification_rate(far) for far in fars}
     nothing = np.full(bootstrap.resamples, np.nan)
     outcome = MethodOutcome(
-        people=matrix.probes,
-        hits=hits,
+        people=sides.people[sides.probes],
+        hits=rank == 1,
         rates=np.array([rates.get(far, np.nan) for far in FARS]),
-        draws=np.stack([drawn.get(far, nothing) for far in FARS]),
+        draws=np.stack([facts.draws.get(far, nothing) for far in FARS]),
     )
     figures = MethodFigures(
         method=method,
         cmc=tuple(cmc(rank, DEPTH).tolist()),
-        rank1_interval=mean_interval(hits, matrix.probes, bootstrap),
+        rank1_interval=mean_interval(outcome.hits, outcome.people, bootstrap),
         verification=tuple(
             Verification(
                 far=far,
                 vr=rates.get(far),
-                interval=percentile_interval(rates[far], drawn[far]) if far in drawn else None,
+                interval=percentile_interval(rates[far], facts.draws[far]) if far in facts.draws else None,
             )
             for far in FARS
         ),
-        eer=equal_error_rate(curve),
-        roc=_points(curve, len(pairs.impostor)),
-        own=_sizes(matrix) if own else None,
+        eer=equal_error_rate(facts.curve),
+        roc=tuple(
+            (far, facts.verification_rate(far)) for far in _ROC_FARS.tolist() if far * sides.impostors >= 1
+        ),
+        own=_sizes(sides) if own else None,
     )
-    return MethodOnFold(matrix=matrix, threshold=threshold, figures=figures, outcome=outcome)
+    return MethodOnFold(facts=facts, figures=figures, outcome=outcome)
 
 
 def fold_figures(name: str, measured: Mapping[str, MethodOnFold]) -> Fold:
@@ -128,11 +117,11 @@ def fold_figures(name: str, measured: Mapping[str, MethodOnFold]) -> Fold:
         measured: each method; the first is the original, and those of the same probes are compared with it.
     """
     first, *others = measured.values()
-    sizes = _sizes(first.matrix)
+    sizes = _sizes(first.facts.sides)
     return Fold(
         protocol=name,
         probes=sizes.probes,
-        gallery=len(first.matrix.gallery),
+        gallery=len(first.facts.sides.gallery),
         people=sizes.people,
         genuine=sizes.genuine,
         impostors=sizes.impostors,
@@ -152,48 +141,59 @@ def probe_counts(
         keys: paths of the probes' captures.
         far: whose threshold decides; None where none can be measured, then nothing is refused or accepted.
     """
-    matrix = one.matrix
-    above = matrix.scores >= (np.inf if far is None else one.threshold[far])
-    genuine = matrix.genuine
+    sides, genuine = one.facts.sides, one.facts.genuine
+    threshold = np.inf if far is None else one.facts.threshold[far]
+    pairs, accepted = (
+        np.bincount(places, minlength=len(probes))
+        for places in (genuine.probes, genuine.probes[genuine.scores >= threshold])
+    )
     return ProbeCounts(
         keys=tuple(landmark_key(key) for key in keys),
         people=np.array([record.subject for record in probes]),
         hits=one.outcome.hits,
-        genuine=genuine.sum(1),
-        refused=(genuine & ~above).sum(1),
-        impostor=(~genuine).sum(1),
-        accepted=(above & ~genuine).sum(1),
+        genuine=pairs,
+        refused=pairs - accepted,
+        impostor=len(sides.gallery) - pairs,
+        accepted=np.zeros_like(pairs) if far is None else accepted_impostors(sides, threshold),
     )
 
 
-def shown_faces(matrix: ScoreMatrix, protocol: Protocol) -> list[ShownFace]:
+def shown_faces(facts: ScoreFacts, protocol: Protocol) -> list[ShownFace]:
     """All probes with the best gallery images of their person and of someone else, in their order."""
-    of_kind = [np.where(kind, matrix.scores, -np.inf) for kind in (matrix.genuine, ~matrix.genuine)]
-    (right, own), (wrong, other) = ((scores.argmax(1), scores.max(1)) for scores in of_kind)
-    rank = ranks(matrix)
+    genuine, others = facts.genuine, facts.probes
+    best_first = np.lexsort((genuine.images, -genuine.scores, genuine.probes))
+    _, first = np.unique(genuine.probes[best_first], return_index=True)
+    own = best_first[first]
     return [
         ShownFace(
             protocol=protocol.name,
             subject=probe.subject,
             probe=probe.path,
-            right=protocol.gallery[right[row]].path,
-            wrong=protocol.gallery[wrong[row]].path,
-            wrong_subject=protocol.gallery[wrong[row]].subject,
-            right_score=float(own[row]),
-            wrong_score=float(other[row]),
-            rank=int(rank[row]),
+            right=protocol.gallery[right].path,
+            wrong=protocol.gallery[wrong].path,
+            wrong_subject=protocol.gallery[wrong].subject,
+            right_score=right_score,
+            wrong_score=wrong_score,
+            rank=rank,
         )
-        for row, probe in enumerate(protocol.probe)
+        for probe, right, wrong, right_score, wrong_score, rank in zip(
+            protocol.probe,
+            genuine.images[own].tolist(),
+            others.image.tolist(),
+            genuine.scores[own].tolist(),
+            others.score.tolist(),
+            others.rank.tolist(),
+            strict=True,
+        )
     ]
 
 
-def _sizes(matrix: ScoreMatrix) -> OwnProbes:
-    genuine = int(matrix.genuine.sum())
+def _sizes(sides: Sides) -> OwnProbes:
     return OwnProbes(
-        probes=len(matrix.probes),
-        people=len(np.unique(matrix.probes)),
-        genuine=genuine,
-        impostors=matrix.scores.size - genuine,
+        probes=len(sides.probes),
+        people=int(np.count_nonzero(sides.images[0])),
+        genuine=sides.genuine,
+        impostors=sides.impostors,
     )
 
 
@@ -213,10 +213,3 @@ def _compare(original: MethodOnFold, other: MethodOnFold) -> Comparison:
 def rate_difference(difference: float, draws: Float[np.ndarray, " r"]) -> Interval | None:
     """The confidence interval of a difference of VR; None where it was not measured."""
     return None if np.isnan(draws).any() else percentile_interval(float(difference), draws)
-
-
-def _points(curve: Curve, impostors: int) -> tuple[tuple[float, float], ...]:
-    """The ROC at some FARs: VR at the lowest threshold that keeps to each, as everywhere."""
-    fars = _ROC_FARS[impostors * _ROC_FARS >= 1]
-    rates = curve.vr[np.searchsorted(curve.far, fars, side="right") - 1]
-    return tuple(zip(fars.tolist(), rates.tolist(), strict=True))

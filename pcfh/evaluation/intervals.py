@@ -3,17 +3,18 @@
 Captures of one person are alike, so people are what is drawn, with replacement, never single captures.
 Shares are in [0, 1]. Every draw comes from a seed; the same seed draws the same people.
 
-Axis letters: n captures, f FARs, r draws of people.
+Axis letters: n captures or genuine pairs, i people, t impostor pairs kept, r draws of people, c of them at
+once.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Float32, Int, Shaped
 
 from pcfh.errors import UserError
-from pcfh.rates import ScoreMatrix, allowed_impostors, most_allowed
+from pcfh.rates import most_allowed
 
 LEVEL = 0.95  # share of draws inside of an interval
 _AT_ONCE = 2**22  # numbers in the largest array of a chunk of draws
@@ -52,24 +53,24 @@ class McNemar:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Ranked:
-    """Pairs as draws of people see them; n genuine pairs, t impostor pairs, i people.
+class Tail:
+    """The highest impostor scores, falling.
 
     Attributes:
-        impostors: pairs in all.
-        people: of the highest impostor scores, falling: the probe's and the gallery image's.
-        genuine_people: of the genuine scores, falling.
-        at_least: impostor scores that are as high as each genuine score or higher, rising.
-        drawn: people with a genuine pair; the others stay in every draw, once.
-        images: of each person: probes, gallery images.
+        scores: of the pairs.
+        people: of the pairs, by numbers.
+        every: of so many pairs one is kept.
+        whole: whether there are no others, but for those left out by ``every``.
     """
 
-    impostors: int
+    scores: Float32[np.ndarray, " t"]
     people: Int[np.ndarray, "2 t"]
-    genuine_people: Int[np.ndarray, " n"]
-    at_least: Int[np.ndarray, " n"]
-    drawn: Bool[np.ndarray, " i"]
-    images: Int[np.ndarray, "2 i"]
+    every: int = 1
+    whole: bool = False
+
+
+class TailTooShortError(Exception):
+    """A draw of people needs impostor scores further down than were kept."""
 
 
 def percentile_interval(estimate: float, draws: Float[np.ndarray, " r"]) -> Interval:
@@ -120,29 +121,45 @@ def ratio_interval(
 
 
 def verification_rate_draws(
-    matrix: ScoreMatrix, fars: Sequence[float], bootstrap: Bootstrap
-) -> Float[np.ndarray, "f r"]:
-    """VR at each FAR in draws of people, the same for all FARs; each draw has a threshold of its own.
+    scores: Float32[np.ndarray, " n"],
+    people: Int[np.ndarray, " n"],
+    tail: Tail,
+    images: Int[np.ndarray, "2 i"],
+    far: float,
+    bootstrap: Bootstrap,
+) -> Float[np.ndarray, " r"]:
+    """VR at a FAR in draws of people, the same for all FARs; each draw has a threshold of its own.
 
     A person drawn w times counts w times in the genuine pairs, and a pair of people drawn w and v times w v
     times in the impostor pairs; copies of one person are not compared. People without a genuine pair, who
-    only fill the gallery, are in every draw once.
+    only fill the gallery, are in every draw once. Where one in k impostor pairs was kept, it counts k times.
+
+    Args:
+        scores: of all genuine pairs.
+        people: whom they are of.
+        tail: the highest impostor scores.
+        images: probes and gallery images of each person.
+        far: the FAR.
+        bootstrap: draws of people.
 
     Raises:
-        UserError: there are fewer than two people with genuine pairs, or too few impostor pairs.
+        UserError: there are fewer than two people with genuine pairs.
+        TailTooShortError: a draw accepts all of ``tail``, and that is not all there is.
     """
-    ranked = _ranked(matrix)
-    if (people := int(ranked.drawn.sum())) < 2:
+    drawn = images.prod(0) > 0
+    if (count := int(drawn.sum())) < 2:
         raise UserError(
-            f"expected at least two people with genuine pairs, got {people}; there is no spread to tell"
+            f"expected at least two people with genuine pairs, got {count}; there is no spread to tell"
         )
-    drawn = np.empty((len(fars), bootstrap.resamples))
-    for row, far in zip(drawn, fars, strict=True):
-        tail = 2 * allowed_impostors(far, ranked.impostors) + 1000
-        width = min(tail, ranked.impostors)
-        chunks = drawn_people(ranked.drawn, bootstrap.resamples, bootstrap.seed, width=width)
-        row[:] = np.concatenate([_drawn_rates(ranked, weights, far, tail) for weights in chunks])
-    return drawn
+    falling = np.argsort(-scores, kind="stable")
+    at_least = np.searchsorted(-tail.scores, -scores[falling], side="right")
+    width = max(len(tail.scores), len(scores))
+    return np.concatenate(
+        [
+            _drawn_rates(people[falling], at_least, tail, images, weights, far)
+            for weights in drawn_people(drawn, bootstrap.resamples, bootstrap.seed, width=width)
+        ]
+    )
 
 
 def mcnemar(a: Bool[np.ndarray, " n"], b: Bool[np.ndarray, " n"]) -> McNemar:
@@ -184,41 +201,34 @@ def drawn_people(
         yield weights
 
 
-def _ranked(matrix: ScoreMatrix) -> _Ranked:
-    """Sorts the pairs of a matrix."""
-    probes, gallery = matrix.codes
-    row, column = np.nonzero(~matrix.genuine)
-    scores = matrix.scores[row, column]
-    falling = np.argsort(-scores, kind="stable")
-    own_row, own_column = np.nonzero(matrix.genuine)
-    own = matrix.scores[own_row, own_column]
-    own_falling = np.argsort(-own, kind="stable")
-    count = int(max(probes.max(), gallery.max())) + 1
-    images = np.stack([np.bincount(side, minlength=count) for side in (probes, gallery)])
-    return _Ranked(
-        impostors=len(scores),
-        people=np.stack([probes[row[falling]], gallery[column[falling]]]),
-        genuine_people=probes[own_row[own_falling]],
-        at_least=np.searchsorted(-scores[falling], -own[own_falling], side="right"),
-        drawn=images.prod(0) > 0,
-        images=images,
-    )
-
-
 def _drawn_rates(
-    ranked: _Ranked, weights: Int[np.ndarray, "c i"], far: float, tail: int
+    people: Int[np.ndarray, " n"],
+    at_least: Int[np.ndarray, " n"],
+    tail: Tail,
+    images: Int[np.ndarray, "2 i"],
+    weights: Int[np.ndarray, "c i"],
+    far: float,
 ) -> Float[np.ndarray, " c"]:
-    """VR in each draw, looking at as many of the highest impostor scores as it takes."""
-    probes, gallery = ranked.images
+    """VR in each draw.
+
+    Args:
+        people: of the genuine scores, falling.
+        at_least: impostor scores of ``tail`` that are as high as each genuine score or higher, rising.
+        tail: the highest impostor scores.
+        images: probes and gallery images of each person.
+        weights: how often each person was drawn.
+        far: the FAR.
+    """
+    probes, gallery = images
     total = (weights @ probes) * (weights @ gallery) - weights**2 @ (probes * gallery)
-    allowed = most_allowed(far, total)
+    allowed = most_allowed(far, np.maximum(total, 1))  # none where one person was drawn each time
     by_person = np.ascontiguousarray(weights.T)
-    first, second = ranked.people[:, :tail]
-    accepted = np.cumsum(by_person[first] * by_person[second], axis=0)  # t x c
-    if tail < ranked.impostors and (accepted[-1] <= allowed).any():
-        return _drawn_rates(ranked, weights, far, 2 * tail)
-    last = (accepted <= allowed).sum(0)  # impostor scores, of all, that may be accepted
-    genuine = np.cumsum(by_person[ranked.genuine_people], axis=0)
-    taken = np.searchsorted(ranked.at_least, last, side="right")
+    first, second = tail.people
+    accepted = tail.every * np.cumsum(by_person[first] * by_person[second], axis=0)  # t x c
+    if not tail.whole and (accepted[-1] <= allowed).any():
+        raise TailTooShortError
+    last = (accepted <= allowed).sum(0)  # impostor scores that may be accepted
+    genuine = np.cumsum(by_person[people], axis=0)
+    taken = np.searchsorted(at_least, last, side="right")
     won = np.where(taken > 0, genuine[taken - 1, np.arange(len(weights))], 0)
     return np.asarray(won / genuine[-1])

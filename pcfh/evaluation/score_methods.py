@@ -9,7 +9,7 @@
 
 F, F' and G may be others for each protocol, and F and F' may treat NIR and VIS differently.
 
-Axis letters: d features, n crops, s side of a crop.
+Axis letters: d features, n crops or probes, s side of a crop.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,9 +23,9 @@ from jaxtyping import Float32, UInt8
 from pcfh.databases.records import Modality, Protocol, Record
 from pcfh.evaluation.evaluation_data import EvaluationData, different
 from pcfh.evaluation.results import FUSION, GENERATED, ORIGINAL, REFERENCE, TRUTH
-from pcfh.evaluation.scores import cosine_scores, fused_scores
+from pcfh.evaluation.score_blocks import Sides, embedding_sides
+from pcfh.evaluation.scores import fused_scores, require_unit
 from pcfh.preparation.manifest import crops_folder
-from pcfh.rates import ScoreMatrix
 from pcfh.recognisers.base import Recognizer
 from pcfh.recognisers.features import extract, realigned, recognizer_crops
 
@@ -44,8 +44,8 @@ class ScoreMethod(Interface):
     def name(self) -> str:
         """What results call it."""
 
-    def scores(self, fold: Protocol) -> ScoreMatrix:
-        """The score of each probe with each gallery image; higher is more alike."""
+    def sides(self, fold: Protocol) -> Sides:
+        """Probes and gallery, and what scores them; higher is more alike."""
 
 
 Embeddings = Mapping[str, Float32[np.ndarray, " d"]]  # by the path of the crop
@@ -68,23 +68,43 @@ class CosineScores:
     gallery: Tables
     searched: Mapping[str, Sequence[Record]] | None = None
 
-    def scores(self, fold: Protocol) -> ScoreMatrix:
+    def sides(self, fold: Protocol) -> Sides:
         """See ``ScoreMethod``.
 
         Raises:
             UserError: embeddings are not of norm one, e.g. NaN.
         """
-        probes = fold.probe if self.searched is None else self.searched[fold.name]
-        people, enrolled = (np.array([record.subject for record in part]) for part in (probes, fold.gallery))
-        similarity = cosine_scores(
-            _rows(self.probes[fold.name], probes), _rows(self.gallery[fold.name], fold.gallery)
+        return self.sides_of(fold, self.vectors(fold))
+
+    def vectors(self, fold: Protocol) -> Float32[np.ndarray, "n d"]:
+        """The embeddings of what stands for the probes.
+
+        Raises:
+            UserError: they are not of norm one, e.g. NaN.
+        """
+        vectors = _rows(self.probes[fold.name], self._searched(fold))
+        require_unit(vectors, "probe")
+        return vectors
+
+    def sides_of(self, fold: Protocol, vectors: Float32[np.ndarray, "n d"]) -> Sides:
+        """Vectors of the probes against the gallery.
+
+        Raises:
+            UserError: the gallery's embeddings are not of norm one.
+        """
+        gallery = _rows(self.gallery[fold.name], fold.gallery)
+        people, enrolled = (
+            np.array([record.subject for record in part]) for part in (self._searched(fold), fold.gallery)
         )
-        return ScoreMatrix(scores=similarity, probes=people, gallery=enrolled)
+        return embedding_sides(vectors, gallery, people, enrolled)
+
+    def _searched(self, fold: Protocol) -> Sequence[Record]:
+        return fold.probe if self.searched is None else self.searched[fold.name]
 
 
 @dataclass(frozen=True, kw_only=True)
 class FusedScores:
-    """The weighted average of two methods' scores.
+    """The weighted average of two methods' scores, which is the score of the average of their vectors.
 
     Attributes:
         original: of the images as they are.
@@ -92,16 +112,15 @@ class FusedScores:
         weight: of the latter.
     """
 
-    original: ScoreMethod
-    generated: ScoreMethod
+    original: CosineScores
+    generated: CosineScores
     weight: float
     name: str = FUSION
 
-    def scores(self, fold: Protocol) -> ScoreMatrix:
+    def sides(self, fold: Protocol) -> Sides:
         """See ``ScoreMethod``."""
-        a, b = self.original.scores(fold), self.generated.scores(fold)
-        fused = fused_scores(a.scores, b.scores, self.weight)
-        return ScoreMatrix(scores=fused, probes=a.probes, gallery=a.gallery)
+        fused = fused_scores(self.original.vectors(fold), self.generated.vectors(fold), self.weight)
+        return self.original.sides_of(fold, fused)
 
 
 def score_methods(

@@ -16,7 +16,8 @@ import numpy as np
 from jaxtyping import Float, Float32, Int, Shaped
 
 from pcfh.errors import UserError
-from pcfh.evaluation.intervals import drawn_people, percentile_interval
+from pcfh.evaluation.intervals import Tail, drawn_people, percentile_interval
+from pcfh.evaluation.score_tails import HighestPairs
 from pcfh.rates import allowed_impostors, most_allowed
 
 EXACT_FACES = 10_000  # 50 million pairs, some seconds on a core
@@ -32,14 +33,6 @@ class Threshold:
     low: float
     high: float
     pairs: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Tail:
-    """The highest impostor scores, falling, and the people of each pair."""
-
-    scores: Float32[np.ndarray, " k"]
-    people: Int[np.ndarray, "2 k"]
 
 
 def threshold_of(
@@ -79,27 +72,22 @@ def _above(falling: Float32[np.ndarray, " k"], allowed: Int[np.ndarray, " c"]) -
     return np.nextafter(falling[first], np.float32(np.inf))
 
 
-def _highest(features: Float32[np.ndarray, "n d"], codes: Int[np.ndarray, " n"], count: int) -> _Tail:
+def _highest(features: Float32[np.ndarray, "n d"], codes: Int[np.ndarray, " n"], count: int) -> Tail:
     """The highest impostor scores of all pairs, exactly, without holding the others."""
-    scores, people = np.empty(0, np.float32), np.empty((2, 0), np.int64)
-    floor = np.float32(-np.inf)
+    highest = HighestPairs(count)
     for start in range(0, len(features), _ROWS):
         rows, columns = codes[start : start + _ROWS], codes[start:]
-        product = features[start : start + _ROWS] @ features[start:].T
-        wanted = np.triu(product > floor, 1) & (rows[:, None] != columns)  # each pair once
+        scores = features[start : start + _ROWS] @ features[start:].T
+        wanted = np.triu(scores > highest.floor, 1) & (rows[:, None] != columns)  # each pair once
         row, column = np.nonzero(wanted)
-        scores = np.concatenate([scores, product[row, column]])
-        people = np.concatenate([people, np.stack([rows[row], columns[column]])], axis=1)
-        if len(scores) > 2 * count:
-            best = np.argpartition(-scores, count - 1)[:count]
-            scores, people = scores[best], people[:, best]
-            floor = scores.min()
-    order = np.argsort(-scores, kind="stable")[:count]
-    return _Tail(scores=scores[order], people=people[:, order])
+        highest.add(scores[row, column], np.stack([rows[row], columns[column]]))
+    highest.finish()
+    found, people = highest.falling()
+    return Tail(scores=found, people=people)
 
 
 def _drawn_thresholds(
-    tail: _Tail, images: Int[np.ndarray, " i"], weights: Int[np.ndarray, "c i"], far: float
+    tail: Tail, images: Int[np.ndarray, " i"], weights: Int[np.ndarray, "c i"], far: float
 ) -> Float[np.ndarray, " c"]:
     """The threshold in each draw of people."""
     total = ((weights @ images) ** 2 - weights**2 @ images**2) // 2

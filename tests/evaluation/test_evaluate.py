@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from blocks import Blocks, evaluate, hallucinator, measured_fold, random_matrix
+from whole_scores import curve_of, matrix_of, sides_in
 
 from pcfh.databases.records import Protocol, Record
 from pcfh.databases.rendered import truth_crop
@@ -27,16 +28,16 @@ from pcfh.evaluation.intervals import (
     mcnemar,
     mean_interval,
     percentile_interval,
-    verification_rate_draws,
 )
 from pcfh.evaluation.outcomes import read_outcomes, write_outcomes
 from pcfh.evaluation.quality import Face, image_values, measure_faces, without_parts
 from pcfh.evaluation.score_methods import CosineScores, FusedScores
+from pcfh.evaluation.streaming import score_facts
 from pcfh.files import sha256_of
 from pcfh.images import read_image
 from pcfh.landmarks.base import Face as Found
 from pcfh.preparation.manifest import open_prepared, read_manifest, write_manifest
-from pcfh.rates import ScoreMatrix, equal_error_rate, pairs_of, ranks, roc, thresholds, verification_rate
+from pcfh.rates import ScoreMatrix, equal_error_rate, pairs_of, ranks, verification_rate
 from pcfh.recognisers.alignment import LIGHTCNN, Alignment
 
 DRAWS = Bootstrap(resamples=200, seed=0)
@@ -94,9 +95,10 @@ def test_scores_are_cosines_and_fused_ones_their_average():
     original = CosineScores(name="original", probes=table(pb=(0.8, 0.6)), gallery=gallery)
     generated = CosineScores(name="generated", probes=table(pb=(0, 1)), gallery=gallery)
     fusion = FusedScores(original=original, generated=generated, weight=0.5)
-    assert original.scores(fold).scores.tolist()[0] == pytest.approx([0.8, 0.6])
-    assert fusion.scores(fold).scores.tolist()[0] == pytest.approx([0.4, 0.8])
-    assert [ranks(method.scores(fold)).item() for method in (original, generated, fusion)] == [2, 1, 1]
+    found = [matrix_of(method.sides(fold)) for method in (original, generated, fusion)]
+    assert found[0].scores.tolist()[0] == pytest.approx([0.8, 0.6])
+    assert found[2].scores.tolist()[0] == pytest.approx([0.4, 0.8])
+    assert [ranks(matrix).item() for matrix in found] == [2, 1, 1]
 
 
 def test_without_a_generator_there_is_the_original_alone(job):
@@ -123,7 +125,7 @@ def test_the_original_is_the_recogniser_on_the_prepared_crops(job, drawn_prepare
     )
     figures = evaluate(job, Blocks()).folds[0].methods[0]
     assert figures.cmc[0] == (ranks(matrix) == 1).mean()
-    assert figures.eer == pytest.approx(equal_error_rate(roc(pairs_of(matrix))))
+    assert figures.eer == pytest.approx(equal_error_rate(curve_of(matrix)))
 
 
 def test_all_methods_are_there_with_a_generator_and_the_truth(job, drawn_database):
@@ -155,7 +157,7 @@ def fold(matrices):
 def test_vr_and_its_interval_are_those_of_the_metrics(fold, matrices, place):
     found = fold.methods[1].verification[place]
     assert found.vr == verification_rate(pairs_of(matrices["fusion"]), found.far)
-    (draws,) = verification_rate_draws(matrices["fusion"], [found.far], DRAWS)
+    draws = score_facts(sides_in(matrices["fusion"]), [found.far], DRAWS).draws[found.far]
     assert found.interval == percentile_interval(found.vr, draws)
 
 
@@ -167,7 +169,7 @@ def test_rank_1_has_the_interval_over_people(fold, matrices):
 
 def test_vr_is_compared_on_the_same_draws(fold, matrices):
     (comparison,) = fold.comparisons
-    a, b = (verification_rate_draws(matrix, [0.01], DRAWS)[0] for matrix in matrices.values())
+    a, b = (score_facts(sides_in(matrix), [0.01], DRAWS).draws[0.01] for matrix in matrices.values())
     rates = [method.verification[0].vr for method in fold.methods]
     assert comparison.verification[0].interval == percentile_interval(rates[1] - rates[0], b - a)
 
@@ -273,9 +275,8 @@ def counts_by_hand(far):
     )
     matrix = ScoreMatrix(scores=scores, probes=gallery, gallery=gallery)
     probes = [record(s, f"crop{s}") for s in "abcd"]
-    one = replace(
-        measure("original", matrix, DRAWS), threshold=thresholds(pairs_of(matrix), [far] if far else [])
-    )
+    facts = score_facts(sides_in(matrix), [far] if far else [], DRAWS)
+    one = replace(measure("original", sides_in(matrix), DRAWS), facts=facts)
     return probe_counts(one, probes, [f"s1/NIR/{s}.BMP" for s in "abcd"], far)
 
 

@@ -1,16 +1,21 @@
 import numpy as np
 import pytest
 from scipy.stats import binomtest
+from whole_scores import sides_in
 
 from pcfh.errors import UserError
+from pcfh.evaluation import score_tails
 from pcfh.evaluation.intervals import (
     Bootstrap,
+    Tail,
     mcnemar,
     mean_interval,
     percentile_interval,
     ratio_interval,
     verification_rate_draws,
 )
+from pcfh.evaluation.score_blocks import scan
+from pcfh.evaluation.streaming import score_facts
 from pcfh.rates import ScoreMatrix, most_allowed, pairs_of, verification_rate
 
 
@@ -31,6 +36,11 @@ def matrix(seed=0, people=30, each=4, shift=2.0, decimals=None, distractors=0):
     return ScoreMatrix(
         scores=scores if decimals is None else scores.round(decimals), probes=probes, gallery=gallery
     )
+
+
+def draws_of(m, far, bootstrap):
+    """VR at a FAR in draws of people."""
+    return score_facts(sides_in(m), [far], bootstrap).draws[far]
 
 
 def draw_by_draw(m, far, weights):
@@ -109,9 +119,7 @@ class TestVerificationRateDraws:
         weights = np.ones((20, 30 + distractors), np.int64)
         weights[:, :30] = rng.multinomial(30, np.full(30, 1 / 30), 20)
         expected = [draw_by_draw(m, far, row) for row in weights]
-        assert verification_rate_draws(m, [far], Bootstrap(resamples=20, seed=7))[0] == pytest.approx(
-            expected
-        )
+        assert draws_of(m, far, Bootstrap(resamples=20, seed=7)) == pytest.approx(expected)
 
     def test_look_further_down_when_the_tail_is_too_short(self):
         # all high impostor scores are of one person's probes: a draw without that person has none of them
@@ -122,41 +130,63 @@ class TestVerificationRateDraws:
         weights = np.random.default_rng(3).multinomial(40, np.full(40, 1 / 40), 30)
         expected = [draw_by_draw(m, 0.01, row) for row in weights]
         assert (weights[:, 0] == 0).any()
-        assert verification_rate_draws(m, [0.01], Bootstrap(resamples=30, seed=3))[0] == pytest.approx(
-            expected
-        )
+        assert draws_of(m, 0.01, Bootstrap(resamples=30, seed=3)) == pytest.approx(expected)
+
+    def test_of_a_part_of_the_highest_pairs_are_nearly_those_of_all(self, monkeypatch):
+        m, bootstrap = matrix(people=120, each=6), Bootstrap(resamples=100)
+        exact = draws_of(m, 0.02, bootstrap)
+        monkeypatch.setattr(score_tails, "MOST_PAIRS", 1000)  # of the 4,427 that are wanted
+        part = draws_of(m, 0.02, bootstrap)
+        assert 0 < np.abs(part - exact).max() < 0.06
+        assert part.mean() == pytest.approx(exact.mean(), abs=0.01)
+
+    def test_where_only_one_person_was_drawn_accept_everybody(self):
+        scores = np.full((2, 20), 0.5)  # nobody is told from anybody, yet there is nobody else in such a draw
+        scores[:, 2:] = 0.1
+        people = np.repeat(np.arange(2), 10)
+        m = ScoreMatrix(scores=scores[people], probes=people, gallery=np.repeat(np.arange(2), 10))
+        weights = np.random.default_rng(0).multinomial(2, [0.5, 0.5], 30)
+        alone = (weights == 2).any(1)
+        assert alone.any() and not alone.all()
+        found = draws_of(m, 0.01, Bootstrap(resamples=30, seed=0))
+        assert (found[alone] == 1).all() and (found[~alone] < 1).all()
 
     def test_of_one_person_are_refused(self):
         m = ScoreMatrix(scores=np.zeros((1, 20)), probes=np.array([0]), gallery=np.arange(20))
+        sides = sides_in(m)
+        genuine = scan(sides, [])
+        tail = Tail(scores=np.zeros(19, np.float32), people=np.stack([np.zeros(19, int), np.arange(1, 20)]))
         with pytest.raises(UserError, match="at least two people with genuine pairs, got 1"):
-            verification_rate_draws(m, [0.1], Bootstrap())
+            verification_rate_draws(
+                genuine.scores, sides.probes[genuine.probes], tail, sides.images, 0.1, Bootstrap()
+            )
+        assert score_facts(sides, [0.1], Bootstrap()).draws == {}
 
     def test_of_too_few_impostors_are_refused(self):
         with pytest.raises(UserError, match="at least 10000 impostor pairs"):
-            verification_rate_draws(matrix(), [0.0001], Bootstrap())
+            draws_of(matrix(), 0.0001, Bootstrap())
 
     def test_of_several_fars_are_of_the_same_people(self):
-        both = verification_rate_draws(matrix(), [0.1, 0.01], Bootstrap(resamples=20))
-        alone = [verification_rate_draws(matrix(), [far], Bootstrap(resamples=20))[0] for far in (0.1, 0.01)]
-        np.testing.assert_array_equal(both, alone)
+        bootstrap = Bootstrap(resamples=20)
+        both = score_facts(sides_in(matrix()), [0.1, 0.01], bootstrap).draws
+        for far in (0.1, 0.01):
+            np.testing.assert_array_equal(both[far], draws_of(matrix(), far, bootstrap))
 
     def test_give_an_interval_that_covers_the_truth_in_a_simulation(self):
         truth = np.mean([verification_rate(pairs_of(matrix(seed)), 0.05) for seed in range(300)])
         covered = 0
         for seed in range(300, 420):
-            (draws,) = verification_rate_draws(matrix(seed), [0.05], Bootstrap(resamples=200))
+            draws = draws_of(matrix(seed), 0.05, Bootstrap(resamples=200))
             interval = percentile_interval(verification_rate(pairs_of(matrix(seed)), 0.05), draws)
             covered += interval.low <= truth <= interval.high
         assert covered / 120 > 0.88
 
     def test_of_separated_scores_are_one(self):
-        assert (verification_rate_draws(matrix(shift=50.0), [0.01], Bootstrap(resamples=50)) == 1).all()
+        assert (draws_of(matrix(shift=50.0), 0.01, Bootstrap(resamples=50)) == 1).all()
 
     def test_of_two_methods_differ_less_on_the_same_people_than_on_others(self):
         a, b = matrix(), matrix(shift=2.2)
-        draws = [
-            verification_rate_draws(m, [0.05], Bootstrap(seed=s))[0] for s, m in ((0, a), (0, b), (1, b))
-        ]
+        draws = [draws_of(m, 0.05, Bootstrap(seed=s)) for s, m in ((0, a), (0, b), (1, b))]
         assert np.std(draws[1] - draws[0]) < np.std(draws[2] - draws[0])
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from blocks import Blocks, evaluate, hallucinator, made_results, measured_fold, random_matrix
+from whole_scores import curve_of, sides_in
 
 from pcfh.databases.casia import read_casia
 from pcfh.databases.records import Protocol, Record
@@ -14,13 +15,15 @@ from pcfh.errors import UserError
 from pcfh.evaluation.evaluate import drawn_faces, last_faces, lowest_faces
 from pcfh.evaluation.evaluation_data import EvaluationJob, chosen_protocols, further_captures
 from pcfh.evaluation.folds import shown_faces
+from pcfh.evaluation.intervals import Bootstrap
 from pcfh.evaluation.results import OwnProbes, ShownFace, from_json, to_json
+from pcfh.evaluation.streaming import score_facts
 from pcfh.evaluation.text_tables import markdown
 from pcfh.images import read_image
 from pcfh.preparation.align_capture import PrepareOptions
 from pcfh.preparation.align_database import prepare
 from pcfh.preparation.manifest import open_prepared
-from pcfh.rates import ScoreMatrix, equal_error_rate, pairs_of, ranks, roc
+from pcfh.rates import ScoreMatrix, equal_error_rate, ranks
 
 
 def record(subject, path, modality="VIS"):
@@ -83,7 +86,7 @@ def test_vis_against_vis_is_the_recogniser_on_further_captures(job, two_folds):
         OwnProbes(probes=6, people=3, genuine=6, impostors=12),
     )
     assert figures.cmc[0] == (ranks(matrix) == 1).mean()
-    assert figures.eer == pytest.approx(equal_error_rate(roc(pairs_of(matrix))))
+    assert figures.eer == pytest.approx(equal_error_rate(curve_of(matrix)))
 
 
 def test_vis_against_vis_is_compared_with_nothing_and_in_no_group(job, tmp_path):
@@ -151,7 +154,7 @@ def test_a_face_is_shown_with_its_persons_best_image_and_the_margin():
         probe=(record("a", "p", "NIR"),),
     )  # fmt: skip
     matrix = ScoreMatrix(scores=np.array([[0.25, 0.5, 0.75]]), probes=["a"], gallery=["a", "a", "b"])
-    (found,) = shown_faces(matrix, fold)
+    (found,) = shown_faces(score_facts(sides_in(matrix), [], Bootstrap()), fold)
     assert (found.probe, found.right, found.wrong, found.margin) == ("p", "a2", "b1", -0.25)
     assert found.rank == 2
 
