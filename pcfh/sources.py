@@ -6,7 +6,6 @@ folder, so any process finds the same ones. At most the names of one folder and 
 """
 
 import os
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from stat import S_ISREG
 
 from pcfh.errors import UserError
 from pcfh.images import IMAGE_SUFFIXES, OTHER_SUFFIXES
+from pcfh.names import composed
 
 # Most of the other kinds cannot be read; reading them gives the reason, in the place of silence.
 _PICTURES = frozenset((*IMAGE_SUFFIXES, *OTHER_SUFFIXES))
@@ -185,7 +185,7 @@ def _free(candidates: list[str], taken: set[str], name: str = "", ending: str = 
 
 def _key(name: str) -> str:
     """A name as disks compare it that do not tell case, or ways to write an accent, apart."""
-    return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()
+    return name.lower() if name.isascii() else composed(name).casefold()
 
 
 def stamp_of(path: str) -> tuple[int, int]:

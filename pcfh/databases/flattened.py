@@ -24,6 +24,7 @@ from pcfh.databases.lists import (
 )
 from pcfh.databases.records import Database, Modality, Record, union
 from pcfh.errors import UserError
+from pcfh.names import spelled
 
 _DOMAINS: dict[str, Modality] = {"0": "NIR", "1": "VIS", "NIR": "NIR", "VIS": "VIS"}
 _FLAT_NAME = re.compile(r"(s\d+)_(?:NIR|VIS)_([^_]+)_[^_]+", re.IGNORECASE)
@@ -98,9 +99,11 @@ class _Naming:
         if not self.by_path:
             return ""
         if flat := _FLAT_NAME.fullmatch(PurePosixPath(where).stem):
-            return flat[2]
+            return spelled(flat[2])
         folders = _folders(where)
-        return folders[self.folder] if self.folder is not None and self.folder < len(folders) else ""
+        if self.folder is None or self.folder >= len(folders):
+            return ""
+        return spelled(folders[self.folder])
 
 
 def _naming(parts: Sequence[Sequence[Placed]], people: People) -> _Naming:
@@ -162,7 +165,7 @@ def _require_agreement(part: Sequence[Placed], naming: _Naming) -> None:
         person = naming.of_path(where)
         if not (person and line.columns):
             continue
-        label = line.columns[0]
+        label = spelled(line.columns[0])
         before, place = labels.setdefault(person, (label, line.place))
         if before != label:
             raise UserError(
@@ -188,7 +191,7 @@ def _record(naming: _Naming, line: Line, where: str) -> Record:
     """The record of one line."""
     if not names_image(where):
         raise UserError(f"{line.place}: expected the path of an image, got {line.path!r}")
-    subject = naming.of_path(where) or next(iter(line.columns), "")
+    subject = naming.of_path(where) or spelled(next(iter(line.columns), ""))
     if not subject:
         doubt = f" ({naming.doubt})" if naming.doubt else ""
         raise UserError(

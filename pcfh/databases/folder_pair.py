@@ -9,6 +9,7 @@ from pcfh.databases.folders import pictures_below
 from pcfh.databases.lists import Noted
 from pcfh.databases.records import Database, Modality, Protocol, Record, of_modality, subjects
 from pcfh.errors import UserError
+from pcfh.names import spelled
 
 PROTOCOL = "all"
 
@@ -41,7 +42,7 @@ def read_folder_pair(nir: Path, vis: Path, *, test_subjects: Sequence[str] = ())
     near, near_notes = _captures(nir, "NIR", root)
     visible, visible_notes = _captures(vis, "VIS", root)
     records = (*near, *visible)
-    protocol = _split(records, test_subjects)
+    protocol = _split(records, [*map(spelled, test_subjects)])
     notes = (*near_notes, *visible_notes, *_one_sided(records))
     return Database(root=root, records=records, protocols={PROTOCOL: protocol}, notes=notes)
 
@@ -61,7 +62,7 @@ def _captures(folder: Path, modality: Modality, root: Path) -> Noted:
 
 def _subject(path: PurePosixPath) -> str:
     """Whose picture a path relative to its modality's folder is."""
-    return path.parts[0] if len(path.parts) > 1 else path.stem.partition("_")[0]
+    return spelled(path.parts[0] if len(path.parts) > 1 else path.stem.partition("_")[0])
 
 
 def _split(records: Sequence[Record], test_subjects: Sequence[str]) -> Protocol:

@@ -10,7 +10,6 @@ longest path that is there is meant.
 import codecs
 import csv
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +18,7 @@ from pathlib import Path
 from pcfh.databases.records import Database, Modality, Protocol, Record, closed, require_sound, union
 from pcfh.errors import UserError
 from pcfh.images import IMAGE_SUFFIXES
+from pcfh.names import composed
 
 _NAMED: dict[str, Modality] = {"NIR": "NIR", "NI": "NIR", "VIS": "VIS", "VL": "VIS"}
 _MODALITY = re.compile(r"(?:^|[/_])(NIR?|VIS|VL)(?=[/_])", re.IGNORECASE)
@@ -150,7 +150,7 @@ class DiskIndex:
     def has(self, listed: str) -> bool:
         """Whether a path is there as it is listed, but for how its letters are composed."""
         found = self.find(listed)
-        return found is not None and _composed(found) == _composed(listed.removeprefix("./"))
+        return found is not None and composed(found) == composed(listed.removeprefix("./"))
 
     def _find_below(self, parts: Sequence[str]) -> str | None:
         """What ``find`` says of a path that leads through a folder of the root's name."""
@@ -192,14 +192,9 @@ def _names_in(folder: Path) -> list[str]:
         return []
 
 
-def _composed(name: str) -> str:
-    """A name with each letter and its accents as one; some systems part them."""
-    return unicodedata.normalize("NFC", name)
-
-
 def _alike(name: str) -> str:
-    """The same for names that are taken for one."""
-    return _composed(name).lower()
+    """What names that are taken for one have in common."""
+    return composed(name).lower()
 
 
 @dataclass(frozen=True, kw_only=True)

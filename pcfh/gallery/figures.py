@@ -13,9 +13,10 @@ from pcfh.errors import UserError
 from pcfh.evaluation.scores import Figures
 from pcfh.evaluation.streaming import gallery_figures
 from pcfh.gallery.entries import SCORES, Kind, Probe
-from pcfh.gallery.photographs import FaceReader, Photograph, Refused, require_name
+from pcfh.gallery.photographs import FaceReader, Photograph, Refused
 from pcfh.gallery.store import Gallery
 from pcfh.images import read_image
+from pcfh.names import require_name
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,6 @@ Photographs are 8-bit RGB arrays; landmarks are (x, y) in pixels. Axis letters: 
 
 import csv
 import os
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from pcfh.geometry.align import align_face, crop_of
 from pcfh.geometry.scheme import LEFT_EYE, MOUTH_CORNERS, RIGHT_EYE
 from pcfh.hallucinate import Hallucinator
 from pcfh.images import IMAGE_SUFFIXES, read_image
+from pcfh.names import require_name
 from pcfh.recognisers.alignment import realign
 from pcfh.recognisers.base import Recognizer
 
@@ -227,20 +227,6 @@ def _new_face(
     except UserError as error:
         return Refused(path=one.path, reason=str(error).removeprefix(f"{one.path}: "))
     return NewFace(id=known.id, person=person, source=str(one.path), quality=quality, feature=feature)
-
-
-def require_name(text: str) -> str:
-    """A person's name in one spelling: composed letters, no blanks around it.
-
-    Raises:
-        UserError: it is empty or too long, or holds signs that cannot be seen.
-    """
-    name = unicodedata.normalize("NFC", text).strip()
-    if not name or not name.isprintable() or len(name.encode()) > 512:
-        raise UserError(
-            f"expected a person's name of 1 to 512 bytes without control characters, got {text[:80]!r}"
-        )
-    return name
 
 
 def _below(folder: Path, person: str | None) -> Iterator[Photograph | Refused]:

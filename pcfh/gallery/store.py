@@ -11,6 +11,8 @@ A removed face is gone from the search at once. An embedded store keeps deleted 
 left is copied to a new collection and the old one is dropped; a removal that was interrupted is finished when
 the gallery is opened the next time.
 
+Names of people are in one spelling here, whatever that of the caller (``pcfh.names``).
+
 Axis letters: d features, n faces.
 """
 
@@ -33,6 +35,7 @@ from pcfh.evaluation.scores import require_unit
 from pcfh.gallery.calibration import EXACT_FACES, threshold_of
 from pcfh.gallery.connection import connect, disconnect, is_server, said_plainly
 from pcfh.gallery.entries import Calibration, Entry, Kind, Match, NewFace, Person, Probe, Removal
+from pcfh.names import spelled
 
 INDEXES = ("FLAT", "HNSW", "IVF_FLAT", "IVF_SQ8", "DISKANN", "AUTOINDEX")
 _PARAMETERS: Mapping[str, Mapping[str, int]] = {
@@ -218,7 +221,11 @@ class Gallery:
         if not 1 <= top <= _MOST_FOUND:
             raise UserError(f"expected 1 to {_MOST_FOUND} people to find, got {top}")
         vector = probe.vector(by)
-        among = [] if people is None else [f"person_id in {json.dumps([digest32(p) for p in people])}"]
+        among = (
+            []
+            if people is None
+            else [f"person_id in {json.dumps([digest32(spelled(name)) for name in people])}"]
+        )
         found: dict[str, Match] = {}
         limit = 4 * top
         while len(found) < top:
@@ -279,7 +286,7 @@ class Gallery:
             UserError: somebody is not enrolled.
         """
         self._require_enrolled()
-        found = {person: list(self.entries(person)) for person in dict.fromkeys(people)}
+        found = {person: list(self.entries(person)) for person in dict.fromkeys(map(spelled, people))}
         absent = [person for person, entries in found.items() if not entries]
         if absent:
             raise UserError(f"{absent[0]!r} is not enrolled in {self._uri}, so nobody was removed")
@@ -459,9 +466,9 @@ class Gallery:
         assert self._made is not None
         texts = {
             "id": face.id,
-            "person": face.person,
+            "person": spelled(face.person),
             "source": face.source,
-            "person_id": digest32(face.person),
+            "person_id": digest32(spelled(face.person)),
             "recognizer": digest32(self._made["key"]),
         }
         for field, text in texts.items():
@@ -597,7 +604,7 @@ def _create_log(client: Any, name: str) -> None:
 
 def _of(person: str) -> str:
     """The filter for one person; by digits, so that no name can mean something else."""
-    return f'person_id == "{digest32(person)}"'
+    return f'person_id == "{digest32(spelled(person))}"'
 
 
 def _entry(row: Mapping[str, Any]) -> Entry:

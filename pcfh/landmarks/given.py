@@ -7,7 +7,6 @@ Windows are fine: backslashes, CRLF line ends, a byte order mark.
 
 import csv
 import math
-import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -16,6 +15,7 @@ from jaxtyping import Float
 
 from pcfh.errors import UserError
 from pcfh.files import atomic_path
+from pcfh.names import composed
 
 COORDINATES = tuple(f"{axis}{point}" for point in range(68) for axis in "xy")
 
@@ -26,7 +26,7 @@ def landmark_key(path: str) -> str:
     The path with forward slashes, without extension, in lower case and with each letter and its accents as
     one, because lists often name another extension, case or composition than the files on disk have.
     """
-    plain = PurePosixPath(unicodedata.normalize("NFC", path.strip().replace("\\", "/")))
+    plain = PurePosixPath(composed(path.strip().replace("\\", "/")))
     return str(plain.with_suffix("")).lower() if plain.name else ""
 
 

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
+from pcfh.names import composed
 from pcfh.web.limits import KIB, MIB
 
 FILE_NAME, PERSON = "x-file-name", "x-person"
@@ -161,8 +162,8 @@ def person_name(request: Request) -> str:
 
 
 def _header(request: Request, name: str) -> str:
-    """A header's text on one line, without control and formatting characters, cut to a bearable length."""
-    text = unquote(request.headers.get(name, ""), errors="replace")
+    """A header's text on one line, in one spelling, without hidden characters, cut to a bearable length."""
+    text = composed(unquote(request.headers.get(name, ""), errors="replace"))
     kept = "".join(
         " " if c.isspace() else c for c in text if c.isspace() or unicodedata.category(c)[0] != "C"
     )

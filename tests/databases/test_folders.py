@@ -38,6 +38,15 @@ def test_without_folders_the_person_is_the_name_before_the_underscore(tmp_path, 
     assert [record.subject for record in records] == ["007", "008", "007", "008"]
 
 
+def test_a_person_is_one_in_both_spellings_of_the_folders_and_another_in_another_case(tmp_path, drawn):
+    one, two, other = "Zo\u00eb", "Zoe\u0308", "zo\u00eb"
+    for path in (f"nir/{one}/1.png", f"vis/{two}/1.png", f"nir/{other}/1.png", f"vis/{other}/1.png"):
+        drawn(tmp_path / path)
+    database = read_folder_pair(tmp_path / "nir", tmp_path / "vis", test_subjects=[f"{two} "])
+    assert {record.subject for record in database.records} == {one, other}
+    assert [record.subject for record in database.protocol("all").probe] == [one]
+
+
 def test_the_root_is_the_common_parent(tmp_path, drawn):
     drawn(tmp_path / "x" / "nir" / "a_1.png")
     drawn(tmp_path / "y" / "a_1.png")

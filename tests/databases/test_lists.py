@@ -148,6 +148,17 @@ def test_the_label_is_the_person_where_the_path_names_none(tmp_path, drawn, list
     assert (record.subject, record.modality, record.session) == ("351", "NIR", "")
 
 
+def test_a_label_is_one_person_in_both_spellings_of_its_letters(tmp_path, drawn, listed):
+    labels = ("Zo\u00eb", "Zoe\u0308", "zo\u00eb")
+    lines = []
+    for place, label in enumerate(labels):
+        drawn(tmp_path / f"{place}.jpg")
+        lines.append(f"{place}.jpg {label} {place % 2}")
+    listed(tmp_path / "train.txt", lines)
+    database = read_flattened(tmp_path, train=tmp_path / "train.txt")
+    assert [record.subject for record in database.records] == [labels[0], labels[0], labels[2]]
+
+
 def test_the_official_form_without_labels_is_read_too(casia):
     lists = casia / "protocols"
     database = read_flattened(

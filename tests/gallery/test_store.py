@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,21 @@ def test_people_come_in_the_order_of_their_best_photograph_by_each_score(gallery
         matches = found(gallery, probe, top=25, by=by)
         assert [match.entry.person for match in matches] == people[:25]
         np.testing.assert_allclose([match.score for match in matches], scores[:25], atol=1e-6)
+
+
+def test_a_person_is_known_by_the_name_in_any_spelling_but_not_in_another_case(uri):
+    one, two = "Zo\u00eb", "Zoe\u0308"
+    with Gallery.open(uri) as gallery:
+        faces = new_faces(FEATURES[:3], 1)
+        names = (f"{two} ", one, "zo\u00eb")
+        renamed = [replace(face, person=name) for face, name in zip(faces, names, strict=True)]
+        gallery.enrol(renamed, KEY, "net")
+        assert {person.name: person.faces for person in gallery.people()} == {one: 2, "zo\u00eb": 1}
+        for name in names[:2]:
+            assert len(list(gallery.entries(name))) == 2
+            assert gallery.verify(Probe(original=FEATURES[0]), name, KEY, by="original").entry.person == one
+        gallery.remove([two], "test")
+        assert [person.name for person in gallery.people()] == ["zo\u00eb"]
 
 
 def test_each_match_has_all_scores_of_its_photograph(gallery):

@@ -144,6 +144,14 @@ def test_control_characters_are_taken_out_of_names(page, picture):
     assert enrol(page, picture(), "A\n\x07B\u202e").json()["name"] == "A B"
 
 
+def test_a_name_is_one_in_both_spellings_of_its_letters_and_another_in_another_case(page, picture):
+    for seed, person in enumerate(("Zo\u00eb", "Zoe\u0308 ", "zo\u00eb")):
+        enrol(page, picture(seed), person)
+    face = translate(page, picture(9)).json()["face"]
+    matches = page.get(f"/api/faces/{face}/matches").json()["matches"]
+    assert {match["person"]: match["photographs"] for match in matches} == {"Zo\u00eb": 2, "zo\u00eb": 1}
+
+
 def test_enrolling_without_a_name_is_refused(page, picture):
     answer = enrol(page, picture(), "  ")
     assert answer.status_code == 400 and answer.json()["error"].startswith("give the person a name")

@@ -92,6 +92,11 @@ function plural(count, one, several) {
   return `${number(count)} ${count === 1 ? one : several}`;
 }
 
+// As the server spells names: a letter and its accent are one character, blanks are single.
+function spelled(name) {
+  return name.normalize("NFC").trim().replace(/\s+/gu, " ");
+}
+
 function bare(name) {
   return name.replace(/\.[^.]*$/, "");
 }
@@ -305,7 +310,7 @@ async function enrol(files, nameOf) {
 }
 
 function enrolChosen(files) {
-  const person = $("person").value.trim();
+  const person = spelled($("person").value);
   if (!files.length) return;
   if (person) {
     $("person").value = "";
@@ -335,7 +340,7 @@ function namingRow(row, place) {
 function noteNames() {
   const counts = new Map();
   for (const { field } of state.naming) {
-    const name = field.value.trim();
+    const name = spelled(field.value);
     counts.set(name, (counts.get(name) ?? 0) + 1);
   }
   const known = peopleEnrolled();
@@ -349,7 +354,7 @@ function noteNames() {
 }
 
 async function enrolNamed() {
-  const names = new Map(state.naming.map(({ file, field }) => [file, field.value.trim()]));
+  const names = new Map(state.naming.map(({ file, field }) => [file, spelled(field.value)]));
   closeNaming();
   await enrol([...names.keys()], (file) => names.get(file));
 }
