@@ -36,6 +36,7 @@ SWITCHES = (
     *("--use-fake-device-for-media-stream=device-count=2", "--use-fake-ui-for-media-stream"),
 )
 PEOPLE = 10_000
+TOKEN = "sixteen-letters-and-more"
 LIMITS = {"batch": 6, "gallery": 7, "queue": 1}
 SCREENS = (
     (1280, "light", "1280"),
@@ -92,6 +93,17 @@ def address(gallery):
 
 
 @pytest.fixture(scope="module")
+def address_with_token(tmp_path_factory):
+    """Where pcfh serve runs that asks for a token."""
+    path = tmp_path_factory.mktemp("token") / "token.txt"
+    path.write_text(TOKEN)
+    command = [sys.executable, "-m", "pcfh", "serve", "--port", "0", "--device", "cpu", "--token", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        yield server.stdout.readline().split()[0]
+        server.terminate()
+
+
+@pytest.fixture(scope="module")
 def browser():
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
@@ -103,26 +115,37 @@ def browser():
 
 
 @pytest.fixture
-def open_at(address, browser):
-    """Opens the page in a fresh profile; it must not raise an error or break its own policy."""
+def open_page(browser):
+    """Opens an address in a fresh profile; the page must not raise an error or break its own policy."""
     contexts, faults = [], []
 
-    def start():
+    def start(url):
         context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
         context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda line: faults.append(line.text) if "Policy" in line.text else None)
-        page.goto(address)
+        page.goto(url)
         expect(page.locator("#samples button")).to_have_count(6)
-        expect(page.locator("#facts dt")).to_have_count(3)
         return page
 
     yield start
     for context in contexts:
         context.close()
     assert faults == []
+
+
+@pytest.fixture
+def open_at(address, open_page):
+    """Opens the page of the server that asks for nothing."""
+
+    def start():
+        page = open_page(address)
+        expect(page.locator("#facts dt")).to_have_count(3)
+        return page
+
+    return start
 
 
 @pytest.fixture
@@ -315,6 +338,53 @@ def test_photographs_without_a_typed_name_are_named_one_by_one(page):
     expect(page.locator("#naming-note")).to_contain_text("Bo: 1 photograph of one person, beside 1 enrolled")
 
 
+@pytest.fixture
+def photos(tmp_path):
+    """Two photographs of Ada and one of Bo in folders of their own, one of Cy beside them, and a text."""
+    folder = tmp_path / "photos"
+    for name, person in {"Ada/1": "00176", "Ada/day/2": "00185", "Bo/1": "00198", "Cy": "00192"}.items():
+        path = folder / f"{name}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(SAMPLES / f"vis-{person}.jpg", path)
+    (folder / "Bo" / "notes.txt").write_text("no photograph")
+    return folder
+
+
+def test_a_chosen_folder_has_the_names_of_the_folders_in_it(page, photos):
+    page.locator("#enrol-folder").set_input_files(photos)
+    assert sorted(page.locator("#naming-rows label").all_inner_texts()) == [
+        "Ada: 2 photographs",
+        "Bo: 1 photograph",
+        "Cy.jpg",
+    ]
+    named = page.locator("#naming-rows input").evaluate_all("fields => fields.map((field) => field.value)")
+    assert sorted(named) == ["Ada", "Bo", "Cy"]
+    expect(page.locator("#naming-note")).to_have_text("4 photographs, 3 people")
+    page.get_by_label("Cy.jpg").fill("Bo ")
+    expect(page.locator("#naming-note")).to_have_text(
+        "4 photographs, 2 people; Bo: 2 photographs of one person"
+    )
+    page.get_by_role("button", name="Enrol", exact=True).click()
+    expect(page.locator("#gallery li")).to_have_count(2)
+    for person in ("Ada", "Bo"):
+        expect(page.locator("#gallery li").filter(has_text=person)).to_contain_text("2 photographs")
+    expect(page.locator("#enrol-error")).to_be_hidden()
+
+
+def test_a_chosen_folder_is_of_the_person_whose_name_was_typed(page, photos):
+    page.get_by_label("Name of the person").fill("Zoe\u0308")
+    page.locator("#enrol-folder").set_input_files(photos / "Ada")
+    expect(page.locator("#gallery li")).to_contain_text("Zo\u00eb2 photographs")
+
+
+def test_a_folder_without_photographs_says_so(page, photos):
+    for path in photos.rglob("*.jpg"):
+        path.unlink()
+    page.locator("#enrol-folder").set_input_files(photos)
+    expect(page.locator("#enrol-error")).to_have_text("There are no photographs in this folder.")
+    expect(page.locator("#naming")).to_be_hidden()
+
+
 def test_another_camera_can_be_chosen(page):
     page.get_by_role("button", name="Use the camera").click()
     choice = page.get_by_label("Which camera")
@@ -423,6 +493,41 @@ def test_visitors_that_meet_a_full_queue_are_all_served_in_the_end(open_at):
         page.locator("#samples button").first.click()
     for page in pages:
         expect(page.locator("#result-shown")).to_be_visible()
+
+
+def test_a_server_with_a_token_lets_nobody_in_before_it_is_typed(address_with_token, open_page):
+    page = open_page(address_with_token)
+    dialog = page.get_by_role("dialog", name="This server asks for its token")
+    field = page.get_by_label("Token, from whoever runs the server")
+    expect(dialog).to_be_visible()
+    expect(field).to_be_focused()
+    expect(page.locator("#facts dt")).to_have_count(0)
+    field.fill("another-sixteen-letters")
+    page.keyboard.press("Enter")
+    expect(page.locator("#token-error")).to_have_text("The server does not take this token.")
+    expect(field).to_have_value("")
+    field.fill(f" {TOKEN} ")
+    page.keyboard.press("Enter")
+    expect(dialog).to_be_hidden()
+    expect(page.locator("#facts dt")).to_have_count(3)
+
+
+def test_with_the_token_everything_works_and_a_reload_does_not_ask_again(address_with_token, open_page):
+    page = open_page(address_with_token)
+    page.get_by_label("Token, from whoever runs the server").fill(TOKEN)
+    page.keyboard.press("Enter")
+    expect(page.locator("#facts dt")).to_have_count(3)
+    translate_sample(page)
+    page.get_by_label("Name of the person").fill("Ada")
+    page.locator("#enrol-files").set_input_files(sample("vis-00176.jpg"))
+    picture = page.locator("#gallery img")
+    expect(picture).to_have_js_property("complete", True)
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+    page.reload()
+    expect(page.locator("#gallery li")).to_contain_text("Ada")
+    expect(page.locator("#token")).to_be_hidden()
+    assert TOKEN not in page.content() + page.url
+    assert page.evaluate("localStorage.length + sessionStorage.length") == 0
 
 
 def test_the_first_tab_stops_lead_to_the_photograph(page):

@@ -5,6 +5,7 @@ const PART_NAMES = { left_eye: "Left eye", right_eye: "Right eye", nose: "Nose",
 const SVG = "http://www.w3.org/2000/svg";
 const PATIENCE = 6; // how often a busy server is asked again
 const RATES = [0.1, 0.01, 0.001, 0.0001];
+const PICTURES = /^image\//u;
 const LISTED = 10; // people of the server's gallery, and of one's own without a threshold
 
 const $ = (id) => document.getElementById(id);
@@ -310,18 +311,46 @@ async function enrol(files, nameOf) {
 }
 
 function enrolChosen(files) {
-  const person = spelled($("person").value);
-  if (!files.length) return;
-  if (person) {
-    $("person").value = "";
-    enrol(files, () => person);
-  } else askNames(files);
+  enrolGroups(files.map((file) => ({ files: [file], label: file.name, name: bare(file.name) })));
 }
 
-// A name from a file is a guess, and two people's files may have one name: the visitor says who is who.
-function askNames(files) {
+function enrolFolder(files) {
+  const pictures = files.filter((file) => PICTURES.test(file.type) && !file.name.startsWith("."));
+  complain("enrol-error", ...(pictures.length || !files.length ? [] : ["There are no photographs in this folder."]));
+  enrolGroups(byFolder(pictures));
+}
+
+// Photographs are of the person after whom the folder below the chosen one is named; one that lies in the chosen
+// folder itself, of the person after whom the file is named: as by pcfh gallery enrol.
+function byFolder(files) {
+  const groups = new Map();
+  for (const file of files) {
+    const inside = file.webkitRelativePath.split("/").slice(1);
+    const alone = inside.length === 1;
+    const name = spelled(alone ? bare(file.name) : inside[0]);
+    const key = alone ? file.webkitRelativePath : `${name}/`;
+    if (!groups.has(key)) groups.set(key, { files: [], name, alone });
+    groups.get(key).files.push(file);
+  }
+  return [...groups.values()].map(({ files, name, alone }) => {
+    const label = alone ? files[0].name : `${name}: ${plural(files.length, "photograph", "photographs")}`;
+    return { files, name, label };
+  });
+}
+
+function enrolGroups(groups) {
+  const person = spelled($("person").value);
+  if (!groups.length) return;
+  if (person) {
+    $("person").value = "";
+    enrol(groups.flatMap((group) => group.files), () => person);
+  } else askNames(groups);
+}
+
+// A name from a file or folder is a guess, and two people's may have one name: the visitor says who is who.
+function askNames(groups) {
   closeNaming();
-  state.naming = files.map((file) => ({ file, address: URL.createObjectURL(file) }));
+  state.naming = groups.map((group) => ({ ...group, address: URL.createObjectURL(group.files[0]) }));
   $("naming-rows").replaceChildren(...state.naming.map(namingRow));
   $("naming").hidden = false;
   noteNames();
@@ -330,31 +359,36 @@ function askNames(files) {
 
 function namingRow(row, place) {
   const id = `naming-${place}`;
-  row.field = element("input", { type: "text", id, value: bare(row.file.name), maxLength: 80, required: true });
+  row.field = element("input", { type: "text", id, value: row.name, maxLength: 80, required: true });
   row.field.setAttribute("list", "known");
   row.field.addEventListener("input", noteNames);
-  const label = element("label", { htmlFor: id, textContent: row.file.name });
+  const label = element("label", { htmlFor: id, textContent: row.label });
   return element("li", {}, element("img", { src: row.address, alt: "" }), element("div", {}, label, row.field));
 }
 
 function noteNames() {
   const counts = new Map();
-  for (const { field } of state.naming) {
+  const all = state.naming.reduce((sum, { files }) => sum + files.length, 0);
+  const repeated = new Set();
+  for (const { field, files } of state.naming) {
     const name = spelled(field.value);
-    counts.set(name, (counts.get(name) ?? 0) + 1);
+    if (counts.has(name)) repeated.add(name);
+    counts.set(name, (counts.get(name) ?? 0) + files.length);
   }
   const known = peopleEnrolled();
-  const shared = [...counts].filter(([name, count]) => count > 1 || known.has(name));
+  const shared = [...counts].filter(([name]) => repeated.has(name) || known.has(name));
   const lines = shared.map(([name, count]) => {
     const before = known.get(name)?.length;
     return `${name}: ${plural(count, "photograph", "photographs")} of one person${before ? `, beside ${before} enrolled` : ""}`;
   });
   const people = plural(counts.size, "person", "people");
-  $("naming-note").textContent = [`${plural(state.naming.length, "photograph", "photographs")}, ${people}`, ...lines].join("; ");
+  $("naming-note").textContent = [`${plural(all, "photograph", "photographs")}, ${people}`, ...lines].join("; ");
 }
 
 async function enrolNamed() {
-  const names = new Map(state.naming.map(({ file, field }) => [file, spelled(field.value)]));
+  const names = new Map(
+    state.naming.flatMap(({ files, field }) => files.map((file) => [file, spelled(field.value)])),
+  );
   closeNaming();
   await enrol([...names.keys()], (file) => names.get(file));
 }
@@ -647,7 +681,8 @@ function translateChosen([file]) {
 const TAKERS = { translate: translateChosen, enrol: enrolChosen, batch: runBatch };
 
 function listen() {
-  for (const [id, taker] of [["photo", translateChosen], ["enrol-files", enrolChosen], ["batch-files", runBatch]]) {
+  const inputs = { photo: translateChosen, "enrol-files": enrolChosen, "enrol-folder": enrolFolder, "batch-files": runBatch };
+  for (const [id, taker] of Object.entries(inputs)) {
     $(id).addEventListener("change", (event) => {
       const files = [...event.target.files];
       event.target.value = ""; // so that the same file can be chosen again
