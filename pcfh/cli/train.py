@@ -129,6 +129,10 @@ class StepBar:
     def __enter__(self) -> "StepBar":
         return self
 
+    def plan(self, steps: int) -> None:
+        """Says how many steps there will be, where that was not known."""
+        self._steps = steps
+
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.close()

@@ -14,7 +14,9 @@ from pcfh.names import spelled
 PROTOCOL = "all"
 
 
-def read_folder_pair(nir: Path, vis: Path, *, test_subjects: Sequence[str] = ()) -> Database:
+def read_folder_pair(
+    nir: Path, vis: Path, *, test_subjects: Sequence[str] = (), same_people: bool = True
+) -> Database:
     """Reads two folders of pictures of the same people.
 
     The person is the first folder below ``nir`` or ``vis``; for files that lie in these themselves, the part
@@ -25,6 +27,7 @@ def read_folder_pair(nir: Path, vis: Path, *, test_subjects: Sequence[str] = ())
         vis: folder of the visible-light captures.
         test_subjects: people kept out of training; the first VIS capture of each (by path) is enrolled, their
             NIR captures are the probes.
+        same_people: whether everybody is expected in both folders, and noted where not.
 
     Returns:
         The database, rooted at the folders' common parent, with one protocol "all".
@@ -43,7 +46,7 @@ def read_folder_pair(nir: Path, vis: Path, *, test_subjects: Sequence[str] = ())
     visible, visible_notes = _captures(vis, "VIS", root)
     records = (*near, *visible)
     protocol = _split(records, [*map(spelled, test_subjects)])
-    notes = (*near_notes, *visible_notes, *_one_sided(records))
+    notes = (*near_notes, *visible_notes, *(_one_sided(records) if same_people else ()))
     return Database(root=root, records=records, protocols={PROTOCOL: protocol}, notes=notes)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pcfh.databases.records import Record, subjects
 from pcfh.errors import UserError
-from pcfh.preparation.training_pairs import TrainingPairs
+from pcfh.preparation.training_pairs import TrainingPairs, landmarks_of
 from pcfh.ranges import from_bytes
 from pcfh.recognisers.identification import identification
 from pcfh.recognisers.lightcnn.network import to_lightcnn_input
@@ -63,7 +63,7 @@ class HeldOut:
     def figures(self, generator: nn.Module) -> dict[str, float]:
         """Rank-1 and mean cosine of the generated faces to the VIS captures of the same people."""
         pairs = self._pairs
-        landmarks = torch.tensor([r.landmarks for r in pairs.nir_records], dtype=torch.float32)
+        landmarks = landmarks_of(pairs.nir_records)
         generated = [
             self._embeddings(generator(self._floats(nir).expand(-1, 3, -1, -1), points.to(self._device)))
             for nir, points in zip(pairs.nir.split(_BATCH), landmarks.split(_BATCH), strict=True)

@@ -71,6 +71,7 @@ class MethodLearner(Learner):
         config: of the run.
         runtime: this process among the others.
         recognizer: F, for methods that have an identity loss.
+        teacher: builds the trainer in the place of the method's own, called alike.
 
     Attributes:
         trainer: of the method; its networks have the seed's weights.
@@ -79,10 +80,18 @@ class MethodLearner(Learner):
 
     notes: Sequence[str]
 
-    def __init__(self, config: Config, runtime: Runtime, recognizer: nn.Module | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        runtime: Runtime,
+        recognizer: nn.Module | None = None,
+        *,
+        teacher: Callable[..., Trainer] | None = None,
+    ) -> None:
         t = self._training = config.training
         torch.manual_seed(t.seed)
-        self.trainer: Trainer = resolved(find_method(t.method).trainer)(config, runtime, recognizer)
+        teacher = teacher or resolved(find_method(t.method).trainer)
+        self.trainer: Trainer = teacher(config, runtime, recognizer)
         self.notes = quicken(self.trainer, t, runtime.device)
         self.networks, self.result = self.trainer.networks, self.trainer.generator
         if t.levels:

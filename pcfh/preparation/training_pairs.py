@@ -99,12 +99,12 @@ class TrainingPairs:
         if not both:
             raise UserError(f"{root}: no person of the training list has both a NIR and a VIS capture")
         self.seed, self.flip = seed, flip
-        self.nir = _read(root, self.nir_records, grey)
-        self.vis = _read(root, self.vis_records, lambda image: image)
+        self.nir = read_crops(root, self.nir_records, grey)
+        self.vis = read_crops(root, self.vis_records, lambda image: image)
         self._truth = None if truth is None else _stacked([truth(record) for record in self.nir_records])
-        self._nir_landmarks = _landmarks(self.nir_records)
+        self._nir_landmarks = landmarks_of(self.nir_records)
         self._nir_landmarks_mirrored = mirror_points(self._nir_landmarks, self.size)
-        self._vis_landmarks = _landmarks(self.vis_records)
+        self._vis_landmarks = landmarks_of(self.vis_records)
         self._partners = [
             np.array([j for j, vis in enumerate(self.vis_records) if vis.subject == nir.subject])
             for nir in self.nir_records
@@ -195,12 +195,21 @@ def _order(seed: int, epoch: int, count: int) -> Int[np.ndarray, " n"]:
     return np.random.default_rng((seed, 0, epoch)).permutation(count)
 
 
-def _read(
+def read_crops(
     root: Path,
     records: Sequence[Record],
     channels: Callable[[UInt8[np.ndarray, "h w 3"]], UInt8[np.ndarray, "h w c"]],
 ) -> UInt8[Tensor, "n c s s"]:
-    """Decodes all crops."""
+    """Decodes crops of one size.
+
+    Args:
+        root: folder of the crops.
+        records: of the crops.
+        channels: which of a picture's channels to keep.
+
+    Raises:
+        UserError: one cannot be read, is not square or of another size.
+    """
     images = [channels(read_image(root / record.path)) for record in records]
     for record, image in zip(records, images, strict=True):
         if image.shape[:2] != (images[0].shape[0], images[0].shape[0]):
@@ -215,7 +224,8 @@ def _stacked(images: Sequence[UInt8[np.ndarray, "s s c"]]) -> UInt8[Tensor, "n c
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
 
 
-def _landmarks(records: Sequence[Record]) -> Float[Tensor, "n 68 2"]:
+def landmarks_of(records: Sequence[Record]) -> Float[Tensor, "n 68 2"]:
+    """Landmarks of captures, (x, y) in pixels of their crops."""
     return torch.tensor([record.landmarks for record in records], dtype=torch.float32)
 
 

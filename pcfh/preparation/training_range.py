@@ -28,7 +28,6 @@ from pcfh.shipped import WEIGHTS
 
 PERCENTILES = (1, 99)
 _SIDE = 128
-_FACE = slice(_SIDE // 5, 4 * _SIDE // 5), slice(_SIDE // 4, 3 * _SIDE // 4)  # brows to mouth
 _DARKEST = 1e-6  # a flat face has no sharpness; its logarithm would be infinite
 # What a value below, and above, its range is called; "" where that is not unlike the training.
 _WORDS: Mapping[str, tuple[str, str]] = {
@@ -66,7 +65,7 @@ def face_measures(
     """
     small = Image.fromarray(crop[..., 0]).resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
     grey = np.asarray(small).astype(np.float64) / 255
-    face = grey[_FACE]
+    face = grey[face_box(_SIDE)]
     bend = 4 * face[1:-1, 1:-1] - face[:-2, 1:-1] - face[2:, 1:-1] - face[1:-1, :-2] - face[1:-1, 2:]
     measures = {
         "brightness": float(face.mean()),
@@ -74,6 +73,15 @@ def face_measures(
         "sharpness": float(np.log10(max(bend.var(), _DARKEST))),
     }
     return measures if landmarks is None else {**measures, **_pose(landmarks)}
+
+
+def face_box(side: int) -> tuple[slice, slice]:
+    """Rows and columns of an aligned crop from the brows to the mouth.
+
+    Args:
+        side: of the crop in pixels.
+    """
+    return slice(side // 5, 4 * side // 5), slice(side // 4, 3 * side // 4)
 
 
 def _pose(landmarks: Float[np.ndarray, "68 2"]) -> dict[str, float]:

@@ -123,6 +123,11 @@ def recognise(F: nn.Module | None, x: Image, weights: LossWeights) -> Float[Tens
     """F(G_A(I_N)), where a term asks for it; F is fixed."""
     if F is None or not (weights.lambda_id or weights.lambda_people):
         return None
+    return features_of(F, x, weights)
+
+
+def features_of(F: nn.Module, x: Image, weights: LossWeights) -> Float[Tensor, "b d"]:
+    """F of images, shaken where the settings ask for it."""
     faces = to_lightcnn_input(x)
     if weights.id_shake:
         faces = ours.augment_faces(faces)

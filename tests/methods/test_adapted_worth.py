@@ -1,0 +1,83 @@
+"""What an adapted generator is worth: figures on made-up faces."""
+
+import pytest
+import torch
+from torch import nn
+
+from pcfh.methods.adapted_worth import OWN_ALLOWED, Worth, colour_distance, is_better, worth
+
+
+def grey(value, count=2, side=64):
+    return torch.full((count, 3, side, side), value, dtype=torch.uint8)
+
+
+def noise(seed, count=2, side=64):
+    return torch.randint(0, 200, (count, 3, side, side), generator=torch.Generator().manual_seed(seed)).byte()
+
+
+def test_the_same_faces_in_another_order_have_the_same_colours():
+    faces = noise(0)
+    assert colour_distance(faces, faces.flip(0)) == 0
+
+
+def test_twelve_levels_brighter_is_four_levels_of_distance_since_two_of_three_channels_agree():
+    assert colour_distance(grey(100), grey(112)) == pytest.approx(4)
+
+
+def test_a_tint_is_found_in_all_three_channels():
+    red = grey(100)
+    red[:, 0] = 110
+    # Y rises by 2.99, Cb falls by 2.99 / 1.772, Cr rises by (10 - 2.99) / 1.402.
+    assert colour_distance(grey(100), red) == pytest.approx(
+        (2.99 + 2.99 / 1.772 + 7.01 / 1.402) / 3, rel=1e-5
+    )
+
+
+def test_colours_are_looked_at_inside_the_face_alone():
+    faces, framed = grey(100), grey(100)
+    framed[..., :10, :] = 255
+    framed[..., :, :12] = 0
+    assert colour_distance(faces, framed) == 0
+
+
+class Mean(nn.Module):
+    """A recogniser that sees the upper and the lower half's mean."""
+
+    def forward(self, faces):
+        return torch.stack([half.mean((1, 2, 3)) for half in faces.chunk(2, 2)], 1)
+
+
+def test_the_cosine_is_one_where_the_recogniser_sees_the_same_and_the_copy_is_rebuilt_without_error():
+    nir = torch.full((2, 1, 64, 64), 90, dtype=torch.uint8)
+    found = worth(nir.expand(-1, 3, -1, -1), nir, grey(90), recognizer=Mean(), G_B=nn.Identity())
+    assert (found.own, found.colour, found.rebuilt) == (pytest.approx(1), 0, pytest.approx(0, abs=1e-4))
+
+
+def test_an_error_of_the_rebuilt_image_is_told_in_grey_levels():
+    nir = torch.full((2, 1, 64, 64), 90, dtype=torch.uint8)
+    found = worth(grey(100), nir, grey(90), recognizer=Mean(), G_B=nn.Identity())
+    assert found.rebuilt == pytest.approx(10, rel=1e-5)
+
+
+def test_a_face_of_another_person_has_a_lower_cosine():
+    nir = torch.full((1, 1, 64, 64), 100, dtype=torch.uint8)
+    other = grey(100, 1)
+    other[..., 32:, :] = 10
+    found = worth(other, nir, grey(100), recognizer=Mean(), G_B=nn.Identity())
+    assert found.own < 0.95
+
+
+@pytest.mark.parametrize(
+    ("own", "colour", "better"),
+    [
+        (0.7, 19.0, True),
+        (0.9, 19.0, True),
+        (0.7 - OWN_ALLOWED / 2, 19.0, True),
+        (0.7 - 2 * OWN_ALLOWED, 5.0, False),
+        (0.9, 21.0, False),
+        (0.7, 20.0, False),
+    ],
+)
+def test_nearer_colours_count_as_long_as_the_people_stay(own, colour, better):
+    old = Worth(own=0.7, colour=20.0, rebuilt=9.0)
+    assert is_better(Worth(own=own, colour=colour, rebuilt=99.0), old) is better
