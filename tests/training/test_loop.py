@@ -292,6 +292,21 @@ def test_the_term_against_all_people_needs_a_recogniser_too(drawn_prepared, tmp_
     assert seen["loss/people"] > 0 and "loss/id" not in seen
 
 
+def test_the_identity_term_may_ask_several_recognisers(drawn_prepared, tmp_path, published):
+    """The other one has a say; a run knows whom it asked."""
+    other = tmp_path / "other.pth"
+    torch.manual_seed(1)
+    torch.save({"state_dict": build_lightcnn("lightcnn9").state_dict()}, other)
+    base = job(drawn_prepared, tmp_path / "run", "objective.lambda_people=0.1", "training.steps=1")
+    losses = []
+    for beside in (published, other):
+        work = replace(base, run=tmp_path / beside.stem, recognizer=published, beside=(beside,))
+        train(work, CPU, Callbacks(on_step=lambda _, values: losses.append(values["loss/people"])))
+    assert losses[0] > 0 and losses[0] != losses[1]
+    with pytest.raises(UserError, match="beside"):
+        train(replace(base, run=tmp_path / "other", recognizer=published), CPU)
+
+
 def test_true_images_of_a_rendered_database_may_teach(drawn_prepared, drawn_database, tmp_path):
     seen: dict[str, float] = {}
     callbacks = Callbacks(on_step=lambda _, values: seen.update(values))

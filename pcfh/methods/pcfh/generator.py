@@ -7,11 +7,15 @@ blocks, as in TP-GAN.
 Axis letters: b batch, s side of the image.
 """
 
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pcfh.geometry.align import crop_of
 from pcfh.geometry.parts import cut, max_out, part_corner, parts_of
+from pcfh.levels import has_levels, put_levels_before
 from pcfh.methods.pcfh.blocks import UNet, conv_norm
+from pcfh.methods.pcfh.detail import with_own_detail
 
 
 def _to_image(width: int) -> nn.Sequential:
@@ -30,12 +34,25 @@ class Generator(nn.Module):
         blocks: residual blocks of the global path.
         local_blocks: residual blocks of each local path.
         ramp: pixels over which the maximum sets in from the borders of the parts, see ``max_out``.
+        detail: share of the input's own detail in the result, see ``detail``; 0 as in the paper.
+        zoom: by how much the images are larger than what the paths see, which is ``size / zoom``. What is
+            finer comes from the input, so this wants ``detail``.
 
     Attributes:
         arguments: the above, to build the same network again.
     """
 
-    def __init__(self, *, size: int, width: int, blocks: int, local_blocks: int, ramp: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        size: int,
+        width: int,
+        blocks: int,
+        local_blocks: int,
+        ramp: int = 0,
+        detail: float = 0.0,
+        zoom: int = 1,
+    ) -> None:
         super().__init__()
         self.arguments = {
             "size": size,
@@ -43,9 +60,10 @@ class Generator(nn.Module):
             "blocks": blocks,
             "local_blocks": local_blocks,
             "ramp": ramp,
+            **({"detail": detail, "zoom": zoom} if detail else {}),
         }
-        self.size, self.ramp = size, ramp
-        self.parts = parts_of(size)
+        self.size, self.ramp, self.detail, self.zoom = size, ramp, detail, zoom
+        self.parts = parts_of(size // zoom)
         self.whole = UNet(3, width=width, levels=3, blocks=blocks)
         self.local = nn.ModuleDict(
             {part.name: UNet(3, width=width, levels=2, blocks=local_blocks) for part in self.parts}
@@ -61,13 +79,43 @@ class Generator(nn.Module):
             nir: aligned NIR faces.
             landmarks: (x, y) in pixels of ``nir``.
         """
+        seen, points = nir, landmarks
+        if self.zoom > 1:
+            seen, points = F.avg_pool2d(nir, self.zoom), (landmarks + 0.5) / self.zoom - 0.5
+        painted = self._painted(seen, points)
+        return with_own_detail(painted, nir, self.detail) if self.detail else painted
+
+    def _painted(
+        self, nir: Float[Tensor, "b 3 s s"], landmarks: Float[Tensor, "b 68 2"]
+    ) -> Float[Tensor, "b 3 s s"]:
+        """What the paths make of it."""
         features: Tensor = self.whole(nir)
         for part in self.parts:
-            corner = part_corner(landmarks, part, self.size)
+            corner = part_corner(landmarks, part, nir.shape[-1])
             patch = self.local[part.name](cut(nir, corner, part))
             features = max_out(features, patch, corner, part, ramp=self.ramp)
         image: Tensor = self.to_image(features)
         return image
+
+
+def with_detail(generator: Generator, share: float, zoom: int) -> Generator:
+    """The same paths, whose pictures keep some of the input's detail and are larger.
+
+    Args:
+        generator: its weights are shared with the result.
+        share: of the input's detail.
+        zoom: by how much the pictures are larger than what the paths see.
+
+    Raises:
+        UserError: there are no crops of that size.
+    """
+    seen = generator.size // generator.zoom
+    size = crop_of(seen * zoom).size
+    result = Generator(**{**generator.arguments, "size": size, "detail": share, "zoom": zoom})
+    result.load_state_dict(generator.state_dict(), assign=True)
+    if has_levels(generator):
+        put_levels_before(result)
+    return result.train(generator.training)
 
 
 class AuxiliaryGenerator(nn.Module):
