@@ -7,6 +7,8 @@ blocks, as in TP-GAN.
 Axis letters: b batch, s side of the image.
 """
 
+from typing import Any
+
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -54,7 +56,7 @@ class Generator(nn.Module):
         zoom: int = 1,
     ) -> None:
         super().__init__()
-        self.arguments = {
+        self.arguments: dict[str, Any] = {
             "size": size,
             "width": width,
             "blocks": blocks,
