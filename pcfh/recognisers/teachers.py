@@ -71,7 +71,7 @@ class Teachers(nn.Module):
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:
         super().__init__()
-        self.networks = nn.ModuleList(networks)
+        self.networks = nn.ModuleList(networks).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.centres: list[Tensor] = []
 
     def forward(self, faces: Float[Tensor, "b 1 128 128"]) -> Float[Tensor, "b d"]:
