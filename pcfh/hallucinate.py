@@ -57,7 +57,8 @@ class Hallucinator:
         backend: LandmarkBackend | None = None,
     ) -> None:
         self._device = torch.device(device)
-        self._generator = generator.to(self._device)
+        # A fifth faster than channels first on processors.
+        self._generator = generator.to(self._device).to(memory_format=torch.channels_last)
         self._backend = backend
         self.about = about
 
