@@ -3,8 +3,7 @@
 Captures of one person are alike, so people are what is drawn, with replacement, never single captures.
 Shares are in [0, 1]. Every draw comes from a seed; the same seed draws the same people.
 
-Axis letters: n captures or genuine pairs, i people, t impostor pairs kept, r draws of people, c of them at
-once.
+Axis letters: n captures or genuine pairs, i people, t impostor pairs kept, r draws of people, c some of them.
 """
 
 from collections.abc import Iterator
@@ -146,20 +145,21 @@ def verification_rate_draws(
         UserError: there are fewer than two people with genuine pairs.
         TailTooShortError: a draw accepts all of ``tail``, and that is not all there is.
     """
-    drawn = images.prod(0) > 0
+    probes, gallery = images
+    drawn = probes * gallery > 0
     if (count := int(drawn.sum())) < 2:
         raise UserError(
             f"expected at least two people with genuine pairs, got {count}; there is no spread to tell"
         )
     falling = np.argsort(-scores, kind="stable")
     at_least = np.searchsorted(-tail.scores, -scores[falling], side="right")
-    width = max(len(tail.scores), len(scores))
-    return np.concatenate(
-        [
-            _drawn_rates(people[falling], at_least, tail, images, weights, far)
-            for weights in drawn_people(drawn, bootstrap.resamples, bootstrap.seed, width=width)
-        ]
-    )
+    rates = list[float]()
+    for weights in drawn_people(drawn, bootstrap.resamples, bootstrap.seed, width=1):
+        total = (weights @ probes) * (weights @ gallery) - weights**2 @ (probes * gallery)
+        allowed = most_allowed(far, np.maximum(total, 1))  # none where one person was drawn each time
+        for one, most in zip(weights, allowed.tolist(), strict=True):
+            rates.append(_drawn_rate(people[falling], at_least, tail, one, most))
+    return np.array(rates)
 
 
 def mcnemar(a: Bool[np.ndarray, " n"], b: Bool[np.ndarray, " n"]) -> McNemar:
@@ -201,34 +201,26 @@ def drawn_people(
         yield weights
 
 
-def _drawn_rates(
+def _drawn_rate(
     people: Int[np.ndarray, " n"],
     at_least: Int[np.ndarray, " n"],
     tail: Tail,
-    images: Int[np.ndarray, "2 i"],
-    weights: Int[np.ndarray, "c i"],
-    far: float,
-) -> Float[np.ndarray, " c"]:
-    """VR in each draw.
+    weights: Int[np.ndarray, " i"],
+    allowed: int,
+) -> float:
+    """VR in one draw.
 
     Args:
         people: of the genuine scores, falling.
         at_least: impostor scores of ``tail`` that are as high as each genuine score or higher, rising.
         tail: the highest impostor scores.
-        images: probes and gallery images of each person.
         weights: how often each person was drawn.
-        far: the FAR.
+        allowed: impostor pairs that may be accepted.
     """
-    probes, gallery = images
-    total = (weights @ probes) * (weights @ gallery) - weights**2 @ (probes * gallery)
-    allowed = most_allowed(far, np.maximum(total, 1))  # none where one person was drawn each time
-    by_person = np.ascontiguousarray(weights.T)
     first, second = tail.people
-    accepted = tail.every * np.cumsum(by_person[first] * by_person[second], axis=0)  # t x c
-    if not tail.whole and (accepted[-1] <= allowed).any():
+    accepted = tail.every * np.cumsum(weights[first] * weights[second])
+    if not tail.whole and accepted[-1] <= allowed:
         raise TailTooShortError
-    last = (accepted <= allowed).sum(0)  # impostor scores that may be accepted
-    genuine = np.cumsum(by_person[people], axis=0)
-    taken = np.searchsorted(at_least, last, side="right")
-    won = np.where(taken > 0, genuine[taken - 1, np.arange(len(weights))], 0)
-    return np.asarray(won / genuine[-1])
+    last = np.searchsorted(accepted, allowed, side="right")  # impostor scores that may be accepted
+    genuine = weights[people]
+    return float(genuine[: np.searchsorted(at_least, last, side="right")].sum() / genuine.sum())
