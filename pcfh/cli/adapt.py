@@ -107,6 +107,7 @@ def _report(adapted: Adapted, out: Path) -> int:
     rows = [
         ("own face: cosine to the input", f"{old.own:.3f}", f"{new.own:.3f}"),
         ("distance from the portraits' colours", f"{old.colour:.1f}", f"{new.colour:.1f}"),
+        ("distance from the portraits' detail", f"{old.detail:.2f}", f"{new.detail:.2f}"),
         ("error of the input rebuilt (L_rec)", f"{old.rebuilt:.1f}", f"{new.rebuilt:.1f}"),
     ]
     print(tabulate(rows, ("", "before", "adapted"), tablefmt="pipe", disable_numparse=True))

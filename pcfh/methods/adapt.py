@@ -13,24 +13,24 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
 from pcfh import __version__
 from pcfh.config import identity_of, to_toml
-from pcfh.databases.records import Record, of_modality, subjects
+from pcfh.databases.records import Points, Record, of_modality, subjects
 from pcfh.errors import UserError
 from pcfh.files import sha256_of
 from pcfh.levels import has_levels, levelled
 from pcfh.methods.base import kind_of
 from pcfh.methods.batch import Batch
+from pcfh.methods.familiar_input import Correction, corrected, distances, familiarity, find_correction
 from pcfh.methods.files import load_generator, save_generator
-from pcfh.methods.pcfh.adaptation import AdaptConfig, AdaptTrainer, familiarity, for_generator
+from pcfh.methods.pcfh.adaptation import AdaptConfig, AdaptTrainer, for_generator
 from pcfh.methods.train import GENERATOR, BatchMaker, MethodLearner, picture_grid, start_from
 from pcfh.preparation.manifest import MANIFEST, learnt_from, open_prepared, read_manifest
 from pcfh.preparation.training_pairs import PairImages, Plan, TrainingPairs, landmarks_of
-from pcfh.preparation.training_range import face_measures, shipped_range, unlikeness
-from pcfh.ranges import from_bytes, to_bytes
+from pcfh.ranges import from_bytes
 from pcfh.recognisers.lightcnn.weights import load_recognizer
 from pcfh.runtime import Runtime
 from pcfh.training import loop
@@ -38,6 +38,7 @@ from pcfh.training.loop import Task, seed_step
 
 LEAST = 10  # faces of each modality: fewer say nothing of a camera, or of portraits
 _LEAST_GROUPS = 5  # that pictures are held back by
+_MEASURED = 50  # faces that the correction is found on
 _WARM, _TIMED = 1, 3  # steps
 
 
@@ -167,15 +168,14 @@ class AdaptTask(MethodLearner, Task):
         }
 
     def prepare(self) -> None:
-        """Reads the faces, and measures how familiar each is."""
+        """Reads the faces, and finds what makes them familiar."""
         training, faces = self._config.training, self.faces
         pairs = any_pairs(faces.root, (*faces.nir, *faces.vis), seed=training.seed, flip=training.flip)
-        self._familiar = torch.tensor(
-            [
-                familiarity(distance)
-                for distance in distances(pairs, self._job.prepared, levels=training.levels)
-            ]
-        )
+        sources = read_manifest(self._job.prepared).sources
+        landmarks = [sources[record.path].landmarks or () for record in pairs.nir_records]
+        c, self._familiar = made_familiar(pairs, landmarks, levels=training.levels)
+        self._correction = c
+        self.notes = [f"made familiar by a blur of {c.blur:g} pixels of 128 and a gamma of {c.gamma:g}"]
         self._batches = BatchMaker(pairs, self._config, self._runtime, None, warp=False)
 
     def fetch(self, step: int) -> tuple[Plan, PairImages | None]:
@@ -207,7 +207,11 @@ class AdaptTask(MethodLearner, Task):
 
     def _batch(self, plan: Plan, images: PairImages | None) -> Batch:
         batch = self._batches.batch(plan, images)
-        return replace(batch, familiar=self._familiar[plan.nir].to(self._runtime.device))
+        return replace(
+            batch,
+            familiar_nir=corrected(batch.nir, self._correction),
+            familiar=self._familiar[plan.nir].to(self._runtime.device),
+        )
 
     def seconds_of_a_step(self) -> float:
         """Seconds by the clock that a step takes on this machine; the networks are of no use afterwards."""
@@ -242,25 +246,36 @@ def any_pairs(root: Path, records: Iterable[Record], *, seed: int, flip: bool) -
     return TrainingPairs(root, [replace(record, subject="") for record in records], seed=seed, flip=flip)
 
 
-def distances(pairs: TrainingPairs, prepared: Path, *, levels: bool) -> list[float]:
-    """How far each NIR face lies from the training range, in the order of the pairs.
+def made_familiar(
+    pairs: TrainingPairs, landmarks: Sequence[Points], *, levels: bool
+) -> tuple[Correction, Float[Tensor, " n"]]:
+    """What brings the near-infrared faces of a camera into the training range, and how familiar each is then.
 
     Args:
         pairs: of crops.
-        prepared: the folder that they were prepared into.
-        levels: whether the generator levels what it is given; the exposure says nothing then.
+        landmarks: of each near-infrared face, in pixels of the photograph.
+        levels: whether the generator levels what it is given.
     """
-    sources, ranges = read_manifest(prepared).sources, shipped_range()
-    found = []
-    for crop, record in zip(pairs.nir, pairs.nir_records, strict=True):
-        seen = levelled_crop(crop, record) if levels else crop
-        landmarks = np.array(sources[record.path].landmarks)
-        measures = face_measures(seen.permute(1, 2, 0).numpy(), landmarks)
-        found.append(unlikeness(measures, ranges).distance)
-    return found
+    count = len(landmarks)
+    some = torch.arange(0, count, -(-count // _MEASURED))
+    seen = seen_by_generator(pairs, some, levels=levels)
+    correction = find_correction(seen, [landmarks[i] for i in some])
+    found: list[float] = []
+    for part in torch.arange(count).split(_MEASURED):  # few at a time, since there may be thousands
+        nir = corrected(seen_by_generator(pairs, part, levels=levels), correction)
+        found += distances(nir, [landmarks[i] for i in part])
+    return correction, torch.tensor([familiarity(distance) for distance in found])
 
 
-def levelled_crop(crop: UInt8[Tensor, "1 s s"], record: Record) -> UInt8[Tensor, "3 s s"]:
-    """A crop with the exposure that a generator with levels sees."""
-    nir = from_bytes(crop[None]).expand(-1, 3, -1, -1)
-    return to_bytes(levelled(nir, landmarks_of([record])))[0]
+def seen_by_generator(
+    pairs: TrainingPairs, places: Int[Tensor, " n"], *, levels: bool
+) -> Float[Tensor, "n 3 s s"]:
+    """Near-infrared faces as the generator sees them.
+
+    Args:
+        pairs: of crops.
+        places: which of their near-infrared faces.
+        levels: whether it levels what it is given.
+    """
+    nir = from_bytes(pairs.nir[places]).expand(-1, 3, -1, -1)
+    return levelled(nir, landmarks_of([pairs.nir_records[i] for i in places])) if levels else nir

@@ -1,11 +1,13 @@
 """What an adapted generator is worth beside the one it began with, found without knowing anybody.
 
-Three figures on near-infrared faces that were held back:
+Figures on near-infrared faces that were held back:
 
     own        mean cosine of F of the generated face to F of the near-infrared face itself: whether it is
                still the person
     colour     distance of the colours of generated faces from those of the portraits, in grey levels of 255:
                the mean over Y, Cb and Cr of the Wasserstein distance between all pixels from brows to mouth
+    detail     how much smoother or grainier generated faces are than the portraits: the difference between
+               the means of log10 of the variance of the Laplacian (``pcfh.preparation.training_range``)
     rebuilt    mean error of G_B's reconstruction of the near-infrared face, in grey levels: what Eq. 2 asks
                for. G_B learnt beside the new generator, so that this figure is for reading, not for deciding
 
@@ -20,13 +22,14 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from pcfh.preparation.training_range import face_box
+from pcfh.preparation.training_range import face_box, face_measures
 from pcfh.ranges import LUMA, from_bytes, to_bytes
 from pcfh.recognisers.lightcnn.network import to_lightcnn_input
 
 _BATCH = 32
 _QUANTILES = 256
-OWN_ALLOWED = 0.02  # cosine that may be lost where colours come nearer to the portraits'
+# Differences that say nothing.
+OWN_ALIKE, COLOUR_ALIKE, DETAIL_ALIKE = 0.02, 0.5, 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,16 +38,22 @@ class Worth:
 
     own: float
     colour: float
+    detail: float
     rebuilt: float
 
 
 def is_better(new: Worth, old: Worth) -> bool:
     """Whether an adapted generator shall take the place of the old one.
 
-    Its colours are nearer to the portraits', and its faces are as much the people as before, up to
-    ``OWN_ALLOWED``.
+    It does worse in none of own, colour and detail, and better in one of them; small differences do not
+    count.
     """
-    return new.colour < old.colour and new.own >= old.own - OWN_ALLOWED
+    gains = (
+        (new.own - old.own) / OWN_ALIKE,
+        (old.colour - new.colour) / COLOUR_ALIKE,
+        (old.detail - new.detail) / DETAIL_ALIKE,
+    )
+    return min(gains) >= -1 and max(gains) > 1
 
 
 @torch.no_grad()
@@ -86,6 +95,7 @@ def worth(
     return Worth(
         own=float(np.mean(owns)),
         colour=colour_distance(generated.cpu(), portraits.cpu()),
+        detail=detail_distance(generated.cpu(), portraits.cpu()),
         rebuilt=127.5 * float(np.mean(errors)),
     )
 
@@ -95,6 +105,17 @@ def colour_distance(first: UInt8[Tensor, "n 3 s s"], second: UInt8[Tensor, "m 3 
     places = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
     quantiles = [np.quantile(_opponent(images), places, axis=1) for images in (first, second)]
     return float(np.abs(quantiles[0] - quantiles[1]).mean())
+
+
+def detail_distance(first: UInt8[Tensor, "n 3 s s"], second: UInt8[Tensor, "m 3 s s"]) -> float:
+    """Difference between the sharpness of two sets of aligned faces; see the module."""
+    means = [np.mean([_sharpness(image) for image in images]) for images in (first, second)]
+    return float(abs(means[0] - means[1]))
+
+
+def _sharpness(image: UInt8[Tensor, "3 s s"]) -> float:
+    grey = np.tensordot(LUMA, image.numpy(), 1).round().astype(np.uint8)
+    return face_measures(grey[..., None], None)["sharpness"]
 
 
 def _opponent(images: UInt8[Tensor, "n 3 s s"]) -> Float[np.ndarray, "3 k"]:

@@ -27,8 +27,8 @@ class Batch:
         person_features: mean of F over all VIS captures of the person, mirrored as ``vis`` is; likewise.
         person: whose faces these are, as a row of ``people``.
         people: mean of F over the VIS captures of each person, if there is a recogniser.
-        familiar: how like the training faces of a shipped generator each NIR image is, 1 inside their range
-            and 0 far from it; see ``pcfh.methods.pcfh.adaptation``.
+        familiar_nir: ``nir`` brought into the range of a generator's training, for adaptations.
+        familiar: how far it is in that range, 1 inside; see ``pcfh.methods.familiar_input``.
     """
 
     nir: Float[Tensor, "b 3 s s"]
@@ -41,4 +41,5 @@ class Batch:
     person_features: Float[Tensor, "b d"] | None = None
     person: Int[Tensor, " b"] | None = None
     people: Float[Tensor, "p d"] | None = None
+    familiar_nir: Float[Tensor, "b 3 s s"] | None = None
     familiar: Float[Tensor, " b"] | None = None

@@ -1,10 +1,12 @@
 """What an adapted generator is worth: figures on made-up faces."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
-from pcfh.methods.adapted_worth import OWN_ALLOWED, Worth, colour_distance, is_better, worth
+from pcfh.methods.adapted_worth import Worth, colour_distance, detail_distance, is_better, worth
 
 
 def grey(value, count=2, side=64):
@@ -67,17 +69,30 @@ def test_a_face_of_another_person_has_a_lower_cosine():
     assert found.own < 0.95
 
 
+def test_faces_in_another_order_have_the_same_detail_and_smoothed_ones_less():
+    faces = noise(0)
+    assert detail_distance(faces, faces.flip(0)) == pytest.approx(0)
+    smooth = nn.functional.avg_pool2d(faces.float(), 5, 1, 2).byte()
+    assert detail_distance(faces, smooth) > 1
+
+
+OLD = Worth(own=0.7, colour=20.0, detail=0.5, rebuilt=9.0)
+
+
 @pytest.mark.parametrize(
-    ("own", "colour", "better"),
+    ("changes", "better"),
     [
-        (0.7, 19.0, True),
-        (0.9, 19.0, True),
-        (0.7 - OWN_ALLOWED / 2, 19.0, True),
-        (0.7 - 2 * OWN_ALLOWED, 5.0, False),
-        (0.9, 21.0, False),
-        (0.7, 20.0, False),
+        ({"own": 0.73}, True),
+        ({"colour": 19.0}, True),
+        ({"detail": 0.4}, True),
+        ({"rebuilt": 1.0}, False),  # not a sign
+        ({}, False),
+        ({"own": 0.71, "colour": 19.8, "detail": 0.48}, False),  # too little to count
+        ({"own": 0.69, "colour": 15.0}, True),  # so is the loss
+        ({"own": 0.6, "colour": 5.0}, False),
+        ({"own": 0.9, "colour": 21.0}, False),
+        ({"own": 0.9, "detail": 0.6}, False),
     ],
 )
-def test_nearer_colours_count_as_long_as_the_people_stay(own, colour, better):
-    old = Worth(own=0.7, colour=20.0, rebuilt=9.0)
-    assert is_better(Worth(own=own, colour=colour, rebuilt=99.0), old) is better
+def test_better_is_what_gains_in_one_figure_and_loses_in_none(changes, better):
+    assert is_better(replace(OLD, **changes), OLD) is better

@@ -9,6 +9,8 @@ those remain that need none. G_0 is the generator that is adapted, as it was:
     D_A          critic loss + penalty                       all others
     G_0, F       fixed                                       all
 
+L_keep is what holds the others: it draws G_A to what G_0 makes of the input once that is brought into the
+range which G_0 knows (``pcfh.methods.familiar_input``); that is the input itself where it lies in the range.
 G_B and D_A begin with random weights, which would teach G_A nonsense: while they settle, G_A stands still.
 
 Axis letters: b batch, s side of the image, d features.
@@ -43,9 +45,9 @@ class Adaptation:
         lambda_ad: weight of L_ad, Eq. 1, against the user's portraits.
         lambda_rec: lambda_1 of Eq. 2, at 144 pixels.
         lambda_y: lambda_3 of Eq. 4.
-        lambda_own: weight of the identity term against the input itself, a mean over the batch.
-        lambda_keep: weight of the distance to what the generator made before, where the input is familiar; a
-            mean.
+        lambda_own: weight of the identity term against the input itself, a mean over the batch. A strong one
+            makes near-infrared faces of the generated ones.
+        lambda_keep: weight of the distance to what the generator makes of the familiar input; a mean.
         rec_noise: standard deviation of the noise on what G_B sees.
         settle: share of the steps in which G_A stands still while G_B and D_A learn.
         held_back: share of the NIR faces that are not trained on, to judge by.
@@ -54,8 +56,8 @@ class Adaptation:
     lambda_ad: Weight = 1.0
     lambda_rec: Weight = 2.5e-5
     lambda_y: Weight = 0.1
-    lambda_own: Weight = 1.0
-    lambda_keep: Weight = 2.0
+    lambda_own: Weight = 0.02
+    lambda_keep: Weight = 20.0
     rec_noise: Weight = 0.05
     settle: Share = 0.25
     held_back: Share = 0.2
@@ -162,7 +164,7 @@ def adaptation_gradients(
     Args:
         networks: their ``grad`` empty.
         fixed: G_0 and F.
-        batch: what to see; its VIS images are anybody's, ``familiar`` is needed.
+        batch: what to see; its VIS images are anybody's, and it says what is familiar.
         weights: of the paper's terms.
         own: weights of ours.
         settling: G_A gets no gradient.
@@ -170,7 +172,7 @@ def adaptation_gradients(
     Returns:
         Detached numbers by name, as of ``pcfh.methods.pcfh.step.compute_gradients``.
     """
-    assert batch.familiar is not None
+    assert batch.familiar is not None and batch.familiar_nir is not None
     with torch.set_grad_enabled(not settling):
         generated = step.generate(networks.G_A, batch, weights)
     x = generated.detach().requires_grad_()
@@ -181,8 +183,7 @@ def adaptation_gradients(
 
     G_0, recognizer = fixed
     with torch.no_grad():
-        # G_0 is not asked where nothing is familiar.
-        before = step.generate(G_0, batch, weights) if batch.familiar.any() else x.detach()  # type: ignore[arg-type]
+        before = step.generate(G_0, replace(batch, nir=batch.familiar_nir), weights)  # type: ignore[arg-type]
         features_N = step.features_of(recognizer, batch.nir, replace(weights, id_shake=False))
     features_G = step.features_of(recognizer, x, weights)
     L_Y = step.luminance(x, batch, weights)
@@ -210,20 +211,11 @@ def keep_loss(
 ) -> Float[Tensor, ""]:
     """Distance to what the generator made before: MEAN over channels, pixels and batch.
 
-    w |G_A(I_N) - G_0(I_N)|_1
+    w |G_A(I_N) - G_0(c(I_N))|_1
 
     Args:
         generated: G_A(I_N).
-        before: G_0(I_N).
-        familiar: w of each image, 1 where G_0 knew such inputs and 0 where it did not.
+        before: G_0(c(I_N)), with c(I_N) the familiar input.
+        familiar: w of each image, 1 where G_0 knows such inputs.
     """
     return (familiar * (generated - before).abs().mean((1, 2, 3))).mean()
-
-
-def familiarity(distance: float) -> float:
-    """How familiar an input is by its distance from the training range: 1 inside, 0 from 1 on.
-
-    Args:
-        distance: see ``pcfh.preparation.training_range``.
-    """
-    return max(0.0, 1.0 - distance)
