@@ -12,6 +12,7 @@
     python -m bench batches       a hundred thousand tiny pictures through a batch that is killed five times
     python -m bench batch_speed   ``pcfh translate``, here and in an earlier checkout
     python -m bench training_range   the range of the training faces, as the program reads it
+    python -m bench fusion        ways to fuse the scores of NIR images and of generated faces
     python -m bench adapt         ``pcfh adapt`` on a camera that the shipped generator has never seen
     python -m bench web           a hundred clients of the web page for a minute, some of them hostile
 
@@ -36,6 +37,7 @@ PROGRAMS = (
     "batches",
     "batch_speed",
     "training_range",
+    "fusion",
     "adapt",
     "web",
 )

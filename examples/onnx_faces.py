@@ -4,7 +4,7 @@
     python onnx_faces.py product/ probe.png face.png --reference anna.jpg
 
 face.png is the generated face; the scores say how alike the probe is to the person on the reference, a
-photograph in visible light: higher is more alike, and fused is the average of the other two.
+photograph in visible light: higher is more alike, and fused is that of the mean of both features.
 """
 
 import argparse
@@ -75,8 +75,10 @@ def main() -> None:
     picture(vis[0]).save(options.face, "PNG", pnginfo=marks)
     if options.reference:
         reference = feature(picture(found(finder, options.reference)[0][0]))
-        original, generated = (float(feature(picture(x[0])) @ reference) for x in (nir, vis))
-        print(f"original {original:.4f}  generated {generated:.4f}  fused {(original + generated) / 2:.4f}")
+        both = [feature(picture(x[0])) for x in (nir, vis)]
+        fused = (both[0] + both[1]) / np.linalg.norm(both[0] + both[1])
+        original, generated, score = (float(x @ reference) for x in (*both, fused))
+        print(f"original {original:.4f}  generated {generated:.4f}  fused {score:.4f}")
 
 
 if __name__ == "__main__":

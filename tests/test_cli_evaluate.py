@@ -72,6 +72,15 @@ def test_a_fusion_that_is_no_average_is_computed_and_said(
     assert rank1["1"]["fusion"] == rank1["1"]["generated"]
 
 
+def test_another_kind_of_fusion_is_computed_and_said(run, drawn_prepared, recognizer, generator, tmp_path):
+    code, out, _ = run(
+        *("evaluate", drawn_prepared, tmp_path, "--recognizer", recognizer, "--device", "cpu"),
+        *("--generator", generator, "--resamples", "20", "--no-pictures", "--fusion", "template"),
+    )
+    assert (code, "The fused score is the cosine with the mean feature." in out) == (0, True)
+    assert read_results(tmp_path / "results.json").fusion == "template"
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -16,7 +16,7 @@ from pcfh.evaluation.evaluate import evaluate as run_evaluation
 from pcfh.evaluation.evaluation_data import EvaluationData, EvaluationJob, evaluated_protocols
 from pcfh.evaluation.outcomes import OUTCOMES, write_outcomes
 from pcfh.evaluation.report import REPORT, TABLE, face_sheets, write_report
-from pcfh.evaluation.scores import AVERAGE
+from pcfh.evaluation.scores import AVERAGE, Fusion
 from pcfh.hallucinate import Hallucinator
 from pcfh.landmarks import open_backend
 from pcfh.preparation.manifest import read_manifest
@@ -64,6 +64,7 @@ def evaluate(  # noqa: PLR0913 - one argument per option of the command
     database: Path | None = None,
     groups: Path | None = None,
     pose: Annotated[bool, Parameter(negative="")] = False,
+    fusion: Fusion = "average",
     fusion_weight: float = AVERAGE,
     pictures: bool = True,
     device: str = "auto",
@@ -90,6 +91,8 @@ def evaluate(  # noqa: PLR0913 - one argument per option of the command
         database: the rendered database that was prepared, for true VIS images and groups.
         groups: CSV table of groups: path, and one column for each way to group.
         pose: also find landmarks in generated faces, with the default detector.
+        fusion: average of both scores, as in the paper, or template: the cosine with the mean of both
+            features.
         fusion_weight: of the generated face's score in the fusion, 0 to 1; 0.5 is the paper's average. Choose
             another one on people who are not in the test.
         pictures: write sheets of faces, of which one is of the worst mistakes, and show them in the report.
@@ -112,6 +115,7 @@ def evaluate(  # noqa: PLR0913 - one argument per option of the command
         batch=batch,
         resamples=resamples,
         seed=seed,
+        fusion=fusion,
         fusion_weight=fusion_weight,
     )
     keep_freed_memory()

@@ -29,7 +29,7 @@ def gallery_search(
         probe: near-infrared photograph.
         top: how many people to list, 1000 at most.
         far: false-accept rate of the threshold, found before by pcfh gallery calibrate.
-        score: that decides; fused is the average of the other two.
+        score: that decides; fused is that of the mean of both features.
         visible: the probe is a visible-light photograph; its original score decides.
         networks: that compute the features.
         collection: name of the gallery in its store.

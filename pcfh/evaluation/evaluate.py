@@ -110,6 +110,7 @@ def evaluate(
         resamples=job.resamples,
         seed=job.seed,
         fusion_weight=job.fusion_weight,
+        fusion=job.fusion,
         pose=backend is not None,
         folds=tuple(found.folds),
         group_far=far,

@@ -16,7 +16,7 @@ from pcfh.databases.rendered import HOME, MASKS, PARAMETERS, TRUTH, mask_crop, t
 from pcfh.errors import UserError
 from pcfh.evaluation.generated import MODEL, CropGenerator, generated_crops
 from pcfh.evaluation.intervals import Bootstrap
-from pcfh.evaluation.scores import AVERAGE
+from pcfh.evaluation.scores import AVERAGE, Fusion
 from pcfh.files import sha256_of
 from pcfh.methods.files import training_history
 from pcfh.preparation.manifest import MANIFEST, Manifest, crops_folder, open_prepared, read_manifest
@@ -42,6 +42,7 @@ class EvaluationJob:
         resamples: draws of people of each interval.
         seed: of the draws.
         fusion_weight: of the generated face's score in the fusion, 0 to 1.
+        fusion: kind of the fused score, see ``fused_vectors``.
         probes: the most of each protocol, evenly spaced; None takes all.
     """
 
@@ -54,6 +55,7 @@ class EvaluationJob:
     resamples: int = 1000
     seed: int = 0
     fusion_weight: float = AVERAGE
+    fusion: Fusion = "average"
     probes: int | None = None
 
     @property

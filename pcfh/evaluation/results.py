@@ -16,12 +16,12 @@ import numpy as np
 
 from pcfh.errors import UserError
 from pcfh.evaluation.intervals import Interval, McNemar
-from pcfh.evaluation.scores import AVERAGE
+from pcfh.evaluation.scores import AVERAGE, Fusion
 from pcfh.typed_json import from_json_text, to_json_text
 
 ORIGINAL = "original"  # the recogniser on the NIR image as it is
 GENERATED = "generated"  # on the VIS image made of it, alone
-FUSION = "fusion"  # the average of both scores (the paper's), or a weighted one
+FUSION = "fusion"  # the average of both scores (the paper's), or what the options say
 TRUTH = "truth"  # on the true VIS image of the moment, alone: what a perfect generator would give
 REFERENCE = "reference"  # VIS against VIS; its probes are further VIS captures of the people tested
 METHODS = (ORIGINAL, GENERATED, FUSION, TRUTH, REFERENCE)
@@ -242,6 +242,7 @@ class Results:
         random: probes for a sheet of faces, drawn by chance.
         worst: those with the lowest margins by the method ``shown_by``, lowest first.
         fusion_weight: of the generated face's score in the fusion.
+        fusion: kind of the fused score, see ``fused_vectors``.
         pose: whether landmarks were looked for in the images; in poor ones none may have been found.
     """
 
@@ -262,6 +263,7 @@ class Results:
     random: tuple[ShownFace, ...] = ()
     worst: tuple[ShownFace, ...] = ()
     fusion_weight: float = AVERAGE
+    fusion: Fusion = "average"
     pose: bool = False
 
     @property

@@ -2,7 +2,7 @@
 
     original     cos(F(x), F(y))            x a NIR probe, y a gallery image, F the recogniser
     generated    cos(F(G(x)), F(y))         G the generator
-    fusion       their average, or a weighted one
+    fusion       their average, or a weighted one, or the cosine with the mean feature
     truth        cos(F(z), F(y))            z the true VIS image of the moment
     reference    cos(F(v), F(y))            v further VIS captures of the people tested
     any other    cos(F'(x), F'(y))          F' a tuned recogniser, by the name that the user gave it
@@ -24,7 +24,7 @@ from pcfh.databases.records import Modality, Protocol, Record
 from pcfh.evaluation.evaluation_data import EvaluationData, different
 from pcfh.evaluation.results import FUSION, GENERATED, ORIGINAL, REFERENCE, TRUTH
 from pcfh.evaluation.score_blocks import Sides, embedding_sides
-from pcfh.evaluation.scores import fused_scores, require_unit
+from pcfh.evaluation.scores import AVERAGE, Fusion, fused_vectors, require_unit
 from pcfh.preparation.manifest import crops_folder
 from pcfh.recognisers.base import Recognizer
 from pcfh.recognisers.features import extract, realigned, recognizer_crops
@@ -104,22 +104,25 @@ class CosineScores:
 
 @dataclass(frozen=True, kw_only=True)
 class FusedScores:
-    """The weighted average of two methods' scores, which is the score of the average of their vectors.
+    """The fused score of two methods, which is the score of a mean of their vectors; see ``fused_vectors``.
 
     Attributes:
         original: of the images as they are.
         generated: of the images made of them.
         weight: of the latter.
+        fusion: kind of it.
     """
 
     original: CosineScores
     generated: CosineScores
-    weight: float
+    weight: float = AVERAGE
+    fusion: Fusion = "average"
     name: str = FUSION
 
     def sides(self, fold: Protocol) -> Sides:
         """See ``ScoreMethod``."""
-        fused = fused_scores(self.original.vectors(fold), self.generated.vectors(fold), self.weight)
+        original, generated = self.original.vectors(fold), self.generated.vectors(fold)
+        fused = fused_vectors(original, generated, self.weight, self.fusion)
         return self.original.sides_of(fold, fused)
 
 
@@ -155,7 +158,10 @@ def score_methods(
     methods: dict[str, ScoreMethod] = {**named}
     if GENERATED in named:
         methods[FUSION] = FusedScores(
-            original=named[ORIGINAL], generated=named[GENERATED], weight=data.job.fusion_weight
+            original=named[ORIGINAL],
+            generated=named[GENERATED],
+            weight=data.job.fusion_weight,
+            fusion=data.job.fusion,
         )
     for name, own in (tuned or {}).items():
         found = _tables(data, own, on_progress, whole=False)

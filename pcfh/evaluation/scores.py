@@ -6,13 +6,15 @@ alike. Rows are probes, columns gallery images.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
 
 from pcfh.errors import UserError
 from pcfh.rates import ScoreMatrix, pairs_of, ranks, thresholds
+
+Fusion = Literal["average", "template"]
 
 AVERAGE = 0.5  # weight of the generated face's score in the paper's fusion
 _NORM_TOLERANCE = 1e-3  # features stored in half precision keep their norm to this
@@ -61,22 +63,37 @@ def cosine_scores(
     return probes @ gallery.T
 
 
-def fused_scores(
-    original: Float[np.ndarray, "p g"], generated: Float[np.ndarray, "p g"], weight: float = AVERAGE
-) -> Float[np.ndarray, "p g"]:
-    """The paper's score (Sec. 4.2), the average of the original and the generated pair's, or a weighted one.
+def fused_vectors(
+    original: Float[np.ndarray, "n d"],
+    generated: Float[np.ndarray, "n d"],
+    weight: float = AVERAGE,
+    fusion: Fusion = "average",
+) -> Float[np.ndarray, "n d"]:
+    """What gives the fused score with a gallery feature, when multiplied with it.
 
-        s(I_N, I_V) = (1 - w) cos(F(I_N), F(I_V)) + w cos(F(G_A(I_N)), F(I_V)),    w = 1/2 in the paper
+        average     v = (1 - w) F(I_N) + w F(G_A(I_N)),    w = 1/2 in the paper
+        template    v / |v|
+
+    The average gives the paper's score (Sec. 4.2):
+
+        s(I_N, I_V) = (1 - w) cos(F(I_N), F(I_V)) + w cos(F(G_A(I_N)), F(I_V))
 
     F is the recogniser, not tuned to generated images. Each term alone is the baseline or the generated
     image's own worth.
 
+    The template gives the cosine with the mean of both features. The average's score is that cosine times
+    |v|, which is sqrt((1 + c) / 2) at w = 1/2 with c = cos(F(I_N), F(G_A(I_N))): the less a probe's two
+    features agree, the lower are its scores with everybody. So the template finds the same people in the same
+    order, and its scores can be held against a threshold that comes from other cosines.
+
     Args:
-        original: of NIR probes against the VIS gallery.
-        generated: of the VIS images made of them, in the same order, against the same gallery.
+        original: features of NIR probes, of norm one.
+        generated: of the VIS images made of them, in the same order.
         weight: w; other than the average's, it is to be chosen on people who are not in the test.
+        fusion: which of the two.
     """
-    return (1 - weight) * original + weight * generated
+    vectors = (1 - weight) * original + weight * generated
+    return vectors if fusion == "average" else vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def figures(matrix: ScoreMatrix | Any, fars: Sequence[float] | Any) -> Figures:

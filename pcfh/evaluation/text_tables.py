@@ -127,9 +127,19 @@ def caption(results: Results) -> str:
     """One line on what was measured: recogniser, database, folds."""
     names = ", ".join(fold.protocol for fold in results.folds)
     folds = f"protocol {names}" if len(results.folds) == 1 else f"mean ± deviation over protocols {names}"
-    weighted = results.has_generator and results.fusion_weight != AVERAGE
-    fusion = f" In the fusion the generated face weighs {results.fusion_weight:g}." if weighted else ""
-    return f"{results.recognizer} on {results.database or 'a database'}, {folds}, in percent.{fusion}"
+    return (
+        f"{results.recognizer} on {results.database or 'a database'}, {folds}, in percent.{_fusion(results)}"
+    )
+
+
+def _fusion(results: Results) -> str:
+    """How the fusion differs from the paper's, where there is one and it does."""
+    if not results.has_generator:
+        return ""
+    other = results.fusion_weight != AVERAGE
+    weighted = f" In the fusion the generated face weighs {results.fusion_weight:g}." if other else ""
+    template = " The fused score is the cosine with the mean feature." if results.fusion == "template" else ""
+    return weighted + template
 
 
 def interval_text(interval: Interval | None, *, signed: bool = False) -> str:

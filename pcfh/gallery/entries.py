@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from pcfh.errors import UserError
-from pcfh.evaluation.scores import AVERAGE, cosine_scores, fused_scores, require_unit
+from pcfh.evaluation.scores import cosine_scores, fused_vectors, require_unit
 
 Kind = Literal["fused", "original", "generated"]
 SCORES: tuple[Kind, ...] = get_args(Kind)
@@ -77,15 +77,13 @@ class Probe:
         Raises:
             UserError: features are not of norm one.
         """
-        original = cosine_scores(self.original[None], features)
-        if self.generated is None:
-            return {"original": original[0]}
-        generated = cosine_scores(self.generated[None], features)
-        fused = fused_scores(original, generated, AVERAGE)
-        return {"fused": fused[0], "original": original[0], "generated": generated[0]}
+        kinds: tuple[Kind, ...] = ("original",) if self.generated is None else SCORES
+        return {kind: cosine_scores(self.vector(kind)[None], features)[0] for kind in kinds}
 
     def vector(self, kind: Kind) -> Float32[np.ndarray, " d"]:
-        """What a gallery feature is multiplied with to give a score: the fused one is linear in the two.
+        """What a gallery feature is multiplied with to give a score; all of norm one.
+
+        The fused score is the template's, see ``fused_vectors``: thresholds of a gallery are of cosines.
 
         Raises:
             UserError: there is no generated face, or features are not of norm one.
@@ -98,7 +96,7 @@ class Probe:
                 f"expected a generated face for the {kind} score, got none; search by the original score"
             )
         require_unit(self.generated[None], "probe")
-        fused = fused_scores(self.original[None], self.generated[None], AVERAGE)[0]
+        fused = fused_vectors(self.original[None], self.generated[None], fusion="template")[0]
         return self.generated if kind == "generated" else fused
 
 

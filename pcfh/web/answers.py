@@ -180,7 +180,7 @@ class FoundPerson:
         photographs: how many of this person were compared; null where that was not counted.
         original: score of the near-infrared face itself.
         generated: score of the face generated from it.
-        fused: their mean, by which the list goes.
+        fused: score of the mean of both features, by which the list goes.
         decision: "above" or "below" the threshold; null where there is none.
     """
 

@@ -94,11 +94,14 @@ def test_scores_are_cosines_and_fused_ones_their_average():
     gallery = table(gb=(0, 1), ga=(1, 0))
     original = CosineScores(name="original", probes=table(pb=(0.8, 0.6)), gallery=gallery)
     generated = CosineScores(name="generated", probes=table(pb=(0, 1)), gallery=gallery)
-    fusion = FusedScores(original=original, generated=generated, weight=0.5)
-    found = [matrix_of(method.sides(fold)) for method in (original, generated, fusion)]
+    fusions = [
+        FusedScores(original=original, generated=generated, fusion=kind) for kind in ("average", "template")
+    ]
+    found = [matrix_of(method.sides(fold)) for method in (original, generated, *fusions)]
     assert found[0].scores.tolist()[0] == pytest.approx([0.8, 0.6])
     assert found[2].scores.tolist()[0] == pytest.approx([0.4, 0.8])
-    assert [ranks(matrix).item() for matrix in found] == [2, 1, 1]
+    assert found[3].scores.tolist()[0] == pytest.approx([0.2**0.5, 0.8**0.5])
+    assert [ranks(matrix).item() for matrix in found] == [2, 1, 1, 1]
 
 
 def test_without_a_generator_there_is_the_original_alone(job):

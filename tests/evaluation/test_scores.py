@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pcfh.errors import UserError
-from pcfh.evaluation.scores import cosine_scores, figures, fused_scores
+from pcfh.evaluation.scores import cosine_scores, figures, fused_vectors, require_unit
 from pcfh.rates import ScoreMatrix, pairs_of, ranks, verification_rate
 
 
@@ -36,20 +36,35 @@ class TestCosineScores:
             cosine_scores(features(5), 2 * features(7))
 
 
-class TestFusedScores:
-    def test_are_the_average_of_both(self):
-        assert np.allclose(fused_scores(np.array([[0.2, -0.4]]), np.array([[0.6, 0.4]])), [[0.4, 0]])
+class TestFusedVectors:
+    nir, generated, gallery = features(5), features(5, seed=1), features(7, seed=2)
 
-    def test_are_each_alone_at_the_ends_of_the_weight(self):
-        original, generated = np.array([[0.2, -0.4]]), np.array([[0.6, 0.4]])
-        assert np.array_equal(fused_scores(original, generated, 0.0), original)
-        assert np.array_equal(fused_scores(original, generated, 1.0), generated)
-        assert np.allclose(fused_scores(original, generated, 0.75), [[0.5, 0.2]])
+    def test_of_the_average_give_the_average_of_both_scores(self):
+        scores = fused_vectors(self.nir, self.generated) @ self.gallery.T
+        both = cosine_scores(self.nir, self.gallery), cosine_scores(self.generated, self.gallery)
+        assert np.allclose(scores, (both[0] + both[1]) / 2, atol=1e-6)
 
-    def test_equal_half_the_product_with_the_sum_of_both_features(self):
-        nir, generated, gallery = features(5), features(5, seed=1), features(7, seed=2)
-        fused = fused_scores(cosine_scores(nir, gallery), cosine_scores(generated, gallery))
-        assert np.allclose(fused, (nir + generated) @ gallery.T / 2, atol=1e-6)
+    @pytest.mark.parametrize("fusion", ["average", "template"])
+    def test_are_each_alone_at_the_ends_of_the_weight(self, fusion):
+        assert np.allclose(fused_vectors(self.nir, self.generated, 0.0, fusion), self.nir)
+        assert np.allclose(fused_vectors(self.nir, self.generated, 1.0, fusion), self.generated)
+
+    def test_weigh_the_generated_by_the_weight(self):
+        nir, generated = np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])
+        assert np.allclose(fused_vectors(nir, generated, 0.75), [[0.25, 0.75]])
+
+    def test_of_the_template_are_of_norm_one_whatever_the_weight(self):
+        for weight in (0.3, 0.5):
+            require_unit(fused_vectors(self.nir, self.generated, weight, "template"), "fused")
+
+    def test_of_the_template_undo_what_the_average_takes_from_probes_whose_features_disagree(self):
+        average = fused_vectors(self.nir, self.generated) @ self.gallery.T
+        template = fused_vectors(self.nir, self.generated, fusion="template") @ self.gallery.T
+        agreement = (self.nir * self.generated).sum(1, keepdims=True)
+        assert np.allclose(average, template * np.sqrt((1 + agreement) / 2), atol=1e-6)
+
+    def test_of_the_template_equal_a_feature_that_both_agree_on(self):
+        assert np.allclose(fused_vectors(self.nir, self.nir, fusion="template"), self.nir)
 
 
 class TestFigures:

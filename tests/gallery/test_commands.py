@@ -65,7 +65,7 @@ def test_a_near_infrared_probe_is_compared_by_all_scores(run, photos):
     assert code == 0
     scores = {line.split()[0]: float(line.split()[1]) for line in out.splitlines()}
     assert scores.keys() == set(SCORES)
-    assert scores["fused"] == pytest.approx((scores["original"] + scores["generated"]) / 2, abs=1e-4)
+    assert scores["fused"] > (scores["original"] + scores["generated"]) / 2  # the mean is of features
 
 
 @pytest.mark.parametrize(

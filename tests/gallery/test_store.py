@@ -37,12 +37,13 @@ def found(gallery, probe, **options):
 
 
 def test_people_come_in_the_order_of_their_best_photograph_by_each_score(gallery):
-    probe = Probe(original=FEATURES[4], generated=FEATURES[50])
-    vectors = {
-        "original": FEATURES[4],
-        "generated": FEATURES[50],
-        "fused": (FEATURES[4] + FEATURES[50]) / 2,
-    }
+    generated = (
+        0.8 * FEATURES[50] + 0.6 * FEATURES[30]
+    )  # of one photograph alone it would tie with the original
+    generated /= np.linalg.norm(generated)
+    probe = Probe(original=FEATURES[4], generated=generated)
+    both = FEATURES[4] + generated
+    vectors = {"original": FEATURES[4], "generated": generated, "fused": both / np.linalg.norm(both)}
     for by, vector in vectors.items():
         people, scores = best_people(vector)
         matches = found(gallery, probe, top=25, by=by)
@@ -71,7 +72,8 @@ def test_each_match_has_all_scores_of_its_photograph(gallery):
     feature = FEATURES[int(match.entry.source.removesuffix(".png"))]
     assert match.scores["original"] == pytest.approx(FEATURES[4] @ feature, abs=1e-6)
     assert match.scores["generated"] == pytest.approx(FEATURES[50] @ feature, abs=1e-6)
-    assert match.score == pytest.approx((match.scores["original"] + match.scores["generated"]) / 2, abs=1e-6)
+    mean = (match.scores["original"] + match.scores["generated"]) / 2
+    assert match.score == pytest.approx(2 * mean / np.linalg.norm(FEATURES[4] + FEATURES[50]), abs=1e-6)
 
 
 @pytest.mark.parametrize("index", ["HNSW", "IVF_FLAT"])
