@@ -5,7 +5,7 @@ takes any portrait beside any NIR picture. A share of the NIR pictures is held b
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -25,9 +25,9 @@ from pcfh.levels import has_levels, levelled
 from pcfh.methods.base import kind_of
 from pcfh.methods.batch import Batch
 from pcfh.methods.familiar_input import Correction, corrected, distances, familiarity, find_correction
-from pcfh.methods.files import load_generator, save_generator
+from pcfh.methods.files import load_generator, save_generator, training_history
 from pcfh.methods.pcfh.adaptation import AdaptConfig, AdaptTrainer, for_generator
-from pcfh.methods.train import GENERATOR, BatchMaker, MethodLearner, picture_grid, start_from
+from pcfh.methods.train import GENERATOR, BatchMaker, MethodLearner, picture_grid
 from pcfh.preparation.manifest import MANIFEST, learnt_from, open_prepared, read_manifest
 from pcfh.preparation.training_pairs import PairImages, Plan, TrainingPairs, landmarks_of
 from pcfh.ranges import from_bytes
@@ -144,18 +144,17 @@ class AdaptTask(MethodLearner, Task):
 
     def __init__(self, job: AdaptTraining, runtime: Runtime) -> None:
         self._job, self._runtime = job, runtime
-        generator, _ = load_adaptable(job.generator)
+        generator, about = load_adaptable(job.generator)
         training = replace(
             job.config.training, method="pcfh", size=generator.size, levels=has_levels(generator)
         )
         self._config = replace(job.config, training=training)
         self.faces = open_faces(job.prepared, job.protocol, generator.size, self._config)
         self.recognizer = load_recognizer(job.recognizer).to(runtime.device)
-        teacher = partial(AdaptTrainer, adaptation=self._config.adaptation)
+        teacher = partial(AdaptTrainer, generator=generator, adaptation=self._config.adaptation)
         config = for_generator(self._config, generator.arguments)
         super().__init__(config, runtime, self.recognizer, teacher=teacher)
-        self._before = start_from(self.trainer.generator, job.generator)
-        self.trainer.begin()
+        self._before = training_history(about)
         self._settle = round(job.config.adaptation.settle * training.steps)
         self.image_every = training.image_every
         self.bounds = self.trainer.bounds
@@ -226,7 +225,7 @@ class AdaptTask(MethodLearner, Task):
         return min(times[_WARM:])
 
 
-def load_adaptable(path: Path) -> tuple[Any, Any]:
+def load_adaptable(path: Path) -> tuple[Any, Mapping[str, Any]]:
     """A generator that can be adapted, and what its file says.
 
     Raises:

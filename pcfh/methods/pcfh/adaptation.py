@@ -89,13 +89,8 @@ def for_generator(config: AdaptConfig, arguments: Mapping[str, Any]) -> PCFHConf
         arguments: with which the generator was built.
     """
     own = config.adaptation
-    networks = Networks(
-        generator_width=arguments["width"],
-        generator_blocks=arguments["blocks"],
-        local_blocks=arguments["local_blocks"],
-        patch_ramp=arguments["ramp"],
-        critic_width=arguments["width"],
-    )
+    width = arguments["width"]
+    networks = Networks(generator_width=width, generator_blocks=arguments["blocks"], critic_width=width)
     objective = Objective(
         lambda_ad=own.lambda_ad,
         lambda_rec=own.lambda_rec,
@@ -111,28 +106,34 @@ def for_generator(config: AdaptConfig, arguments: Mapping[str, Any]) -> PCFHConf
 
 
 class AdaptTrainer(PCFHTrainer):
-    """Adapts G_A; call ``begin`` once it has the weights to begin with.
+    """Adapts a generator.
 
     Args:
         config: see ``for_generator``.
         runtime: this process among the others.
         recognizer: F, frozen.
+        generator: what becomes G_A; G_0 is a copy.
         adaptation: weights of the terms.
+
+    Attributes:
+        settling: whether G_A stands still.
     """
 
-    _before: Generator
-
     def __init__(
-        self, config: Any, runtime: Runtime, recognizer: nn.Module | None, *, adaptation: Adaptation
+        self,
+        config: Any,
+        runtime: Runtime,
+        recognizer: nn.Module | None,
+        *,
+        generator: Generator,
+        adaptation: Adaptation,
     ) -> None:
         assert recognizer is not None
         super().__init__(config, runtime, recognizer)
+        self._before = deepcopy(generator).to(runtime.device).eval().requires_grad_(False)
+        self.networks.G_A = generator.to(runtime.device).requires_grad_(True)
         self._F, self._own = recognizer, adaptation
         self.settling = False
-
-    def begin(self) -> None:
-        """Takes G_A as it is now for G_0."""
-        self._before = deepcopy(self.generator).eval().requires_grad_(False)
 
     def compute_gradients(self, batch: Batch) -> Values:
         """Puts gradients into ``grad``; none into G_A's while ``settling``."""
