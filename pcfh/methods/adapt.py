@@ -25,7 +25,7 @@ from pcfh.levels import has_levels, levelled
 from pcfh.methods.base import kind_of
 from pcfh.methods.batch import Batch
 from pcfh.methods.familiar_input import Correction, corrected, distances, familiarity, find_correction
-from pcfh.methods.files import load_generator, save_generator, training_history
+from pcfh.methods.files import as_trained, load_generator, save_generator, training_history
 from pcfh.methods.pcfh.adaptation import AdaptConfig, AdaptTrainer, for_generator
 from pcfh.methods.train import GENERATOR, BatchMaker, MethodLearner, picture_grid
 from pcfh.preparation.manifest import MANIFEST, learnt_from, open_prepared, read_manifest
@@ -226,7 +226,7 @@ class AdaptTask(MethodLearner, Task):
 
 
 def load_adaptable(path: Path) -> tuple[Any, Mapping[str, Any]]:
-    """A generator that can be adapted, and what its file says.
+    """A generator that can be adapted, as it was trained, and what its file says.
 
     Raises:
         UserError: it is absent, damaged, or of another method.
@@ -237,7 +237,7 @@ def load_adaptable(path: Path) -> tuple[Any, Mapping[str, Any]]:
             f"{path}: is a generator of the method {kind_of(generator)}; the terms of pcfh adapt are those "
             "of the method pcfh: give one of that"
         )
-    return generator, about
+    return as_trained(generator), about
 
 
 def any_pairs(root: Path, records: Iterable[Record], *, seed: int, flip: bool) -> TrainingPairs:

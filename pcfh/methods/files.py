@@ -85,6 +85,16 @@ def load_generator(path: Path) -> tuple[Any, Mapping[str, Any]]:
     return generator.eval().requires_grad_(False), about
 
 
+def as_trained(generator: Any) -> Any:
+    """What a training goes on with: the generator without what was put on top of it afterwards.
+
+    Args:
+        generator: of any method; one that can be more than was trained has a method of this name.
+    """
+    own = getattr(generator, "as_trained", None)
+    return generator if own is None else own()
+
+
 def _require_bounded(arguments: Mapping[str, Any]) -> None:
     """Refuses numbers that no network has: a description may ask for more layers than can ever be made.
 

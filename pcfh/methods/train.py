@@ -27,7 +27,7 @@ from pcfh.levels import has_levels, levelled, put_levels_before
 from pcfh.methods.base import Config, Training, find_method, kind_of, resolved
 from pcfh.methods.batch import Batch
 from pcfh.methods.cameras import as_cameras_take
-from pcfh.methods.files import load_generator, save_generator, training_history
+from pcfh.methods.files import as_trained, load_generator, save_generator, training_history
 from pcfh.methods.held_out import HeldOut, split_people
 from pcfh.methods.job import TrainingJob, check
 from pcfh.methods.trainer import Trainer
@@ -247,7 +247,8 @@ def start_from(generator: Any, path: Path) -> list[Mapping[str, Any]]:
     Raises:
         UserError: the file is damaged or absent, or holds another network.
     """
-    kept, about = load_generator(path)
+    found, about = load_generator(path)
+    kept = as_trained(found)
     if (kind_of(kept), kept.arguments) != (kind_of(generator), generator.arguments):
         raise UserError(
             f"{path}: holds the generator {kind_of(kept)} {kept.arguments}, and these settings train "

@@ -26,8 +26,9 @@ from pcfh.files import sha256_of, write_atomically
 from pcfh.images import grey, write_png
 from pcfh.methods.adapt import AdaptTask, AdaptTraining, load_adaptable
 from pcfh.methods.adapted_worth import Worth, faces_in_rows, generate, is_better, worth
-from pcfh.methods.files import load_generator
+from pcfh.methods.files import load_generator, save_generator
 from pcfh.methods.pcfh.adaptation import AdaptConfig
+from pcfh.methods.pcfh.generator import with_detail
 from pcfh.methods.train import GENERATOR
 from pcfh.parallel import Workers
 from pcfh.preparation.align_capture import PrepareOptions
@@ -205,7 +206,7 @@ def _judged(
     made, figures = {}, {}
     files = {"before": job.generator, "after": job.out / RUN / GENERATOR}
     for name, path in files.items():
-        generator, _ = load_generator(path)
+        generator, _ = load_adaptable(path)
         points = landmarks_of(faces.held_back).to(device)
         made[name] = generate(generator.to(device), nir.to(device), points)
         figures[name] = worth(
@@ -232,7 +233,12 @@ def _judged(
         notes=left_out[1],
     )
     write_atomically(job.out / RESULT, to_json_text(adapted).encode())
-    write_atomically(job.out / GENERATOR, files[taken].read_bytes())
+    first, _ = load_generator(job.generator)
+    if taken == "after" and first.detail:
+        new, about = load_generator(files[taken])
+        save_generator(job.out / GENERATOR, with_detail(new, first.detail, first.zoom), about)
+    else:
+        write_atomically(job.out / GENERATOR, files[taken].read_bytes())
     return adapted
 
 

@@ -171,6 +171,20 @@ def test_the_better_generator_is_written(work, monkeypatch, generator):
         assert (work.out / GENERATOR).read_bytes() == chosen.read_bytes()
 
 
+def test_one_that_keeps_detail_is_trained_without_and_written_with_it(
+    pictures, generator, tmp_path, monkeypatch
+):
+    plain, about = load_generator(generator)
+    large = tmp_path / "large.safetensors"
+    save_generator(large, with_detail(plain, 0.5, 2), about)
+    monkeypatch.setattr(adaptation, "is_better", lambda new, old: True)
+    adapt(job_of(pictures, large, tmp_path / "out"), CPU)
+    trained, written = (load_generator(tmp_path / "out" / p)[0] for p in (f"{RUN}/{GENERATOR}", GENERATOR))
+    assert (trained.size, trained.detail) == (64, 0)
+    assert (written.size, written.detail, written.zoom, written.has_levels) == (128, 0.5, 2, True)
+    assert all(torch.equal(a, b) for a, b in zip(trained.parameters(), written.parameters(), strict=True))
+
+
 def test_another_generator_in_the_same_folder_is_refused(work, generator, tmp_path):
     adapt(work, CPU, callbacks=Callbacks(should_stop=stop_after(2)))
     network, about = load_generator(generator)

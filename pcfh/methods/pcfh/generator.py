@@ -87,6 +87,10 @@ class Generator(nn.Module):
         painted = self._painted(seen, points)
         return with_own_detail(painted, nir, self.detail) if self.detail else painted
 
+    def as_trained(self) -> "Generator":
+        """The same without detail, as large as what the paths see; shares the weights."""
+        return with_detail(self, 0.0, 1) if self.detail else self
+
     def _painted(
         self, nir: Float[Tensor, "b 3 s s"], landmarks: Float[Tensor, "b 68 2"]
     ) -> Float[Tensor, "b 3 s s"]:
@@ -105,7 +109,7 @@ def with_detail(generator: Generator, share: float, zoom: int) -> Generator:
 
     Args:
         generator: its weights are shared with the result.
-        share: of the input's detail.
+        share: of the input's detail; 0 gives what is trained.
         zoom: by how much the pictures are larger than what the paths see.
 
     Raises:
