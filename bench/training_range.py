@@ -8,9 +8,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from pcfh.databases.casia import read_casia
+from pcfh.databases.layouts import open_database
 from pcfh.databases.records import LANDMARKS_FILE
 from pcfh.databases.rendered import SAMPLE
+from pcfh.errors import UserError
 from pcfh.files import write_atomically
 from pcfh.images import read_image
 from pcfh.landmarks.given import landmark_key, read_landmarks
@@ -24,11 +25,14 @@ _SIZE = 128
 def measured(home: Path) -> dict[str, object]:
     """The content of the file."""
     points = read_landmarks(home / LANDMARKS_FILE)
-    records = [record for record in read_casia(home).records if record.modality == "NIR"]
+    records = [record for record in open_database(home).records if record.modality == "NIR"]
     faces = []
     for record in records:
         landmarks = points[landmark_key(record.path)]
-        crop, _ = crop_of_photograph(read_image(home / record.path), landmarks, _SIZE, nir=True)
+        try:
+            crop, _ = crop_of_photograph(read_image(home / record.path), landmarks, _SIZE, nir=True)
+        except UserError:  # a face that reaches out of its picture; no training has seen it
+            continue
         faces.append(face_measures(crop, landmarks))
     recipe = json.loads((home / "recipe.json").read_bytes())
     return {"recipe": recipe, "faces": len(faces), "percentiles": PERCENTILES, "ranges": ranges_of(faces)}

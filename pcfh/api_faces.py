@@ -26,7 +26,7 @@ from pcfh.landmarks import Face, LandmarkBackend, open_backend
 from pcfh.recognisers.alignment import realign
 from pcfh.recognisers.base import Recognizer
 from pcfh.recognisers.registry import open_recognizer
-from pcfh.shipped import shipped
+from pcfh.shipped import generator_at, shipped
 
 
 def load_image(path: str | Path) -> UInt8[np.ndarray, "h w 3"]:
@@ -48,13 +48,14 @@ def load_hallucinator(path: str | Path | None = None, *, device: str = "auto") -
     """Opens a generator with all that it needs to translate a photograph.
 
     Args:
-        path: generator.safetensors of a training run; the shipped one if not given.
+        path: generator.safetensors of a training run, or "generator" for the first shipped one; the one for
+            photographs if not given.
         device: auto, cpu, cuda or cuda:1.
 
     Raises:
         UserError: the file is absent, damaged or something else, or the device is not usable.
     """
-    return Hallucinator.from_file(shipped("generator") if path is None else path, device=device)
+    return Hallucinator.from_file(generator_at(path), device=device)
 
 
 def load_recognizer(path: str | Path | None = None, *, device: str = "auto") -> Recognizer:

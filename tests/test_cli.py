@@ -347,7 +347,7 @@ def test_without_a_model_the_one_that_comes_with_the_program_translates(run, nir
     code, out, _ = run("translate", nir, "--out", tmp_path / "vis", "--landmarks", points)
     assert (code, out.splitlines()[0]) == (0, f"2 of 2 pictures translated to {tmp_path / 'vis'}")
     with Image.open(tmp_path / "vis" / "1.png") as image:
-        assert image.text["Model"] == sha256_of(shipped("generator"))
+        assert image.text["Model"] == sha256_of(shipped("cameras"))
 
 
 @pytest.mark.parametrize("kind", ["pix2pix", "cyclegan"])

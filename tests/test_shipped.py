@@ -1,8 +1,10 @@
+from pathlib import Path
+
 import pytest
 
 from pcfh import shipped as module
 from pcfh.errors import UserError
-from pcfh.shipped import WEIGHTS, shipped
+from pcfh.shipped import WEIGHTS, generator_at, shipped
 
 
 @pytest.fixture
@@ -41,3 +43,12 @@ def test_a_file_without_a_sum_is_refused(copy):
     (copy / "SHA256SUMS").write_text("")
     with pytest.raises(UserError, match="expected SHA-256 None"):
         shipped("generator")
+
+
+def test_without_a_name_photographs_go_to_the_generator_of_all_cameras(tmp_path, monkeypatch):
+    assert generator_at(None) == shipped("cameras")
+    monkeypatch.chdir(tmp_path)
+    assert generator_at("generator") == generator_at(Path("generator")) == shipped("generator")
+    Path("generator").touch()
+    assert generator_at("generator") == Path("generator")
+    assert generator_at("run/generator.safetensors") == Path("run/generator.safetensors")

@@ -75,7 +75,7 @@ def translated(strangers, blaze, tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(blaze):
     """The web page over the shipped networks."""
-    translator = Hallucinator.from_file(shipped("generator"), device="cpu", backend=blaze)
+    translator = Hallucinator.from_file(shipped("cameras"), device="cpu", backend=blaze)
     engine = Engine(translator, open_recognizer(shipped("recognizer"), device="cpu"))
     address = "http://127.0.0.1:8765"
     with TestClient(create_app(engine, Limits(), {"127.0.0.1"}), base_url=address) as client:
@@ -112,7 +112,7 @@ def test_the_command_gives_one_line_for(name, translated, strangers):
 @pytest.mark.parametrize("name", ["alpha.png", "grey.png", "portrait.png", "turned.png", "upright.png"])
 def test_the_command_marks_as_synthetic(name, translated):
     with Image.open(translated[3] / name) as image:
-        assert (image.mode, image.size, image.text["Synthetic"]) == ("RGB", (128, 128), "true")
+        assert (image.mode, image.size, image.text["Synthetic"]) == ("RGB", (256, 256), "true")
 
 
 def test_transparency_is_dropped(translated):

@@ -1,4 +1,4 @@
-"""Makes result files of the documents from what ``pcfh reproduce`` wrote; nothing is copied by hand.
+"""Makes result files of the documents from what ``pcfh reproduce`` or ``pcfh shifts`` wrote; nothing by hand.
 
     python docs/results/record.py OUT/results.json NAME --data TEXT --machine TEXT --command "pcfh ..." [...]
 
@@ -8,6 +8,11 @@ Beside this program it writes
                              that no training has seen
     NAME-differences.json    the paired tests, in points
     NAME-curve.json          the rows against images seen, where generators were kept along the way
+
+or, of OUT/shifts.json,
+
+    NAME.json                one record for each shift, recogniser and generator
+    NAME-kept.json           one for each shift and generator: irises, glasses, surroundings
 
 each with its source: data, commands, commit, seeds and machine. ``tables.toml`` says which of it makes a
 table, and ``make.py`` writes it into the pages.
@@ -24,6 +29,8 @@ from typing import Any
 
 HERE = Path(__file__).parent
 RATES = ("rank1", "vr1", "vr01")
+ALL_SHIFTS = "all shifts"
+SHARES = ("faces found behind glasses", "surroundings in skin colour")
 IMAGES = {
     "MAE": "mae",
     "SSIM": "ssim",
@@ -37,7 +44,9 @@ IMAGES = {
 def main(arguments: Sequence[str]) -> int:
     """Writes the files; returns the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("results", type=Path, help="results.json of pcfh reproduce")
+    parser.add_argument(
+        "results", type=Path, help="results.json of pcfh reproduce, or shifts.json of pcfh shifts"
+    )
     parser.add_argument("name", help="of the files, without .json")
     parser.add_argument("--data", required=True, help="what was trained and tested on")
     parser.add_argument("--machine", required=True, help="where, in which precision, beside what")
@@ -50,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
         "data": options.data,
         "commands": options.command,
         "commit": commit(),
-        "seeds": seeds(content["results"]),
+        "seeds": [0] if "kept" in content else seeds(content["results"]),
         "machine": options.machine,
     }
     for ending, records in files(content).items():
@@ -62,6 +71,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def files(content: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """The records of each file by the ending of its name."""
+    if "kept" in content:
+        return {"": shift_rows(content), "-kept": kept_rows(content)}
     found = {
         "": rows(content),
         "-differences": differences(content),
@@ -131,6 +142,52 @@ def curve(content: Mapping[str, Any]) -> list[dict[str, Any]]:
             record["mae"] = float(f"{point['error']:.4g}")
         records.append(record)
     return records
+
+
+def shift_rows(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rank-1 of a suite of shifts, and for all shifts in how many the fusion lies below the NIR images."""
+    records = []
+    for row in content["rows"]:
+        own = [r for r in content["rows"] if place(r) == place(row) and r["shift"] != ALL_SHIFTS]
+        below = sum(r["gain"]["estimate"] < 0 for r in own)
+        surely = sum(r["gain"]["high"] < 0 for r in own)
+        records.append(
+            {
+                "method": f"{row['shift']}, {row['generator']}, {key_of(row['recognizer'])}",
+                **{name: row[name] for name in ("shift", "generator")},
+                "recogniser": row["recognizer"].removesuffix(".onnx"),
+                **{name: bounds(one, 100) for name, one in row["rank1"].items() if one},
+                "gain": bounds(row["gain"], 100),
+                "below": f"{below} ({surely})",
+            }
+        )
+    return records
+
+
+def place(row: Mapping[str, Any]) -> tuple[str, str]:
+    """By whom a row of a suite was measured, of which generator."""
+    return row["recognizer"], row["generator"]
+
+
+def kept_rows(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What generated faces keep in a suite of shifts; shares in percent."""
+    records = []
+    for row in content["kept"]:
+        record = {"method": f"{row['shift']}, {row['generator']}"}
+        record |= {name: row[name] for name in ("shift", "generator")}
+        for one in row["measures"]:
+            key = key_of(f"{one['measure']} {one['images']}")
+            scale = 100 if one["measure"] in SHARES else 1
+            if one["interval"]:
+                record[key] = bounds(one["interval"], scale)
+        records.append(record)
+    return records
+
+
+def bounds(interval: Mapping[str, Any], scale: float = 1) -> dict[str, float]:
+    """An estimate with its interval."""
+    keys = (("value", "estimate"), ("low", "low"), ("high", "high"))
+    return {key: float(f"{scale * interval[name]:.4g}") for key, name in keys}
 
 
 def figures(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from pcfh.parallel import usable_workers
 from pcfh.recipes.adaptation import PREPARED, SHEET, Adapted, AdaptJob
 from pcfh.recipes.adaptation import adapt as run_adapt
 from pcfh.runtime import keep_freed_memory, start_runtime
-from pcfh.shipped import shipped
+from pcfh.shipped import generator_at, shipped
 from pcfh.training.loop import Callbacks
 
 
@@ -47,7 +47,8 @@ def adapt(  # noqa: PLR0913 - one argument per option of the command
         nir: folder of near-infrared pictures of the camera.
         vis: folder of visible-light portraits, of the same people or others.
         out: folder to write to.
-        generator: generator.safetensors to begin with, of the method pcfh; the shipped one if not given.
+        generator: generator.safetensors to begin with, of the method pcfh; the shipped one for photographs if
+            not given.
         recognizer: weights of a Light CNN that keeps faces the people they are; the shipped one if not given.
         minutes: to train on this machine.
         steps: to train, in the place of minutes.
@@ -69,7 +70,7 @@ def adapt(  # noqa: PLR0913 - one argument per option of the command
             nir=nir,
             vis=vis,
             out=out,
-            generator=generator or shipped("generator"),
+            generator=generator_at(generator),
             recognizer=recognizer or shipped("recognizer"),
             minutes=minutes,
             steps=steps,

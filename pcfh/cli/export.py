@@ -7,7 +7,7 @@ from pathlib import Path
 from pcfh.errors import UserError
 from pcfh.export import OPSET, Exported, export_product
 from pcfh.export import export as run_export
-from pcfh.shipped import shipped
+from pcfh.shipped import generator_at, shipped
 
 
 def export(
@@ -23,7 +23,7 @@ def export(
     Args:
         out: file to write, .onnx or .pt2, for one network; else a folder for all three.
         model: generator.safetensors, recognizer.safetensors or Light CNN checkpoint; the shipped generator
-            if not given. For a folder, the generator.
+            for photographs if not given, the word generator for the first one. For a folder, the generator.
         recognizer: for a folder, the Light CNN; the shipped one if not given.
         opset: version of ONNX's operators, 18 to 23.
     """
@@ -34,8 +34,8 @@ def export(
         raise UserError(f"{out}: expected a name that ends in .onnx or .pt2, or that of a folder")
     print("Converting and comparing; this takes a minute or so.", file=sys.stderr)
     if one:
-        return _say([run_export(model or shipped("generator"), out, opset=opset)])
-    chosen = {"generator": model or shipped("generator"), "recognizer": recognizer or shipped("recognizer")}
+        return _say([run_export(generator_at(model), out, opset=opset)])
+    chosen = {"generator": generator_at(model), "recognizer": recognizer or shipped("recognizer")}
     return _say(export_product(out, **chosen, opset=opset))
 
 

@@ -13,7 +13,7 @@ from pcfh.hallucinate import Hallucinator
 from pcfh.landmarks import open_backend
 from pcfh.recognisers.registry import open_recognizer
 from pcfh.runtime import keep_freed_memory
-from pcfh.shipped import shipped
+from pcfh.shipped import generator_at, shipped
 
 TOKEN = "PCFH_GALLERY_TOKEN"
 
@@ -24,7 +24,8 @@ class Networks:
     """What computes features.
 
     Attributes:
-        model: generator.safetensors of a training run; the shipped one if not given.
+        model: generator.safetensors of a training run, or the word generator for the first shipped one; the one
+            for photographs (cameras) if not given.
         recognizer: as for pcfh evaluate; the shipped one if not given. A gallery takes one.
         device: auto, cpu, cuda or cuda:1.
     """
@@ -37,9 +38,7 @@ class Networks:
         """Opens them."""
         keep_freed_memory()
         finder = open_backend("blaze")
-        hallucinator = Hallucinator.from_file(
-            self.model or shipped("generator"), device=self.device, backend=finder
-        )
+        hallucinator = Hallucinator.from_file(generator_at(self.model), device=self.device, backend=finder)
         place = shipped("recognizer") if self.recognizer is None else self.recognizer
         return FaceReader(hallucinator, open_recognizer(place, device=self.device))
 

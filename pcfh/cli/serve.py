@@ -78,7 +78,8 @@ def serve(
 
     Args:
         access: where the page is, and who may ask.
-        model: generator.safetensors of a training run; the shipped one if not given.
+        model: generator.safetensors of a training run, or the word generator for the first shipped one; the one
+            for photographs (cameras) if not given.
         recognizer: a Light CNN, an ONNX model or dlib; the shipped one if not given.
         device: auto, cpu, cuda or cuda:1.
         searched: the gallery that visitors can search.
@@ -133,11 +134,11 @@ def _engine(model: Path | None, recognizer: Path | None, device: str) -> "Engine
     from pcfh.hallucinate import Hallucinator  # noqa: PLC0415
     from pcfh.landmarks import open_backend  # noqa: PLC0415
     from pcfh.recognisers.registry import open_recognizer  # noqa: PLC0415
-    from pcfh.shipped import shipped  # noqa: PLC0415
+    from pcfh.shipped import generator_at, shipped  # noqa: PLC0415
     from pcfh.web.engine import Engine  # noqa: PLC0415
 
     finder = open_backend("blaze")
-    hallucinator = Hallucinator.from_file(model or shipped("generator"), device=device, backend=finder)
+    hallucinator = Hallucinator.from_file(generator_at(model), device=device, backend=finder)
     return Engine(hallucinator, open_recognizer(recognizer or shipped("recognizer"), device=device))
 
 

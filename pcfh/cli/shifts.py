@@ -40,7 +40,7 @@ def shifts(  # noqa: PLR0913 - one argument per option of the command
         recognizer: what measures, one or several: files, dlib, or my_module:MyRecognizer; the shipped Light
             CNN if none is given.
         generator: generator.safetensors of training runs, one or several, each as FILE or NAME=FILE; the
-            others are compared with the first. The shipped one if none is given.
+            others are compared with the first. Both shipped ones if none is given.
         pose: also find eyes behind glasses in generated faces, with the default detector.
         device: auto, cpu, cuda or cuda:1.
         batch: faces computed at once.
@@ -54,7 +54,8 @@ def shifts(  # noqa: PLR0913 - one argument per option of the command
     places = recognizer or (str(shipped("recognizer")),)
     recognizers = [open_recognizer(place, device=device) for place in places]
     files = named_files(generator, "--generator: two files", _name_of) or {
-        "shipped": str(shipped("generator"))
+        "first": str(shipped("generator")),
+        "cameras": str(shipped("cameras")),
     }
     generators = {name: Hallucinator.from_file(file, device=device) for name, file in files.items()}
     backend = open_backend("blaze") if pose else None

@@ -14,7 +14,7 @@ from pcfh.landmarks import open_backend
 from pcfh.landmarks.given import read_landmarks
 from pcfh.preparation.face_reader import ReaderOptions
 from pcfh.runtime import keep_freed_memory
-from pcfh.shipped import shipped
+from pcfh.shipped import generator_at
 from pcfh.translate import translation
 
 _DEFAULT = BatchOptions()
@@ -42,7 +42,8 @@ def translate(  # noqa: PLR0913 - one argument per option of the command
     Args:
         sources: pictures and folders of pictures.
         out: folder to write to.
-        model: generator.safetensors of a training run; the one that comes with the program if not given.
+        model: generator.safetensors of a training run, or the word generator for the first that came with the
+            program; the one for photographs (cameras) if not given.
         aligned: the pictures are aligned crops of the model's size already.
         landmarks: CSV file of 68 landmarks per picture; then nothing is detected.
         backend: what finds faces and landmarks.
@@ -58,7 +59,7 @@ def translate(  # noqa: PLR0913 - one argument per option of the command
         read_landmarks(landmarks)  # refused here, before anything is written
     else:
         open_backend(backend, device=finder)
-    chosen = model or shipped("generator")
+    chosen = generator_at(model)
     hallucinator = Hallucinator.from_file(chosen, device=device)
     reading = ReaderOptions(
         size=hallucinator.size, aligned=aligned, landmarks=landmarks, backend=backend, device=finder

@@ -1,6 +1,8 @@
 """The suite of shifts: rows from hand-made outcomes, a small suite measured whole, what is none."""
 
 import csv
+import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -174,6 +176,21 @@ def test_sheets_show_every_generator_at_the_size_of_the_largest(measured):
         assert b"trainedAlgorithmicMedia" in (out / name).read_bytes()
 
 
+def test_the_result_file_of_the_documents_says_what_the_suite_says(measured, tmp_path):
+    out, suite = measured
+    program = Path(__file__).parents[2] / "docs" / "results" / "record.py"
+    told = ("--data", "d", "--machine", "m", "--command", "pcfh a", "--into", tmp_path)
+    subprocess.run([sys.executable, program, out / "shifts.json", "x", *told], check=True, timeout=300)
+    rows, kept = (json.loads((tmp_path / name).read_text())["records"] for name in ("x.json", "x-kept.json"))
+    assert (len(rows), len(kept)) == (len(suite.rows), len(suite.kept))
+    for one, row in zip(rows, suite.rows, strict=True):
+        assert one["fusion"]["value"] == pytest.approx(100 * row.rank1["fusion"].estimate, abs=0.05)
+        assert one["shift"] in one["method"] and one["generator"] == row.generator
+    own = [r for r in suite.rows if r.generator == suite.rows[0].generator and r.shift != ALL_SHIFTS]
+    below = sum(r.gain.estimate < 0 for r in own)
+    assert rows[0]["below"].split()[0] == str(below)
+
+
 def test_two_generators_that_would_share_a_folder_are_refused(database, tmp_path):
     job = SuiteJob(database=database, out=tmp_path)
     with pytest.raises(UserError, match="two generators have one name \\(a b, a_b\\); give others"):
@@ -195,7 +212,7 @@ def test_the_command_measures_and_prints_the_table(run, database, tmp_path):
     code, out, err = run("shifts", database, tmp_path, "--no-pose", "--resamples", "9", "--device", "cpu")
     assert (code, "Traceback" in err) == (0, False)
     assert out.startswith((tmp_path / "shifts.md").read_text(encoding="utf-8"))
-    assert [one.name for one in read_suite(tmp_path / "shifts.json").generators] == ["shipped"]
+    assert [one.name for one in read_suite(tmp_path / "shifts.json").generators] == ["first", "cameras"]
 
 
 @pytest.mark.parametrize(
