@@ -44,9 +44,7 @@ IMAGES = {
 def main(arguments: Sequence[str]) -> int:
     """Writes the files; returns the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument(
-        "results", type=Path, help="results.json of pcfh reproduce, or shifts.json of pcfh shifts"
-    )
+    parser.add_argument("results", type=Path, help="of pcfh reproduce, or shifts.json of pcfh shifts")
     parser.add_argument("name", help="of the files, without .json")
     parser.add_argument("--data", required=True, help="what was trained and tested on")
     parser.add_argument("--machine", required=True, help="where, in which precision, beside what")

@@ -24,8 +24,8 @@ class Networks:
     """What computes features.
 
     Attributes:
-        model: generator.safetensors of a training run, or the word generator for the first shipped one; the one
-            for photographs (cameras) if not given.
+        model: generator.safetensors of a training run, or the word generator for the first shipped one; the
+            one for photographs (cameras) if not given.
         recognizer: as for pcfh evaluate; the shipped one if not given. A gallery takes one.
         device: auto, cpu, cuda or cuda:1.
     """

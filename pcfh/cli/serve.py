@@ -78,8 +78,8 @@ def serve(
 
     Args:
         access: where the page is, and who may ask.
-        model: generator.safetensors of a training run, or the word generator for the first shipped one; the one
-            for photographs (cameras) if not given.
+        model: generator.safetensors of a training run, or the word generator for the first shipped one; the
+            one for photographs (cameras) if not given.
         recognizer: a Light CNN, an ONNX model or dlib; the shipped one if not given.
         device: auto, cpu, cuda or cuda:1.
         searched: the gallery that visitors can search.
