@@ -136,16 +136,6 @@ def test_training_moves_the_generator(done, generator):
     assert any(not torch.equal(a, b) for a, b in zip(old.parameters(), new.parameters(), strict=True))
 
 
-def test_a_generator_that_keeps_detail_at_twice_the_size_is_adapted_as_it_is(work, generator, tmp_path):
-    small, _ = load_generator(generator)
-    large = with_detail(small, 0.5, 2)
-    save_generator(tmp_path / GENERATOR, large, {})
-    adapt(replace(work, generator=tmp_path / GENERATOR, steps=2), CPU)
-    adapted, _ = load_generator(work.out / RUN / GENERATOR)
-    assert adapted.arguments == large.arguments and adapted.has_levels
-    assert not torch.equal(adapted.to_image[1].weight, large.to_image[1].weight)
-
-
 def test_while_g_b_and_d_a_settle_the_generator_stays(pictures, generator, tmp_path):
     adapt(job_of(pictures, generator, tmp_path, "adaptation.settle=0.99"), CPU)
     old, _ = load_generator(generator)
