@@ -57,8 +57,7 @@ class Hallucinator:
         backend: LandmarkBackend | None = None,
     ) -> None:
         self._device = torch.device(device)
-        # A fifth faster than channels first on processors.
-        self._generator = generator.to(self._device).to(memory_format=torch.channels_last)
+        self._generator = generator.to(self._device)
         self._backend = backend
         self.about = about
 
