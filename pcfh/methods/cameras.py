@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from pcfh.methods.blur import gaussian_blur
 from pcfh.nir_cameras import KINDS, MARGIN_SHARES, MARGIN_WIDTH, Margin
 
 Grey = Float[Tensor, "b 1 s s"]
@@ -145,17 +146,9 @@ def _processed(coded: Grey, camera: Strengths) -> Grey:
     coded = torch.where((place % 2 == 1).view(1, 1, -1, 1), odd, coded)
     around = F.pad(coded, [1] * 4, mode="replicate").unfold(2, 3, 1).unfold(3, 3, 1).flatten(4)
     coded = coded + camera["denoise"] * (around.median(-1).values - coded)
-    return (coded + camera["sharpen"] * (coded - _smoothed(coded, 0.005 * side))).clamp(0, 1)
-
-
-def _smoothed(coded: Grey, spread: float) -> Grey:
-    """A Gaussian blur."""
-    reach = math.ceil(3 * spread)
-    line = torch.arange(-reach, reach + 1, device=coded.device, dtype=coded.dtype)
-    weights = torch.exp(-(line**2) / (2 * spread**2))
-    weights = weights / weights.sum()
-    padded = F.pad(coded, [reach] * 4, mode="replicate")
-    return F.conv2d(F.conv2d(padded, weights.view(1, 1, 1, -1)), weights.view(1, 1, -1, 1))
+    spread = 0.005 * side
+    smooth = gaussian_blur(coded, spread, math.ceil(3 * spread))
+    return (coded + camera["sharpen"] * (coded - smooth)).clamp(0, 1)
 
 
 def _compressed(coded: Grey, camera: Strengths) -> Grey:

@@ -26,7 +26,7 @@ from pcfh.files import sha256_of, write_atomically
 from pcfh.images import grey, write_png
 from pcfh.methods.adapt import AdaptTask, AdaptTraining, load_adaptable
 from pcfh.methods.adapted_worth import Worth, faces_in_rows, generate, is_better, worth
-from pcfh.methods.files import load_generator, save_generator
+from pcfh.methods.files import as_trained, load_generator, save_generator
 from pcfh.methods.pcfh.adaptation import AdaptConfig
 from pcfh.methods.pcfh.generator import with_detail
 from pcfh.methods.train import GENERATOR
@@ -203,11 +203,11 @@ def _judged(
     faces, device = task.faces, next(state.networks.parameters()).device
     nir = read_crops(faces.root, faces.held_back, grey)
     portraits = _colour_crops(faces.root, spaced(faces.vis, _MOST_PORTRAITS))
+    points = landmarks_of(faces.held_back).to(device)
+    old, _ = load_generator(job.generator)
+    new, about = load_generator(job.out / RUN / GENERATOR)
     made, figures = {}, {}
-    files = {"before": job.generator, "after": job.out / RUN / GENERATOR}
-    for name, path in files.items():
-        generator, _ = load_adaptable(path)
-        points = landmarks_of(faces.held_back).to(device)
+    for name, generator in {"before": as_trained(old), "after": new}.items():
         made[name] = generate(generator.to(device), nir.to(device), points)
         figures[name] = worth(
             made[name], nir.to(device), portraits, recognizer=task.recognizer, G_B=task.trainer.networks.G_B
@@ -233,12 +233,11 @@ def _judged(
         notes=left_out[1],
     )
     write_atomically(job.out / RESULT, to_json_text(adapted).encode())
-    first, _ = load_generator(job.generator)
-    if taken == "after" and first.detail:
-        new, about = load_generator(files[taken])
-        save_generator(job.out / GENERATOR, with_detail(new, first.detail, first.zoom), about)
+    if taken == "after" and old.detail:
+        save_generator(job.out / GENERATOR, with_detail(new, old.detail, old.zoom), about)
     else:
-        write_atomically(job.out / GENERATOR, files[taken].read_bytes())
+        better = job.generator if taken == "before" else job.out / RUN / GENERATOR
+        write_atomically(job.out / GENERATOR, better.read_bytes())
     return adapted
 
 

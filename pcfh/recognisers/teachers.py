@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pcfh.files import sha256_of
-from pcfh.recognisers.dlib import LEFT, SCALE, TOP, open_network
+from pcfh.recognisers.dlib import LEFT, SCALE, TOP, DlibRecognizer, open_network
 from pcfh.recognisers.dlib import NAME as DLIB
 from pcfh.recognisers.dlib_network import CHIP
 from pcfh.recognisers.lightcnn.weights import load_recognizer
@@ -34,13 +34,15 @@ def load_teacher(places: Sequence[Path]) -> nn.Module:
     Raises:
         UserError: a file is absent, damaged or something else, or dlib's weights are not installed.
     """
-    found = [DlibTeacher() if str(place) == DLIB else load_recognizer(place) for place in places]
-    return found[0] if len(found) == 1 and str(places[0]) != DLIB else Teachers(found)
+    found = [
+        DlibTeacher() if DlibRecognizer.recognises(place) else load_recognizer(place) for place in places
+    ]
+    return found[0] if len(found) == 1 else Teachers(found)
 
 
 def key_of_teacher(place: Path) -> str:
     """What tells it from others: the SHA-256 of its file, or the word dlib, whose weights are known ones."""
-    return DLIB if str(place) == DLIB else sha256_of(place)
+    return DLIB if DlibRecognizer.recognises(place) else sha256_of(place)
 
 
 class DlibTeacher(nn.Module):
@@ -84,12 +86,5 @@ class Teachers(nn.Module):
     @torch.no_grad()
     def centre_on(self, faces: Iterable[Float[Tensor, "_ 1 128 128"]]) -> None:
         """Takes the mean over some captures as the middle of each recogniser's features."""
-        sums: list[Tensor] = [torch.zeros(())] * len(self.networks)
-        count = 0
-        for part in faces:
-            sums = [
-                total.to(part.device) + F.normalize(network(part).float()).sum(0)
-                for total, network in zip(sums, self.networks, strict=True)
-            ]
-            count += len(part)
-        self.centres = [total / max(count, 1) for total in sums]
+        every = [[F.normalize(network(part).float()) for network in self.networks] for part in faces]
+        self.centres = [torch.cat(own).mean(0) for own in zip(*every, strict=True)]

@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from pcfh.methods.batch import Batch, Values
+from pcfh.methods.blur import gaussian_blur
 from pcfh.methods.trainer import Trainer
 from pcfh.ranges import LUMA
 from pcfh.runtime import Runtime
@@ -92,18 +93,8 @@ def to_rgb(y: Float[Tensor, "b 1 h w"], colour: Float[Tensor, "b 2 h w"]) -> Flo
 def blended(
     y: Float[Tensor, "b 1 h w"], nir: Float[Tensor, "b 1 h w"], alpha: float, sigma: float
 ) -> Float[Tensor, "b 1 h w"]:
-    """Y - alpha G * (Y - N), G a Gaussian: low frequencies are pulled to the NIR image."""
-    return y - alpha * smoothed(y - nir, sigma) if alpha else y
-
-
-def smoothed(images: Float[Tensor, "b 1 h w"], sigma: float) -> Float[Tensor, "b 1 h w"]:
-    """By a Gaussian, cut off at three sigma; past the edges the border goes on."""
-    reach = max(1, round(3 * sigma))
-    place = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
-    weights = torch.exp(-place.square() / (2 * sigma**2))
-    weights = weights / weights.sum()
-    wide = F.pad(images, (reach,) * 4, mode="replicate")
-    return F.conv2d(F.conv2d(wide, weights[None, None, None]), weights[None, None, :, None])
+    """Y - alpha G * (Y - N), G a Gaussian to three sigma: low frequencies are pulled to the NIR image."""
+    return y - alpha * gaussian_blur(y - nir, sigma, max(1, round(3 * sigma))) if alpha else y
 
 
 class CSHNetworks(nn.Module):

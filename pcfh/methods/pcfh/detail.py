@@ -14,11 +14,11 @@ Images are in [-1, 1]. Axis letters: b batch, s and t sides of the painted face 
 
 import math
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from pcfh.methods.blur import gaussian_blur
 from pcfh.ranges import luma_weights
 
 SPREAD = 1 / 32  # standard deviation of the blur, of the side
@@ -40,24 +40,9 @@ def with_own_detail(
         seen = _enlarged(F.avg_pool2d(own, side // painted.shape[-1]), side)
         painted = _enlarged(painted, side)
     luma = (painted * luma_weights(painted).view(1, 3, 1, 1)).sum(1, keepdim=True)
-    painted_detail = luma - blurred(luma, SPREAD * side)
-    own_detail = seen - blurred(seen, SPREAD * side)
-    added = share * (own_detail - painted_detail) + (own - seen)
-    return (painted + added).clamp(-1, 1)
-
-
-def blurred(grey: Float[Tensor, "b 1 s s"], spread: float) -> Float[Tensor, "b 1 s s"]:
-    """A Gaussian blur; the border is repeated.
-
-    Args:
-        grey: images.
-        spread: standard deviation in pixels.
-    """
-    reach = math.ceil(3 * spread)
-    line = torch.arange(-reach, reach + 1, device=grey.device, dtype=grey.dtype)
-    weights = torch.softmax(-(line**2) / (2 * spread**2), 0)
-    padded = F.pad(grey, [reach] * 4, mode="replicate")
-    return F.conv2d(F.conv2d(padded, weights.view(1, 1, 1, -1)), weights.view(1, 1, -1, 1))
+    sigma, other = SPREAD * side, seen - luma
+    other_detail = other - gaussian_blur(other, sigma, math.ceil(3 * sigma))  # of X less that of Y_P
+    return (painted + share * other_detail + (own - seen)).clamp(-1, 1)
 
 
 def _enlarged(images: Float[Tensor, "b c s s"], side: int) -> Float[Tensor, "b c t t"]:

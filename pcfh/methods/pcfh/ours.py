@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pcfh.methods.batch import Batch, Image
+from pcfh.methods.blur import gaussian_blur
 from pcfh.methods.pcfh.terms import ABSENT, LossWeights, Term, term_of
 
 PEOPLE_SCALE = 30.0
@@ -117,7 +118,4 @@ def shifted(faces: Float[Tensor, "b 1 s s"], shift: Int[Tensor, "2"]) -> Float[T
 
 def blurred(faces: Float[Tensor, "b 1 s s"], sigma: Float[Tensor, ""]) -> Float[Tensor, "b 1 s s"]:
     """Smooths faces with a Gaussian of some standard deviation in pixels; the border is repeated."""
-    places = torch.arange(-_REACH, _REACH + 1, device=faces.device, dtype=faces.dtype)
-    window = torch.softmax(-(places**2) / (2 * sigma.clamp(min=1e-3) ** 2), 0)
-    padded = F.pad(faces, [_REACH] * 4, mode="replicate")
-    return F.conv2d(F.conv2d(padded, window.view(1, 1, 1, -1)), window.view(1, 1, -1, 1))
+    return gaussian_blur(faces, sigma.clamp(min=1e-3), _REACH)
