@@ -35,14 +35,12 @@ class CapturedStep:
         self._batch = dataclasses.replace(batch, **{name: _room_for(t) for name, t in _tensors(batch)})
         buffers = [(buffer, buffer.clone()) for buffer in networks.buffers()]
         device = next(networks.parameters()).device
-        side = torch.cuda.Stream(device)
-        side.wait_stream(torch.cuda.current_stream(device))
-        with torch.cuda.stream(side):
-            for _ in range(_WARM):
-                compute(self._batch)
-                networks.zero_grad(set_to_none=True)
-        torch.cuda.current_stream(device).wait_stream(side)
-        torch.cuda.synchronize(device)
+
+        def forgotten() -> None:
+            compute(self._batch)
+            networks.zero_grad(set_to_none=True)
+
+        warm_up(forgotten, device)
         torch.cuda.empty_cache()
         self._graph = torch.cuda.CUDAGraph()
         try:
@@ -63,6 +61,17 @@ class CapturedStep:
         for parameter, gradient in self._gradients:
             parameter.grad = gradient
         return self._values
+
+
+def warm_up(call: Callable[[], object], device: torch.device) -> None:
+    """Calls on a stream beside the current one, as a capture wants it, and waits."""
+    side = torch.cuda.Stream(device)
+    side.wait_stream(torch.cuda.current_stream(device))
+    with torch.cuda.stream(side):
+        for _ in range(_WARM):
+            call()
+    torch.cuda.current_stream(device).wait_stream(side)
+    torch.cuda.synchronize(device)
 
 
 def _room_for(tensor: Tensor) -> Tensor:
