@@ -19,16 +19,14 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 
 from pcfh.errors import UserError
-from pcfh.recognisers.lbp import lbp_features
 from pcfh.recognisers.projections import Kernel, Linear, Projection, gaussian, linear, square_distances
 from pcfh.recognisers.tuned import Tuned
 from pcfh.recognisers.tuning.base import Learner, Rival
 from pcfh.recognisers.tuning.captures import Captures
-from pcfh.recognisers.tuning.tune import plain_features
+from pcfh.recognisers.tuning.tune import lbp_of, plain_features
 
 _LEAST_PEOPLE = 3  # two give one response, and cosines of one number are 1 or -1
 
@@ -73,8 +71,7 @@ class Solved:
             self._network = captures.trunk.network
             features = plain_features(captures.trunk.network, captures).astype(np.float64)
         else:
-            faces = torch.cat([*captures.faces(0)])[:, 0]
-            whole = lbp_features((faces * 255).round().byte().numpy())
+            whole = lbp_of(captures)
             before = (main_components(whole, rival.components),)
             features = before[0](whole).astype(np.float64)
         width = rival.width * mean_distance(features)

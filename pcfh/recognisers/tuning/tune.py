@@ -21,6 +21,7 @@ from pcfh.errors import UserError
 from pcfh.files import sha256_of
 from pcfh.recognisers.base import l2_normalize
 from pcfh.recognisers.identification import identification
+from pcfh.recognisers.lbp import lbp_features
 from pcfh.recognisers.lightcnn.network import LightCNN
 from pcfh.recognisers.lightcnn.weights import load_recognizer
 from pcfh.recognisers.training.faces import gallery_and_probes
@@ -101,21 +102,10 @@ def tune(
     Raises:
         UserError: too few people, or the loss is not finite.
     """
-    captures.maps(0)
-    looks: list[Look] = []
-    seconds = 0.0
-    if rival.step_by_step:
-        learning, kept_out = split(captures, rival.held_out, seed)
-        _make_variants(rival, captures)
-        begun = time.process_time()
-        learner = rival.start(learning, seed)
-        looks.append(look(learner.tuned(), kept_out, 0))
-        for step in range(rival.steps):
-            _step(rival, learner.step(step), step)
-            if (step + 1) % rival.every == 0 or step + 1 == rival.steps:
-                looks.append(look(learner.tuned(), kept_out, step + 1))
-            on_progress(f"{rival.key}: when to stop", step + 1, rival.steps)
-        seconds += time.process_time() - begun
+    _make_variants(rival, captures)
+    begun = time.process_time()
+    looks = looks_of(rival, captures, seed=seed, on_progress=on_progress) if rival.step_by_step else ()
+    seconds = time.process_time() - begun
     best = max(looks, key=lambda one: one.worth).step if looks else 0
     begun = time.process_time()
     learner = rival.start(captures, seed)
@@ -126,9 +116,39 @@ def tune(
     return Tuning(
         tuned=tuned,
         steps=best,
-        looks=tuple(looks),
+        looks=looks,
         processor_seconds=seconds + time.process_time() - begun,
     )
+
+
+def looks_of(
+    rival: Rival,
+    captures: Captures,
+    *,
+    seed: int,
+    on_progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+) -> tuple[Look, ...]:
+    """How a rival fares on people who are kept out, in the course of its steps; once where it has none.
+
+    Args:
+        rival: which, with its settings.
+        captures: of the training list.
+        seed: of everything that is drawn, who is kept out too.
+        on_progress: see ``tune``.
+
+    Raises:
+        UserError: too few people, or the loss is not finite.
+    """
+    learning, kept_out = split(captures, rival.held_out, seed)
+    _make_variants(rival, captures)
+    learner = rival.start(learning, seed)
+    looks = [look(learner.tuned(), kept_out, 0)]
+    for step in range(rival.steps if rival.step_by_step else 0):
+        _step(rival, learner.step(step), step)
+        if (step + 1) % rival.every == 0 or step + 1 == rival.steps:
+            looks.append(look(learner.tuned(), kept_out, step + 1))
+        on_progress(f"{rival.key}: when to stop", step + 1, rival.steps)
+    return tuple(looks)
 
 
 def about_tuning(
@@ -192,9 +212,15 @@ def in_order(genuine: Float32[np.ndarray, " g"], impostor: Float32[np.ndarray, "
 
 def embeddings(tuned: Tuned, captures: Captures, nir: bool) -> Float32[np.ndarray, "n d"]:
     """Of the captures of one modality as they are, from the maps on disk."""
-    assert tuned.network is not None
-    features = plain_features(tuned.network, captures.part(captures.nir == nir))
+    some = captures.part(captures.nir == nir)
+    features = lbp_of(some) if tuned.network is None else plain_features(tuned.network, some)
     return tuned.projected(features, MODALITIES[0 if nir else 1])
+
+
+def lbp_of(captures: Captures) -> Float32[np.ndarray, "n 15104"]:
+    """Unit histograms of captures as they are."""
+    faces = torch.cat([*captures.faces(0)])[:, 0]
+    return lbp_features((faces * 255).round().byte().numpy())
 
 
 @torch.inference_mode()
