@@ -49,9 +49,14 @@ def skin_grey(nir: Float[Tensor, "b 3 s s"], landmarks: Float[Tensor, "b 68 2"])
 
 def levelled(nir: Float[Tensor, "b 3 s s"], landmarks: Float[Tensor, "b 68 2"]) -> Float[Tensor, "b 3 s s"]:
     """The images times a gain each, so that the skin's grey is ``SKIN``; white is the brightest."""
-    gain = (SKIN / skin_grey(nir, landmarks).clamp(min=1e-3)).clamp(max=MOST_GAIN)
+    gain = gain_of(skin_grey(nir, landmarks))
     light = (nir + 1) / 2 * gain[:, None, None, None].to(nir.dtype)
     return 2 * light.clamp(max=1) - 1
+
+
+def gain_of(skin: Float[Tensor, " *b"]) -> Float[Tensor, " *b"]:
+    """What brings skin of some grey, from 0 for black to 1 for white, to ``SKIN``."""
+    return (SKIN / skin.clamp(min=1e-3)).clamp(max=MOST_GAIN)
 
 
 def put_levels_before(generator: nn.Module) -> None:

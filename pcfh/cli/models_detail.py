@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pcfh.errors import UserError
-from pcfh.methods.files import load_generator, save_generator
+from pcfh.methods.files import fits_16_bits, load_generator, save_generator
 from pcfh.methods.pcfh.generator import Generator, with_detail
 
 
@@ -27,6 +27,6 @@ def models_detail(out: Path, generator: Path, *, share: float = 0.5, zoom: int =
     if not isinstance(kept, Generator):
         raise UserError(f"{generator}: expected a generator of the method pcfh, got another one")
     out.parent.mkdir(parents=True, exist_ok=True)
-    save_generator(out, with_detail(kept, share, zoom), about)
+    save_generator(out, with_detail(kept, share, zoom), about, half=fits_16_bits(kept))
     print(out)
     return 0

@@ -17,6 +17,7 @@ from pcfh.errors import UserError
 from pcfh.files import sha256_of
 from pcfh.levels import has_levels
 from pcfh.methods.base import kind_of
+from pcfh.methods.familiar import known_range
 from pcfh.methods.files import load_generator, training_history
 
 
@@ -47,6 +48,11 @@ def mean_generator(paths: Sequence[Path]) -> tuple[Any, Mapping[str, Any]]:
             )
         if has_levels(other) != has_levels(first):
             raise UserError(f"{path}: only one of it and {paths[0]} was trained with training.levels")
+        if known_range(other) != known_range(first):
+            raise UserError(
+                f"{path}: it and {paths[0]} bring pictures into different ranges; average them before "
+                "pcfh models familiar"
+            )
         for name, weight in other.state_dict().items():
             sums[name] += weight
     with torch.no_grad():

@@ -13,6 +13,7 @@ from pcfh import __version__
 from pcfh.errors import UserError
 from pcfh.levels import has_levels, put_levels_before
 from pcfh.methods.base import VARIABLE, kind_of, known_methods, resolved
+from pcfh.methods.familiar import MEASURES, known_range, put_familiar_before
 from pcfh.weight_files import GENERATOR, read_weights, refuse_other, write_weights
 
 _MOST = 4096  # of anything that a generator's description counts
@@ -38,10 +39,17 @@ def save_generator(path: Path, generator: nn.Module, about: Mapping[str, Any], *
     }
     if has_levels(generator):
         metadata["levels"] = LEVELS
+    if known := known_range(generator):
+        metadata["familiar"] = json.dumps(known)
     weights = generator.state_dict()
     if half:
         weights = {name: weight.half() for name, weight in weights.items()}
     write_weights(path, weights, metadata)
+
+
+def fits_16_bits(generator: nn.Module) -> bool:
+    """Whether its weights lose nothing in 16 bits, as those from such a file."""
+    return all(bool((w == w.half()).all()) for w in generator.state_dict().values())
 
 
 def load_generator(path: Path) -> tuple[Any, Mapping[str, Any]]:
@@ -82,7 +90,23 @@ def load_generator(path: Path) -> tuple[Any, Mapping[str, Any]]:
         raise UserError(f"{path}: wants levels {levels!r}, which this version does not know; update pcfh")
     if levels:
         put_levels_before(generator)
+    if "familiar" in metadata:
+        put_familiar_before(generator, _range_of(path, metadata["familiar"]))
     return generator.eval().requires_grad_(False), about
+
+
+def _range_of(path: Path, text: str) -> dict[str, tuple[float, float]]:
+    """The range that a file's generator brings its pictures into."""
+    try:
+        content = json.loads(text)
+        known = {name: (float(content[name][0]), float(content[name][1])) for name in MEASURES}
+    except (KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
+        raise UserError(
+            f"{path}: says no range of its training; the file is damaged, take another copy"
+        ) from error
+    if not all(-_MOST <= low < high <= _MOST for low, high in known.values()):
+        raise UserError(f"{path}: the range of its training is none: {known}; take another copy")
+    return known
 
 
 def as_trained(generator: Any) -> Any:

@@ -18,11 +18,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
+from pcfh.errors import UserError
 from pcfh.geometry.scheme import LEFT_EYE, NOSE_TIP, RIGHT_EYE
 from pcfh.shipped import WEIGHTS
 
@@ -116,8 +118,22 @@ def ranges_of(faces: Sequence[Mapping[str, float]]) -> dict[str, tuple[float, fl
 @cache
 def shipped_range() -> Range:
     """That of the shipped generator; ``python -m bench training_range`` writes the file."""
-    content = json.loads((WEIGHTS / "training_range.json").read_bytes())
-    return {name: (low, high) for name, (low, high) in content["ranges"].items()}
+    return read_range(WEIGHTS / "training_range.json")
+
+
+def read_range(path: Path) -> Range:
+    """The range in a file.
+
+    Raises:
+        UserError: it is absent, or holds something else.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+        return {name: (float(low), float(high)) for name, (low, high) in content["ranges"].items()}
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise UserError(
+            f"{path}: no range of training faces ({error}); python -m bench training_range writes such a file"
+        ) from error
 
 
 def _excess(value: float, low: float, high: float) -> tuple[float, float]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from pcfh.geometry.align import crop_of
 from pcfh.geometry.parts import cut, max_out, part_corner, parts_of
 from pcfh.levels import has_levels, put_levels_before
+from pcfh.methods.familiar import known_range
 from pcfh.methods.pcfh.blocks import UNet, conv_norm
 from pcfh.methods.pcfh.detail import with_own_detail
 
@@ -89,7 +90,7 @@ class Generator(nn.Module):
 
     def as_trained(self) -> "Generator":
         """The same without detail, as large as what the paths see; shares the weights."""
-        return with_detail(self, 0.0, 1) if self.detail else self
+        return with_detail(self, 0.0, 1) if self.detail or known_range(self) else self
 
     def _painted(
         self, nir: Float[Tensor, "b 3 s s"], landmarks: Float[Tensor, "b 68 2"]
@@ -105,7 +106,7 @@ class Generator(nn.Module):
 
 
 def with_detail(generator: Generator, share: float, zoom: int) -> Generator:
-    """The same paths, whose pictures keep some of the input's detail and are larger.
+    """The same paths, whose pictures keep some of the input's detail and are larger; levels stay with them.
 
     Args:
         generator: its weights are shared with the result.

@@ -1,0 +1,149 @@
+"""Brings each near-infrared picture into the range that a generator knows, before the generator sees it.
+
+    c(x) = blur(x)^gamma
+
+A generator is at a loss with grain, sharpening and contrasts that it has never seen, but it does well on
+c(x). Of a few blurs and curves each picture gets the mildest that brings it about as near to the range of
+the training as any does (``familiar_input`` finds one for all pictures of a camera). A picture that lies in
+the range, or near it, stays as it is, bit by bit.
+
+Images are in [-1, 1]. Axis letters: b batch, k candidates, s side of the image, t that of what is measured.
+"""
+
+import math
+from collections.abc import Mapping
+from itertools import product
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from pcfh.levels import gain_of, has_levels, levelled, skin_grey
+from pcfh.methods.blur import gaussian_blur
+from pcfh.methods.familiar_input import ALIKE, BLURS, GAMMAS
+from pcfh.preparation.training_range import Range, face_box
+
+MEASURES = (
+    "brightness",
+    "contrast",
+    "sharpness",
+)  # of ``pcfh.preparation.training_range``; a curve moves them
+_SIDE = 128  # that the range is measured at
+_CANDIDATES = tuple(product(BLURS, GAMMAS))  # mildest first; the first changes nothing
+FAR = 0.3  # widths of a range; pictures that are nearer stay as they are
+_DARKEST = 1e-6
+
+
+def made_familiar(
+    nir: Float[Tensor, "b 3 s s"], landmarks: Float[Tensor, "b 68 2"], known: Range, *, levels: bool
+) -> Float[Tensor, "b 3 s s"]:
+    """The pictures, each blurred and under another curve where that makes it more like the training.
+
+    Args:
+        nir: aligned faces, three equal channels.
+        landmarks: (x, y) in pixels of ``nir``.
+        known: the range of the training, of ``MEASURES`` at least.
+        levels: whether the generator levels what it is given; then what is changed is level, too.
+    """
+    seen = levelled(nir, landmarks) if levels else nir
+    choice = mildest(distances(seen, landmarks, known, levels=levels))
+    side = nir.shape[-1]
+    blurs = _blurred((seen[:, :1] + 1) / 2, side)
+    place = (choice // len(GAMMAS)).view(-1, 1, 1, 1).expand(-1, 1, side, side)
+    gamma = torch.tensor(GAMMAS, device=nir.device)[choice % len(GAMMAS)].view(-1, 1, 1, 1)
+    changed = _shown(blurs.gather(1, place) ** gamma).to(nir.dtype)
+    return torch.where(choice.view(-1, 1, 1, 1) == 0, nir, changed)
+
+
+def distances(
+    seen: Float[Tensor, "b 3 s s"], landmarks: Float[Tensor, "b 68 2"], known: Range, *, levels: bool
+) -> Float[Tensor, "b k"]:
+    """How far each picture lies from the range under each blur and curve; 0 inside."""
+    side = seen.shape[-1]
+    light = (seen[:, :1].float() + 1) / 2
+    if side != _SIDE:
+        light = F.interpolate(light, size=_SIDE, mode="bilinear", antialias=True, align_corners=False)
+    blurs, gammas = _blurred(light, _SIDE), torch.tensor(GAMMAS, device=seen.device)
+    rows, columns = face_box(_SIDE)
+    faces = blurs[:, :, None, rows, columns] ** gammas.view(-1, 1, 1)
+    if levels:
+        points = (landmarks.float() + 0.5) * (_SIDE / side) - 0.5
+        # A curve keeps the order of greys, and so their median.
+        skin = torch.stack([skin_grey(_shown(light), points) for light in blurs.split(1, 1)], 1)
+        gain = gain_of(skin[:, :, None] ** gammas)
+        faces = (faces * gain[..., None, None]).clamp(max=1)
+    return distance(faces.flatten(0, 2), known).view(-1, len(_CANDIDATES))
+
+
+def distance(face: Float[Tensor, "b h w"], known: Range) -> Float[Tensor, " b"]:
+    """How far faces lie from the range, the largest of all measures.
+
+    Args:
+        face: grey, from 0 for black to 1 for white: the ``face_box`` of crops of 128 pixels.
+        known: the range.
+    """
+    bend = (
+        4 * face[:, 1:-1, 1:-1]
+        - face[:, :-2, 1:-1]
+        - face[:, 2:, 1:-1]
+        - face[:, 1:-1, :-2]
+        - face[:, 1:-1, 2:]
+    )
+    spread = _variance(face).sqrt()
+    measured = (face.mean((1, 2)), spread, _variance(bend).clamp(min=_DARKEST).log10())
+    far = [_outside(value, *known[name]) for name, value in zip(MEASURES, measured, strict=True)]
+    return torch.stack(far).amax(0).clamp(min=0)
+
+
+def mildest(distances: Float[Tensor, "b k"]) -> Int[Tensor, " b"]:
+    """The first candidate that is about as near as any; the very first where that is not far away."""
+    near = distances <= distances.amin(1, keepdim=True) + ALIKE
+    near[:, 0] |= distances[:, 0] <= FAR
+    places = torch.arange(distances.shape[1], device=distances.device)
+    return torch.where(near, places, distances.shape[1]).amin(1)
+
+
+def put_familiar_before(generator: nn.Module, known: Range) -> None:
+    """Lets a generator bring what it is given into a range; its file says so (``known_range``).
+
+    Args:
+        generator: called with NIR images and landmarks; images without landmarks are taken as they are.
+        known: the range of its training.
+    """
+    if known_range(generator) is None:
+        generator.register_forward_pre_hook(_make_familiar, prepend=True)  # before levels are set
+    generator.known_range = {name: known[name] for name in MEASURES}  # type: ignore[assignment]
+
+
+def known_range(generator: nn.Module) -> Range | None:
+    """The range that a generator brings its pictures into; None for one that takes them as they are."""
+    found: Mapping[str, tuple[float, float]] | None = getattr(generator, "known_range", None)
+    return found
+
+
+def _make_familiar(generator: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+    known = known_range(generator)
+    if len(given) < 2 or known is None:
+        return None
+    return (made_familiar(given[0], given[1], known, levels=has_levels(generator)), *given[1:])
+
+
+def _shown(light: Float[Tensor, "b 1 s s"]) -> Float[Tensor, "b 3 s s"]:
+    return (2 * light - 1).expand(-1, 3, -1, -1)
+
+
+def _blurred(light: Float[Tensor, "b 1 s s"], side: int) -> Float[Tensor, "b k s s"]:
+    """All blurs, the least first."""
+    sigmas = [blur * side / _SIDE for blur in BLURS]
+    whole = [gaussian_blur(light, s, math.ceil(3 * s)) if s else light for s in sigmas]
+    return torch.cat(whole, 1).clamp(min=0)
+
+
+def _variance(values: Float[Tensor, "b h w"]) -> Float[Tensor, " b"]:
+    return (values - values.mean((1, 2), keepdim=True)).square().mean((1, 2))
+
+
+def _outside(value: Float[Tensor, " b"], low: float, high: float) -> Float[Tensor, " b"]:
+    """How far values lie below or above a range, in its widths; negative inside."""
+    return torch.maximum(low - value, value - high) / max(high - low, 1e-9)
