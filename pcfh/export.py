@@ -410,6 +410,9 @@ def _traced(network: Network) -> torch.export.ExportedProgram:
     longest = 4096 if network.free == ("batch",) else 16_384
     dims = dict(enumerate(torch.export.Dim(name, min=1, max=longest) for name in network.free))
     shapes = tuple(dims for _ in network.inputs)
+    # Tensors that are made once and kept must not be made while tracing, when they are stand-ins.
+    with torch.inference_mode():
+        network.module(*network.batches[0])
     return torch.export.export(network.module, network.batches[0], dynamic_shapes=shapes)
 
 

@@ -61,9 +61,7 @@ def distances(
 ) -> Float[Tensor, "b k"]:
     """How far each picture lies from the range under each blur and curve; 0 inside."""
     side = seen.shape[-1]
-    light = (seen[:, :1].float() + 1) / 2
-    if side != _SIDE:
-        light = F.interpolate(light, size=_SIDE, mode="bilinear", antialias=True, align_corners=False)
+    light = _at_128((seen[:, :1].float() + 1) / 2)
     blurs, gammas = _blurred(light, _SIDE), torch.tensor(GAMMAS, device=seen.device)
     rows, columns = face_box(_SIDE)
     faces = blurs[:, :, None, rows, columns] ** gammas.view(-1, 1, 1)
@@ -127,6 +125,18 @@ def _make_familiar(generator: nn.Module, given: tuple[Tensor, ...]) -> tuple[Ten
     if len(given) < 2 or known is None:
         return None
     return (made_familiar(given[0], given[1], known, levels=has_levels(generator)), *given[1:])
+
+
+def _at_128(light: Float[Tensor, "b 1 s s"]) -> Float[Tensor, "b 1 t t"]:
+    """Resized as Pillow does it with bilinear weights; halves written out, as ONNX needs it."""
+    if light.shape[-1] == 2 * _SIDE:
+        weights = light.new_tensor([1, 3, 3, 1]) / 8
+        light = F.pad(light, [1] * 4, mode="replicate")
+        down = F.conv2d(light, weights.view(1, 1, -1, 1), stride=(2, 1))
+        return F.conv2d(down, weights.view(1, 1, 1, -1), stride=(1, 2))
+    if light.shape[-1] == _SIDE:
+        return light
+    return F.interpolate(light, size=_SIDE, mode="bilinear", align_corners=False)
 
 
 def _shown(light: Float[Tensor, "b 1 s s"]) -> Float[Tensor, "b 3 s s"]:

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from pcfh.cli.models_familiar import models_familiar
 from pcfh.databases.rendered import SAMPLE
@@ -12,6 +13,7 @@ from pcfh.errors import UserError
 from pcfh.images import read_image
 from pcfh.landmarks.given import read_landmarks
 from pcfh.levels import levelled, put_levels_before
+from pcfh.methods import familiar
 from pcfh.methods.average import mean_generator
 from pcfh.methods.familiar import (
     FAR,
@@ -103,6 +105,13 @@ def test_larger_crops_come_as_near(faces):
     )
     assert (before > 0.8).all()
     assert (after < 0.5 * before).all()
+
+
+def test_a_half_is_what_pillow_makes_of_a_crop():
+    crop = np.random.default_rng(0).integers(0, 256, (256, 256), dtype=np.uint8)
+    small = np.asarray(Image.fromarray(crop).resize((128, 128), Image.Resampling.BILINEAR))
+    found = familiar._at_128(torch.from_numpy(crop)[None, None].float() / 255)[0, 0]
+    assert np.abs(255 * found.numpy() - small)[1:-1, 1:-1].max() <= 1
 
 
 def test_the_mildest_near_candidate_is_taken_and_the_first_unless_far():
