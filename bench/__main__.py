@@ -14,6 +14,7 @@
     python -m bench training_range   the range of the training faces, as the program reads it
     python -m bench fusion        ways to fuse the scores of NIR images and of generated faces
     python -m bench adapt         ``pcfh adapt`` on a camera that the shipped generator has never seen
+    python -m bench familiar      the same camera, each picture brought into the training range by itself
     python -m bench tries         settings of the rivals, tried on training people who are kept out
     python -m bench borders       whether the boxes of the facial parts are seen in generated faces
     python -m bench web           a hundred clients of the web page for a minute, some of them hostile
@@ -41,6 +42,7 @@ PROGRAMS = (
     "training_range",
     "fusion",
     "adapt",
+    "familiar",
     "tries",
     "borders",
     "web",

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Shaped, UInt8
 from PIL import Image
 from tabulate import tabulate
 
@@ -151,7 +151,23 @@ def row_of(
     recognizer: Recognizer, out: Path, fold: str, generators: Mapping[str, Hallucinator]
 ) -> tuple[str, ...]:
     """Rank-1 by one recogniser, and what the adaptation gained, in percent."""
-    prepared = prepared_camera(out)
+    found, people = hits_of(recognizer, out, fold, generators)
+    draws = Bootstrap()
+    rates = (interval_text(mean_interval(hit, people, draws)) for hit in found.values())
+    gains = (
+        interval_text(
+            mean_interval(found["adapted"].astype(int) - found[other].astype(int), people, draws), signed=True
+        )
+        for other in ("shipped", "NIR")
+    )
+    return (recognizer.name, *rates, *gains)
+
+
+def hits_of(
+    recognizer: Recognizer, out: Path, fold: str, generators: Mapping[str, Hallucinator]
+) -> tuple[dict[str, Bool[np.ndarray, " n"]], Shaped[np.ndarray, " n"]]:
+    """Which probes find their person, as they are ("NIR") and generated; and whose each probe is."""
+    prepared = prepared_camera(out, _SIZE)
     protocol = prepared.protocol(fold)
     people = np.array([record.subject for record in protocol.probe])
     enrolled = np.array([record.subject for record in protocol.gallery])
@@ -164,21 +180,15 @@ def row_of(
 
     found = {"NIR": hits(recognizer_crops(prepared.root, protocol.probe, recognizer.alignment), True)}
     for name, generator in generators.items():
-        made = generated_crops(generator, prepared.root, protocol.probe, cache=out / "cache")
-        found[name] = hits(realigned(made, protocol.probe, recognizer.alignment), False)
-    draws = Bootstrap()
-    rates = (interval_text(mean_interval(hit, people, draws)) for hit in found.values())
-    gains = (
-        interval_text(
-            mean_interval(found["adapted"].astype(int) - found[other].astype(int), people, draws), signed=True
-        )
-        for other in ("shipped", "NIR")
-    )
-    return (recognizer.name, *rates, *gains)
+        own = prepared_camera(out, generator.size)
+        probes = own.protocol(fold).probe
+        made = generated_crops(generator, own.root, probes, cache=out / "cache")
+        found[name] = hits(realigned(made, probes, recognizer.alignment), False)
+    return found, people
 
 
-def prepared_camera(out: Path) -> Database:
-    """The crops of the camera's database, of the generator's size."""
-    options = PrepareOptions(sizes=(_SIZE,), backend="given", layout="casia")
+def prepared_camera(out: Path, size: int) -> Database:
+    """The crops of the camera's database."""
+    options = PrepareOptions(sizes=(_SIZE, 2 * _SIZE), backend="given", layout="casia")
     prepare(read_casia(out / CAMERA_FOLDER), out / PREPARED, options)
-    return open_prepared(out / PREPARED, _SIZE)
+    return open_prepared(out / PREPARED, size)

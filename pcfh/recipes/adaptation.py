@@ -26,6 +26,7 @@ from pcfh.files import sha256_of, write_atomically
 from pcfh.images import grey, write_png
 from pcfh.methods.adapt import AdaptTask, AdaptTraining, load_adaptable
 from pcfh.methods.adapted_worth import Worth, faces_in_rows, generate, is_better, worth
+from pcfh.methods.familiar import known_range, put_familiar_before
 from pcfh.methods.files import as_trained, load_generator, save_generator
 from pcfh.methods.pcfh.adaptation import AdaptConfig
 from pcfh.methods.pcfh.generator import with_detail
@@ -207,7 +208,10 @@ def _judged(
     old, _ = load_generator(job.generator)
     new, about = load_generator(job.out / RUN / GENERATOR)
     made, figures = {}, {}
-    for name, generator in {"before": as_trained(old), "after": new}.items():
+    before = as_trained(old)
+    if known := known_range(old):
+        put_familiar_before(before, known)
+    for name, generator in {"before": before, "after": new}.items():
         made[name] = generate(generator.to(device), nir.to(device), points)
         figures[name] = worth(
             made[name], nir.to(device), portraits, recognizer=task.recognizer, G_B=task.trainer.networks.G_B
