@@ -26,7 +26,7 @@ class Control(HeadRival):
         scale: of the cosines.
     """
 
-    scale: float = 30.0
+    scale: float = 15.0
 
     def start(self, captures: Captures, seed: int) -> Learner:
         """Begins at the trunk."""

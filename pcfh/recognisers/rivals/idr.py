@@ -39,7 +39,7 @@ class Idr(HeadRival):
         scale: of the cosines.
     """
 
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     dimensions: int = 128
     orthogonality: float = 1.0
     scale: float = 30.0

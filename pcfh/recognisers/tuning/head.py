@@ -25,7 +25,7 @@ _MOST_NORM = 5.0  # of the gradient of one step
 
 @dataclass(frozen=True, kw_only=True)
 class HeadRival(Rival):
-    """Settings of those that learn step by step.
+    """Settings of those that learn step by step; ``python -m bench tries`` shows how they were chosen.
 
     Attributes:
         variants: changed by chance, of each capture; they cost a pass through the frozen layers each.
@@ -38,7 +38,7 @@ class HeadRival(Rival):
     variants: int = 8
     people: int = 8
     captures: int = 3
-    learning_rate: float = 1e-4
+    learning_rate: float = 3e-4
     weight_decay: float = 5e-4
 
 
