@@ -68,7 +68,7 @@ TRIES: Mapping[str, Sequence[str]] = {
         *("ridge=1e-4", "ridge=1e-2", "coupling=0", "coupling=0.1"),
         *("width=0.5", "width=2", "components=200"),
     ),
-    "after-csh-low-rank": _tries("rate=0.02", "rate=0.005", "rate=0.01", "rate=0.05", "rate=0.1"),
+    "after-csh-low-rank": _tries("rate=0.02", "rate=0.002", "rate=0.005", "rate=0.01", "rate=0.05"),
 }
 
 

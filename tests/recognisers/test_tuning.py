@@ -14,7 +14,7 @@ from pcfh.recognisers.projections import gaussian
 from pcfh.recognisers.registry import open_recognizer
 from pcfh.recognisers.rivals.adfl import RIVALS as ADFL
 from pcfh.recognisers.rivals.adfl import FeatureSpace, discriminator, taken_for
-from pcfh.recognisers.rivals.csh import nuclear, objective
+from pcfh.recognisers.rivals.csh import Embedding, LowRank, nuclear, objective
 from pcfh.recognisers.rivals.idr import Subspaces, main_directions
 from pcfh.recognisers.rivals.kdsr import couplings, loss, responses, solve
 from pcfh.recognisers.tuned import Tuned, load_tuned, save_tuned
@@ -359,6 +359,17 @@ def test_the_subgradient_is_the_derivative():
     _, gradient = objective(t, features, people)
     up, down = (objective(t + h * direction, features, people)[0] for h in (1e-6, -1e-6))
     assert (up - down) / 2e-6 == pytest.approx((gradient * direction).sum(), rel=1e-5)
+
+
+def test_a_step_is_as_long_for_four_times_the_captures_and_goes_down(captures, trunk):
+    few, many = (Embedding(LowRank(key="low-rank", label=""), captures) for _ in range(2))
+    many._features, many._people = np.repeat(few._features, 4, 0), np.repeat(few._people, 4)
+    before = objective(few.matrix, few._features, few._people)[0]
+    for embedding in (few, many):
+        embedding.step(0)
+    assert np.allclose(few.matrix, many.matrix)
+    assert 0 < np.linalg.norm(few.matrix - np.eye(256), 2) < 0.05  # of 0.02, then |T| is 1 again
+    assert objective(few.matrix, few._features, few._people)[0] < before
 
 
 def test_a_rotation_of_the_embedding_leaves_the_objective():

@@ -32,7 +32,8 @@ class LowRank(Rival):
     """Settings.
 
     Attributes:
-        rate: of a subgradient step, on unit features.
+        rate: length of a subgradient step, as a share of T, both by the spectral norm: the sums of the
+            objective grow with the captures, and so would a step along the bare subgradient.
     """
 
     steps: int = 60
@@ -56,7 +57,7 @@ class Embedding:
     def step(self, number: int) -> Mapping[str, float]:
         """One step down, then |T|_2 = 1 again."""
         value, gradient = objective(self.matrix, self._features, self._people)
-        moved = self.matrix - self._rate * gradient
+        moved = self.matrix - self._rate * gradient / max(np.linalg.norm(gradient, 2), 1e-12)
         self.matrix = moved / np.linalg.norm(moved, 2)
         return {"objective": value}
 
