@@ -24,11 +24,8 @@ from pcfh.methods.blur import gaussian_blur
 from pcfh.methods.familiar_input import ALIKE, BLURS, GAMMAS
 from pcfh.preparation.training_range import Range, face_box
 
-MEASURES = (
-    "brightness",
-    "contrast",
-    "sharpness",
-)  # of ``pcfh.preparation.training_range``; a curve moves them
+# Of ``pcfh.preparation.training_range``; a blur and a curve move them.
+MEASURES = ("brightness", "contrast", "sharpness")
 _SIDE = 128  # that the range is measured at
 _CANDIDATES = tuple(product(BLURS, GAMMAS))  # mildest first; the first changes nothing
 FAR = 0.3  # widths of a range; pictures that are nearer stay as they are
@@ -59,7 +56,10 @@ def made_familiar(
 def distances(
     seen: Float[Tensor, "b 3 s s"], landmarks: Float[Tensor, "b 68 2"], known: Range, *, levels: bool
 ) -> Float[Tensor, "b k"]:
-    """How far each picture lies from the range under each blur and curve; 0 inside."""
+    """How far each picture lies from the range under each blur and curve, by its largest measure; 0 inside.
+
+    A picture that is less sharp than the range is not far for that.
+    """
     side = seen.shape[-1]
     light = _at_128((seen[:, :1].float() + 1) / 2)
     blurs, gammas = _blurred(light, _SIDE), torch.tensor(GAMMAS, device=seen.device)
@@ -71,15 +71,21 @@ def distances(
         skin = torch.stack([skin_grey(_shown(light), points) for light in blurs.split(1, 1)], 1)
         gain = gain_of(skin[:, :, None] ** gammas)
         faces = (faces * gain[..., None, None]).clamp(max=1)
-    return distance(faces.flatten(0, 2), known).view(-1, len(_CANDIDATES))
+    measured = measures(faces.flatten(0, 2)).view(len(MEASURES), -1, len(_CANDIDATES))
+    ranges = torch.tensor([known[name] for name in MEASURES], device=seen.device).view(len(MEASURES), 2, 1, 1)
+    low, high = ranges.expand(-1, -1, len(seen), 1).unbind(1)
+    width = (high - low).clamp(min=1e-9)
+    # No picture is asked to be sharper than it is: a curve would only pretend to it.
+    sharpest = torch.tensor([name == "sharpness" for name in MEASURES], device=seen.device)[:, None, None]
+    low = torch.where(sharpest, torch.minimum(low, measured[:, :, :1]), low)
+    return (torch.maximum(low - measured, measured - high) / width).amax(0).clamp(min=0)
 
 
-def distance(face: Float[Tensor, "b h w"], known: Range) -> Float[Tensor, " b"]:
-    """How far faces lie from the range, the largest of all measures.
+def measures(face: Float[Tensor, "n h w"]) -> Float[Tensor, "3 n"]:
+    """``MEASURES`` of faces.
 
     Args:
         face: grey, from 0 for black to 1 for white: the ``face_box`` of crops of 128 pixels.
-        known: the range.
     """
     bend = (
         4 * face[:, 1:-1, 1:-1]
@@ -88,10 +94,8 @@ def distance(face: Float[Tensor, "b h w"], known: Range) -> Float[Tensor, " b"]:
         - face[:, 1:-1, :-2]
         - face[:, 1:-1, 2:]
     )
-    spread = _variance(face).sqrt()
-    measured = (face.mean((1, 2)), spread, _variance(bend).clamp(min=_DARKEST).log10())
-    far = [_outside(value, *known[name]) for name, value in zip(MEASURES, measured, strict=True)]
-    return torch.stack(far).amax(0).clamp(min=0)
+    sharpness = _variance(bend).clamp(min=_DARKEST).log10()
+    return torch.stack([face.mean((1, 2)), _variance(face).sqrt(), sharpness])
 
 
 def mildest(distances: Float[Tensor, "b k"]) -> Int[Tensor, " b"]:
@@ -152,8 +156,3 @@ def _blurred(light: Float[Tensor, "b 1 s s"], side: int) -> Float[Tensor, "b k s
 
 def _variance(values: Float[Tensor, "b h w"]) -> Float[Tensor, " b"]:
     return (values - values.mean((1, 2), keepdim=True)).square().mean((1, 2))
-
-
-def _outside(value: Float[Tensor, " b"], low: float, high: float) -> Float[Tensor, " b"]:
-    """How far values lie below or above a range, in its widths; negative inside."""
-    return torch.maximum(low - value, value - high) / max(high - low, 1e-9)

@@ -94,6 +94,16 @@ def test_grain_is_blurred_and_each_picture_chosen_for_by_itself(faces):
     torch.testing.assert_close(alone, found[2:3])
 
 
+def test_a_blurred_face_stays_as_it_is_and_is_not_asked_to_be_sharper(faces):
+    soft = corrected(faces[0], Correction(blur=2.5))
+    points = faces[1]
+    crops = to_bytes(levelled(soft, points)[:, :1]).permute(0, 2, 3, 1).numpy()
+    told = [unlikeness(face_measures(crop, None), shipped_range()) for crop in crops]
+    assert [one.words[0] for one in told] == ["blurred"] * 4
+    assert min(one.distance for one in told) > FAR
+    assert torch.equal(made_familiar(soft, points, shipped_range(), levels=True), soft)
+
+
 def test_larger_crops_come_as_near(faces):
     large = torch.nn.functional.interpolate(grainy(faces[0], 0.6), scale_factor=2, mode="bicubic").clamp(
         -1, 1

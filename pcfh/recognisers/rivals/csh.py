@@ -57,7 +57,7 @@ class Embedding:
     def step(self, number: int) -> Mapping[str, float]:
         """One step down, then |T|_2 = 1 again."""
         value, gradient = objective(self.matrix, self._features, self._people)
-        moved = self.matrix - self._rate * gradient / max(np.linalg.norm(gradient, 2), 1e-12)
+        moved = self.matrix - self._rate * gradient / max(float(np.linalg.norm(gradient, 2)), 1e-12)
         self.matrix = moved / np.linalg.norm(moved, 2)
         return {"objective": value}
 
