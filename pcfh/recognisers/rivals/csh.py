@@ -38,7 +38,7 @@ class LowRank(Rival):
 
     steps: int = 60
     every: int = 5
-    rate: float = 0.02
+    rate: float = 0.01
 
     def start(self, captures: Captures, seed: int) -> Learner:
         """Begins at T = I."""

@@ -48,7 +48,7 @@ class Kdsr(Rival):
     front: Literal["lightcnn", "lbp"] = "lightcnn"
     components: int = 400
     ridge: float = 1e-3
-    coupling: float = 1e-2
+    coupling: float = 0.1
     repulsion: float = 0.5
     width: float = 1.0
 
@@ -165,5 +165,5 @@ def _kernel(points: np.ndarray, weights: np.ndarray, width: float) -> Kernel:
 
 RIVALS = (
     Kdsr(key="after-kdsr", label="after KDSR, on Light CNN's features"),
-    Kdsr(key="after-kdsr-lbp", label="after KDSR, on LBP", front="lbp"),
+    Kdsr(key="after-kdsr-lbp", label="after KDSR, on LBP", front="lbp", ridge=1e-4, coupling=1e-2),
 )
