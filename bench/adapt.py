@@ -167,7 +167,8 @@ def hits_of(
     recognizer: Recognizer, out: Path, fold: str, generators: Mapping[str, Hallucinator]
 ) -> tuple[dict[str, Bool[np.ndarray, " n"]], Shaped[np.ndarray, " n"]]:
     """Which probes find their person, as they are ("NIR") and generated; and whose each probe is."""
-    prepared = prepared_camera(out, _SIZE)
+    prepare_camera(out)
+    prepared = open_prepared(out / PREPARED, _SIZE)
     protocol = prepared.protocol(fold)
     people = np.array([record.subject for record in protocol.probe])
     enrolled = np.array([record.subject for record in protocol.gallery])
@@ -180,15 +181,14 @@ def hits_of(
 
     found = {"NIR": hits(recognizer_crops(prepared.root, protocol.probe, recognizer.alignment), True)}
     for name, generator in generators.items():
-        own = prepared_camera(out, generator.size)
+        own = open_prepared(out / PREPARED, generator.size)
         probes = own.protocol(fold).probe
         made = generated_crops(generator, own.root, probes, cache=out / "cache")
         found[name] = hits(realigned(made, probes, recognizer.alignment), False)
     return found, people
 
 
-def prepared_camera(out: Path, size: int) -> Database:
-    """The crops of the camera's database."""
+def prepare_camera(out: Path) -> None:
+    """Cuts the faces of the camera's database out, as large as either shipped generator takes them."""
     options = PrepareOptions(sizes=(_SIZE, 2 * _SIZE), backend="given", layout="casia")
     prepare(read_casia(out / CAMERA_FOLDER), out / PREPARED, options)
-    return open_prepared(out / PREPARED, size)

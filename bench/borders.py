@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from tabulate import tabulate
 
-from pcfh.databases.records import Record
+from pcfh.databases.records import Record, spaced
 from pcfh.evaluation.part_borders import border_ratio
 from pcfh.hallucinate import Hallucinator
 from pcfh.images import read_image
@@ -35,13 +35,13 @@ def main(arguments: Sequence[str]) -> int:
         generator = Hallucinator.from_file(file, device="cpu")
         database = open_prepared(options.prepared, generator.size)
         protocol = database.protocol(options.protocol)
-        probes = some_of(protocol.probe, options.probes)
+        probes = spaced(protocol.probe, options.probes)
         faces, points = faces_of(database.root, probes)
         made = [
             generator.translate_batch(faces[i : i + 8], points[i : i + 8]) for i in range(0, len(faces), 8)
         ]
         ratios = [border_ratio(np.concatenate(made), points), border_ratio(faces, points)]
-        ratios.append(border_ratio(*faces_of(database.root, some_of(protocol.gallery, options.probes))))
+        ratios.append(border_ratio(*faces_of(database.root, spaced(protocol.gallery, options.probes))))
         rows.append((file, *ratios))
         print(rows[-1], flush=True)
     print(tabulate(rows, ("generator", "generated", "NIR", "VIS"), tablefmt="pipe", floatfmt=".3f"))
@@ -54,9 +54,3 @@ def faces_of(
     """Crops and their landmarks."""
     points = np.stack([np.array(record.landmarks) for record in records])
     return np.stack([read_image(root / record.path) for record in records]), points
-
-
-def some_of(records: Sequence[Record], count: int) -> list[Record]:
-    """Evenly spaced ones."""
-    places = np.linspace(0, len(records) - 1, min(count, len(records))).round().astype(int)
-    return [records[place] for place in places]

@@ -21,12 +21,14 @@ from torch import Tensor, nn
 
 from pcfh.levels import gain_of, has_levels, levelled, skin_grey
 from pcfh.methods.blur import gaussian_blur
-from pcfh.methods.familiar_input import ALIKE, BLURS, GAMMAS
 from pcfh.preparation.training_range import Range, face_box
 
 # Of ``pcfh.preparation.training_range``; a blur and a curve move them.
 MEASURES = ("brightness", "contrast", "sharpness")
-_SIDE = 128  # that the range is measured at
+BLURS = (0.0, 0.5, 0.75, 1.0, 1.5)  # standard deviations in pixels of 128, mildest first
+GAMMAS = (1.0, 0.7, 1.4, 0.5, 2.0)  # mildest first
+ALIKE = 0.02  # difference of distances that is not worth a stronger change
+SIDE = 128  # that the range is measured at
 _CANDIDATES = tuple(product(BLURS, GAMMAS))  # mildest first; the first changes nothing
 FAR = 0.3  # widths of a range; pictures that are nearer stay as they are
 _DARKEST = 1e-6
@@ -62,11 +64,11 @@ def distances(
     """
     side = seen.shape[-1]
     light = _at_128((seen[:, :1].float() + 1) / 2)
-    blurs, gammas = _blurred(light, _SIDE), torch.tensor(GAMMAS, device=seen.device)
-    rows, columns = face_box(_SIDE)
+    blurs, gammas = _blurred(light, SIDE), torch.tensor(GAMMAS, device=seen.device)
+    rows, columns = face_box(SIDE)
     faces = blurs[:, :, None, rows, columns] ** gammas.view(-1, 1, 1)
     if levels:
-        points = (landmarks.float() + 0.5) * (_SIDE / side) - 0.5
+        points = (landmarks.float() + 0.5) * (SIDE / side) - 0.5
         # A curve keeps the order of greys, and so their median.
         skin = torch.stack([skin_grey(_shown(light), points) for light in blurs.split(1, 1)], 1)
         gain = gain_of(skin[:, :, None] ** gammas)
@@ -133,14 +135,14 @@ def _make_familiar(generator: nn.Module, given: tuple[Tensor, ...]) -> tuple[Ten
 
 def _at_128(light: Float[Tensor, "b 1 s s"]) -> Float[Tensor, "b 1 t t"]:
     """Resized as Pillow does it with bilinear weights; halves written out, as ONNX needs it."""
-    if light.shape[-1] == 2 * _SIDE:
+    if light.shape[-1] == 2 * SIDE:
         weights = light.new_tensor([1, 3, 3, 1]) / 8
         light = F.pad(light, [1] * 4, mode="replicate")
         down = F.conv2d(light, weights.view(1, 1, -1, 1), stride=(2, 1))
         return F.conv2d(down, weights.view(1, 1, 1, -1), stride=(1, 2))
-    if light.shape[-1] == _SIDE:
+    if light.shape[-1] == SIDE:
         return light
-    return F.interpolate(light, size=_SIDE, mode="bilinear", align_corners=False)
+    return F.interpolate(light, size=SIDE, mode="bilinear", align_corners=False)
 
 
 def _shown(light: Float[Tensor, "b 1 s s"]) -> Float[Tensor, "b 3 s s"]:
@@ -149,7 +151,7 @@ def _shown(light: Float[Tensor, "b 1 s s"]) -> Float[Tensor, "b 3 s s"]:
 
 def _blurred(light: Float[Tensor, "b 1 s s"], side: int) -> Float[Tensor, "b k s s"]:
     """All blurs, the least first."""
-    sigmas = [blur * side / _SIDE for blur in BLURS]
+    sigmas = [blur * side / SIDE for blur in BLURS]
     whole = [gaussian_blur(light, s, math.ceil(3 * s)) if s else light for s in sigmas]
     return torch.cat(whole, 1).clamp(min=0)
 

@@ -21,13 +21,10 @@ from torch import Tensor
 
 from pcfh.databases.records import Points
 from pcfh.methods.blur import gaussian_blur
+from pcfh.methods.familiar import ALIKE, BLURS, GAMMAS, SIDE
 from pcfh.preparation.training_range import face_measures, shipped_range, unlikeness
 from pcfh.ranges import to_bytes
 
-BLURS = (0.0, 0.5, 0.75, 1.0, 1.5)  # standard deviations in pixels of 128, mildest first
-GAMMAS = (1.0, 0.7, 1.4, 0.5, 2.0)  # mildest first
-ALIKE = 0.02  # difference of mean distances that is not worth a stronger correction
-_SIDE = 128
 LEAST = 0.1  # how familiar the strangest input counts, so that nothing runs away
 
 
@@ -48,7 +45,7 @@ def corrected(nir: Float[Tensor, "b 3 s s"], correction: Correction) -> Float[Te
     """Near-infrared faces blurred and under another curve; in [-1, 1], three equal channels."""
     light = (nir[:, :1] + 1) / 2
     if correction.blur:
-        sigma = correction.blur * nir.shape[-1] / _SIDE
+        sigma = correction.blur * nir.shape[-1] / SIDE
         light = gaussian_blur(light, sigma, math.ceil(3 * sigma))
     return (2 * light.clamp(min=0) ** correction.gamma - 1).expand(-1, 3, -1, -1)
 

@@ -6,50 +6,36 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sample_faces import four_faces, grainy
 
 from pcfh.cli.models_familiar import models_familiar
-from pcfh.databases.rendered import SAMPLE
 from pcfh.errors import UserError
-from pcfh.images import read_image
-from pcfh.landmarks.given import read_landmarks
 from pcfh.levels import levelled, put_levels_before
 from pcfh.methods import familiar
 from pcfh.methods.average import mean_generator
 from pcfh.methods.familiar import (
+    BLURS,
     FAR,
+    GAMMAS,
     distances,
     known_range,
     made_familiar,
     mildest,
     put_familiar_before,
 )
-from pcfh.methods.familiar_input import BLURS, GAMMAS, Correction, corrected
+from pcfh.methods.familiar_input import Correction, corrected
 from pcfh.methods.files import as_trained, fits_16_bits, load_generator, save_generator
 from pcfh.methods.pcfh.generator import Generator
-from pcfh.preparation.face_reader import crop_of_photograph
 from pcfh.preparation.training_range import face_measures, read_range, shipped_range, unlikeness
-from pcfh.ranges import from_bytes, to_bytes
+from pcfh.ranges import to_bytes
 from pcfh.weight_files import read_weights, write_weights
 
 
 @pytest.fixture(scope="module")
 def faces():
     """Four near-infrared faces of the sample at 128 pixels, with their landmarks there."""
-    points = read_landmarks(SAMPLE / "landmarks68.csv")
-    names = [
-        f"{path.relative_to(SAMPLE).with_suffix('')}" for path in sorted(SAMPLE.glob("s1/NIR/*/001.jpg"))
-    ]
-    found = [
-        crop_of_photograph(read_image(SAMPLE / f"{name}.jpg"), points[name.lower()], 128, nir=True)
-        for name in names[:4]
-    ]
-    crops, landmarks = (np.stack(column) for column in zip(*found, strict=True))
-    return from_bytes(torch.from_numpy(crops).permute(0, 3, 1, 2)), torch.from_numpy(landmarks).float()
-
-
-def grainy(nir, strength=0.3):
-    torch.manual_seed(0)
-    return (nir + strength * torch.randn_like(nir[:, :1])).clamp(-1, 1)
+    found = four_faces()
+    return found.nir, torch.from_numpy(found.in_crop).float()
 
 
 def small(**more) -> Generator:
@@ -64,7 +50,7 @@ def test_faces_of_the_training_stay_as_they_are_to_the_bit(faces, levels):
 
 @pytest.mark.parametrize("levels", [False, True])
 def test_distances_are_those_that_the_table_of_a_batch_tells(faces, levels):
-    seen = levelled(grainy(faces[0]), faces[1]) if levels else grainy(faces[0])
+    seen = levelled(grainy(faces[0], 0.3), faces[1]) if levels else grainy(faces[0], 0.3)
     found = distances(seen, faces[1], shipped_range(), levels=levels)
     assert found.shape == (4, len(BLURS) * len(GAMMAS))
     for place in (
@@ -81,7 +67,7 @@ def test_distances_are_those_that_the_table_of_a_batch_tells(faces, levels):
 
 
 def test_grain_is_blurred_and_each_picture_chosen_for_by_itself(faces):
-    mixed = torch.cat([faces[0][:2], grainy(faces[0][2:])])
+    mixed = torch.cat([faces[0][:2], grainy(faces[0][2:], 0.3)])
     found = made_familiar(mixed, faces[1], shipped_range(), levels=True)
     assert torch.equal(found[:2], mixed[:2])
     before, after = (
@@ -133,7 +119,7 @@ def test_the_mildest_near_candidate_is_taken_and_the_first_unless_far():
 def test_a_generator_does_it_by_itself_and_its_file_remembers(faces, tmp_path):
     generator = small()
     put_levels_before(generator)
-    nir = grainy(faces[0])
+    nir = grainy(faces[0], 0.3)
     expected = generator(made_familiar(nir, faces[1], shipped_range(), levels=True), faces[1])
     assert not torch.allclose(generator(nir, faces[1]), expected, atol=1e-3)
     for _ in range(2):  # once is enough

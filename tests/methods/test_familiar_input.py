@@ -3,13 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from sample_faces import four_faces, grainy
 
-from pcfh.databases.rendered import SAMPLE
-from pcfh.images import read_image
-from pcfh.landmarks.given import read_landmarks
+from pcfh.methods.familiar import BLURS, GAMMAS
 from pcfh.methods.familiar_input import (
-    BLURS,
-    GAMMAS,
     LEAST,
     Correction,
     corrected,
@@ -18,28 +15,13 @@ from pcfh.methods.familiar_input import (
     find_correction,
     mildest,
 )
-from pcfh.preparation.face_reader import crop_of_photograph
-from pcfh.ranges import from_bytes
 
 
 @pytest.fixture(scope="module")
 def faces():
     """Four near-infrared faces of the sample at 128 pixels, and their landmarks in the photographs."""
-    points = read_landmarks(SAMPLE / "landmarks68.csv")
-    names = [
-        f"{path.relative_to(SAMPLE).with_suffix('')}" for path in sorted(SAMPLE.glob("s1/NIR/*/001.jpg"))
-    ]
-    crops = [
-        crop_of_photograph(read_image(SAMPLE / f"{name}.jpg"), points[name.lower()], 128, nir=True)[0]
-        for name in names[:4]
-    ]
-    landmarks = [tuple(map(tuple, points[name.lower()].tolist())) for name in names[:4]]
-    return from_bytes(torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)), landmarks
-
-
-def grainy(nir, strength=0.25):
-    torch.manual_seed(0)
-    return (nir + strength * torch.randn_like(nir[:, :1])).clamp(-1, 1)
+    found = four_faces()
+    return found.nir, [tuple(map(tuple, points)) for points in found.in_photograph.tolist()]
 
 
 def test_no_blur_and_a_gamma_of_1_change_nothing():
@@ -56,7 +38,7 @@ def test_a_gamma_of_2_squares_the_grey_and_black_and_white_stay():
 def test_a_blur_keeps_flat_grey_and_takes_most_of_the_grain_away():
     flat = torch.full((1, 3, 64, 64), 0.2)
     torch.testing.assert_close(corrected(flat, Correction(blur=1.5)), flat)
-    assert corrected(grainy(flat), Correction(blur=1.5)).std() < 0.5 * grainy(flat).std()
+    assert corrected(grainy(flat, 0.25), Correction(blur=1.5)).std() < 0.5 * grainy(flat, 0.25).std()
 
 
 def test_faces_of_the_training_range_are_left_as_they_are(faces):
@@ -65,10 +47,11 @@ def test_faces_of_the_training_range_are_left_as_they_are(faces):
 
 def test_grain_is_blurred_until_the_faces_are_familiar(faces):
     nir, landmarks = faces
-    found = find_correction(grainy(nir), landmarks)
+    found = find_correction(grainy(nir, 0.25), landmarks)
     assert found.blur > 0
     before, after = (
-        np.mean(distances(images, landmarks)) for images in (grainy(nir), corrected(grainy(nir), found))
+        np.mean(distances(images, landmarks))
+        for images in (grainy(nir, 0.25), corrected(grainy(nir, 0.25), found))
     )
     assert after < 0.5 * before
 
