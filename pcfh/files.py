@@ -52,6 +52,16 @@ def write_atomically(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
+def require_new(path: Path) -> None:
+    """Refuses to write over a file, before any work is done for it.
+
+    Raises:
+        UserError: it is there.
+    """
+    if path.exists():
+        raise UserError(f"{path}: exists; name another file, or remove it")
+
+
 def remove_leftovers(folder: Path) -> None:
     """Deletes the temporary files that killed processes left anywhere below a folder."""
     for leftover in folder.rglob(f".*{_MARK}"):

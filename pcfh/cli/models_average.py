@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pcfh.errors import UserError
+from pcfh.files import require_new
 from pcfh.methods.average import mean_generator
 from pcfh.methods.files import save_generator
 
@@ -16,10 +16,8 @@ def models_average(out: Path, *generators: Path) -> int:
         out: file to write, e.g. mean.safetensors; must not exist.
         generators: two or more generator.safetensors.
     """
-    if out.exists():
-        raise UserError(f"{out}: exists; name another file, or remove it")
+    require_new(out)
     generator, about = mean_generator(generators)
-    out.parent.mkdir(parents=True, exist_ok=True)
     save_generator(out, generator, about)
     print(out)
     return 0

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pcfh.errors import UserError
+from pcfh.files import require_new
 from pcfh.methods.files import fits_16_bits, load_generator, save_generator
 from pcfh.methods.pcfh.generator import Generator, with_detail
 
@@ -19,14 +20,12 @@ def models_detail(out: Path, generator: Path, *, share: float = 0.5, zoom: int =
         share: of the input's detail, from 0.01 to 1.
         zoom: by how much its pictures are larger than those of the training.
     """
-    if out.exists():
-        raise UserError(f"{out}: exists; name another file, or remove it")
+    require_new(out)
     if not 0.01 <= share <= 1:
         raise UserError(f"--share {share:g}: expected 0.01 to 1")
     kept, about = load_generator(generator)
     if not isinstance(kept, Generator):
         raise UserError(f"{generator}: expected a generator of the method pcfh, got another one")
-    out.parent.mkdir(parents=True, exist_ok=True)
     save_generator(out, with_detail(kept, share, zoom), about, half=fits_16_bits(kept))
     print(out)
     return 0

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pcfh.errors import UserError
+from pcfh.files import require_new
 from pcfh.methods.familiar import put_familiar_before
 from pcfh.methods.files import fits_16_bits, load_generator, save_generator
 from pcfh.preparation.training_range import read_range, shipped_range
@@ -20,11 +20,9 @@ def models_familiar(out: Path, generator: Path, *, ranges: Path | None = None) -
         ranges: of its training faces, as python -m bench training_range writes them; if not given, those of
             the built-in sample.
     """
-    if out.exists():
-        raise UserError(f"{out}: exists; name another file, or remove it")
+    require_new(out)
     kept, about = load_generator(generator)
     put_familiar_before(kept, shipped_range() if ranges is None else read_range(ranges))
-    out.parent.mkdir(parents=True, exist_ok=True)
     save_generator(out, kept, about, half=fits_16_bits(kept))
     print(out)
     return 0

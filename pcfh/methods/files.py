@@ -14,6 +14,7 @@ from pcfh.errors import UserError
 from pcfh.levels import has_levels, put_levels_before
 from pcfh.methods.base import VARIABLE, kind_of, known_methods, resolved
 from pcfh.methods.familiar import MEASURES, known_range, put_familiar_before
+from pcfh.preparation.training_range import Range, range_in
 from pcfh.weight_files import GENERATOR, read_weights, refuse_other, write_weights
 
 _MOST = 4096  # of anything that a generator's description counts
@@ -95,18 +96,14 @@ def load_generator(path: Path) -> tuple[Any, Mapping[str, Any]]:
     return generator.eval().requires_grad_(False), about
 
 
-def _range_of(path: Path, text: str) -> dict[str, tuple[float, float]]:
+def _range_of(path: Path, text: str) -> Range:
     """The range that a file's generator brings its pictures into."""
     try:
-        content = json.loads(text)
-        known = {name: (float(content[name][0]), float(content[name][1])) for name in MEASURES}
-    except (KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
+        return range_in(json.loads(text), MEASURES)
+    except (ValueError, RecursionError) as error:
         raise UserError(
-            f"{path}: says no range of its training; the file is damaged, take another copy"
+            f"{path}: says no range of its training ({error}); the file is damaged, take another copy"
         ) from error
-    if not all(-_MOST <= low < high <= _MOST for low, high in known.values()):
-        raise UserError(f"{path}: the range of its training is none: {known}; take another copy")
-    return known
 
 
 def as_trained(generator: Any) -> Any:

@@ -15,10 +15,11 @@ Axis letters: s side of an aligned crop.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -30,6 +31,7 @@ from pcfh.shipped import WEIGHTS
 
 PERCENTILES = (1, 99)
 _SIDE = 128
+_MOST = 4096  # of either end of a range; no measure comes near
 _DARKEST = 1e-6  # a flat face has no sharpness; its logarithm would be infinite
 # What a value below, and above, its range is called; "" where that is not unlike the training.
 _WORDS: Mapping[str, tuple[str, str]] = {
@@ -128,12 +130,31 @@ def read_range(path: Path) -> Range:
         UserError: it is absent, or holds something else.
     """
     try:
-        content = json.loads(path.read_bytes())
-        return {name: (float(low), float(high)) for name, (low, high) in content["ranges"].items()}
-    except (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        return range_in(json.loads(path.read_bytes())["ranges"], _WORDS)
+    except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise UserError(
             f"{path}: no range of training faces ({error}); python -m bench training_range writes such a file"
         ) from error
+
+
+def range_in(content: Any, names: Collection[str]) -> Range:
+    """The range that plain data of a file say.
+
+    Args:
+        content: the ends by the name of the measure.
+        names: of the measures that are needed.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        ranges = {name: (float(content[name][0]), float(content[name][1])) for name in names}
+    except (KeyError, IndexError, TypeError, OverflowError) as error:
+        raise ValueError(f"expected two numbers for each of {', '.join(names)}") from error
+    for name, (low, high) in ranges.items():
+        if not -_MOST <= low < high <= _MOST:
+            raise ValueError(f"{name}: {low:g} to {high:g} is no range")
+    return ranges
 
 
 def _excess(value: float, low: float, high: float) -> tuple[float, float]:

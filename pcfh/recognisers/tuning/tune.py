@@ -25,7 +25,7 @@ from pcfh.recognisers.lbp import lbp_features
 from pcfh.recognisers.lightcnn.network import LightCNN
 from pcfh.recognisers.lightcnn.weights import load_recognizer
 from pcfh.recognisers.training.faces import gallery_and_probes
-from pcfh.recognisers.tuned import MODALITIES, Tuned, load_tuned, save_tuned
+from pcfh.recognisers.tuned import MODALITIES, Tuned, load_tuned
 from pcfh.recognisers.tuning.base import Rival
 from pcfh.recognisers.tuning.captures import Captures, Trunk, split
 from pcfh.recognisers.tuning.rescale import rescaled
@@ -184,11 +184,6 @@ def is_tuned(path: Path, rival: Rival, seed: int, trunk: Trunk, data: Mapping[st
         return False
     wanted = {"key": rival.key, "settings": rival.settings, "seed": seed, "trunk": trunk.key, **data}
     return {name: about.get(name) for name in wanted} == wanted
-
-
-def save(path: Path, tuning: Tuning, about: Mapping[str, Any]) -> None:
-    """Writes the recogniser."""
-    save_tuned(path, tuning.tuned, about)
 
 
 def look(tuned: Tuned, captures: Captures, step: int) -> Look:
