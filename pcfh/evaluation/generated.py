@@ -2,7 +2,7 @@
 
 They are kept on disk by content, as features are:
 
-    <cache>/generated/<SHA-256 of the model>/<SHA-256 of the crop and its landmarks>.png
+    <cache>/generated/<version>-<SHA-256 of the model>/<SHA-256 of the crop and its landmarks>.png
 
 The files say in their metadata that they are synthetic. A damaged one is made again. Files are only ever
 added, so several processes can share a cache.
@@ -24,6 +24,8 @@ from pcfh.images import read_image, write_png
 
 MODEL = "model"  # what a generator's ``about`` calls the SHA-256 of its file
 _FOLDER = "generated"
+# The number changes with the way that crops are made of the same weights: levels, detail, what is familiar.
+_VERSION = 2
 
 
 @runtime_checkable
@@ -64,7 +66,7 @@ def generated_crops(
     Raises:
         UserError: a crop cannot be read.
     """
-    folder = cache / _FOLDER / str(generator.about[MODEL])
+    folder = cache / _FOLDER / f"{_VERSION}-{generator.about[MODEL]}"
     for first in range(0, len(records), batch):
         yield from _some(generator, root, records[first : first + batch], folder)
 
