@@ -1,6 +1,9 @@
-"""Measures images per second of a generator, and of CycleGAN's at the same size, run in several ways.
+"""Measures images per second of generators, and of CycleGAN's at the size of the first, run in several ways.
 
-    python -m bench inference [--model FILE] [--rounds 5] [--threads 1] [--precisions fp32]
+    python -m bench inference [--model FILE ...] [--rounds 5] [--threads 1] [--precisions fp32]
+
+They translate the built-in sample's near-infrared faces; what brings unlike faces into a generator's range is
+a part of it, and has little to do there.
 
 The ways are PyTorch as it is (eager), ``torch.compile``, and ONNX Runtime with the exported file, in 32 bits
 and in bfloat16 where there is such a thing: weights and images of that type, no autocast. Each round runs
@@ -19,18 +22,27 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import Float, UInt8
 from tabulate import tabulate
 from torch import Tensor
 
+from pcfh.databases.records import LANDMARKS_FILE
+from pcfh.databases.rendered import SAMPLE
 from pcfh.errors import UserError
 from pcfh.export import OPSET, GreyInput, Network, generator_batches, onnx_bytes, onnx_runner
+from pcfh.images import read_image
+from pcfh.landmarks.given import landmark_key, read_landmarks
 from pcfh.methods.cyclegan.cyclegan_trainer import ResidualGenerator
 from pcfh.methods.files import load_generator
+from pcfh.preparation.face_reader import crop_of_photograph
+from pcfh.ranges import from_bytes
 from pcfh.runtime import keep_freed_memory
 from pcfh.shipped import shipped
 
@@ -86,19 +98,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     torch.set_num_threads(options.threads)
     keep_freed_memory()
+    files = options.model or [shipped("generator")]
     try:
-        generator, _ = load_generator(options.model or shipped("generator"))
+        networks: dict[str, Any] = {file.stem: load_generator(file)[0] for file in files}
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    size = generator.size
-    rival = ResidualGenerator(size=size, blocks=6 if size <= 128 else 9).eval().requires_grad_(False)
+    size = networks[files[0].stem].size
     load = os.getloadavg()[0]
-    networks = {options.model.name if options.model else "shipped": generator, "CycleGAN": rival}
+    networks["CycleGAN"] = ResidualGenerator(size=size, blocks=6 if size <= 128 else 9)
+    networks["CycleGAN"].eval().requires_grad_(False)
     ready = dict(candidates(networks, options.ways, options.precisions, options.batches))
     clock = time.process_time if options.threads == 1 else time.perf_counter
     rates = measure(ready, options.rounds, clock)
-    print(f"{_heading(options, size)}, load {load:.1f} at the start.\n\n{markdown(rates)}")
+    for file in files:
+        weights = sum(weight.numel() for weight in networks[file.stem].state_dict().values())
+        side, megabytes = networks[file.stem].size, file.stat().st_size / 1e6
+        print(f"{file.stem}: {side} x {side} pixels, {weights:,} weights, {megabytes:.1f} MB")
+    print(f"{_heading(options)}, load {load:.1f} at the start.\n\n{markdown(rates)}")
     return 0
 
 
@@ -115,7 +132,7 @@ def measure(ready: Mapping[Candidate, Run | str], rounds: int, clock: Callable[[
     for _ in range(rounds):
         for candidate, run in ready.items():
             if not isinstance(run, str):
-                inputs = random_inputs(candidate)
+                inputs = sample_inputs(candidate)
                 start = clock()
                 run(inputs)
                 reached[candidate].append(candidate.batch / (clock() - start))
@@ -167,11 +184,23 @@ def prepared(network: Any, way: str, precision: str) -> Run | str:
     return onnx_runner(data, names)
 
 
-def random_inputs(candidate: Candidate) -> Inputs:
-    """Noise with landmarks anywhere; these stay in 32 bits."""
-    size = candidate.size
-    nir = 2 * torch.rand(candidate.batch, 1, size, size) - 1
-    return nir.to(PRECISIONS[candidate.precision]), size * torch.rand(candidate.batch, 68, 2)
+def sample_inputs(candidate: Candidate) -> Inputs:
+    """The first faces of the sample with their landmarks, which stay in 32 bits."""
+    found = [sample_face(number, candidate.size) for number in range(candidate.batch)]
+    crops, landmarks = (np.stack(column) for column in zip(*found, strict=True))
+    nir = from_bytes(torch.from_numpy(crops[:, None, ..., 0]))
+    return nir.to(PRECISIONS[candidate.precision]), torch.from_numpy(landmarks).float()
+
+
+@cache
+def sample_face(number: int, size: int) -> tuple[UInt8[np.ndarray, "s s 3"], Float[np.ndarray, "68 2"]]:
+    """An aligned near-infrared face of the sample; they begin anew after the last."""
+    points = read_landmarks(SAMPLE / LANDMARKS_FILE)
+    files = sorted(SAMPLE.glob("s?/NIR/*/*.jpg"))
+    file = files[number % len(files)]
+    return crop_of_photograph(
+        read_image(file), points[landmark_key(f"{file.relative_to(SAMPLE)}")], size, nir=True
+    )
 
 
 def markdown(rates: Sequence[Rate]) -> str:
@@ -187,17 +216,17 @@ def markdown(rates: Sequence[Rate]) -> str:
 def _warmed(run: Run, candidate: Candidate) -> Run | str:
     """Runs once, which compiles what is compiled; gives the reason where that fails."""
     try:
-        run(random_inputs(candidate))
+        run(sample_inputs(candidate))
     except Exception as error:  # compilers fail in many ways
         missing = "compiler" in str(error).lower()
         return "no C++ compiler" if missing else f"fails: {str(error).strip().splitlines()[0][:60]}"
     return run
 
 
-def _heading(options: argparse.Namespace, size: int) -> str:
+def _heading(options: argparse.Namespace) -> str:
     seconds = "processor second" if options.threads == 1 else "second"
     return (
-        f"Images per {seconds} at {size} x {size} pixels, median of {options.rounds} rounds (slowest to "
+        f"Images per {seconds}, median of {options.rounds} rounds (slowest to "
         f"fastest), {options.threads} thread(s), torch {torch.__version__}"
     )
 
@@ -206,7 +235,9 @@ def _parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(
         prog="python -m bench inference", description=(__doc__ or "").split("\n")[0]
     )
-    result.add_argument("--model", type=Path, help="generator.safetensors; the shipped one if not given")
+    result.add_argument(
+        "--model", type=Path, nargs="+", help="generator.safetensors; the first shipped one if not given"
+    )
     result.add_argument("--rounds", type=int, default=5, help="that medians are taken over")
     result.add_argument("--threads", type=int, default=1)
     result.add_argument("--batches", type=int, nargs="+", default=[1, 8], help="images at once")

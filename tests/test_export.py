@@ -22,8 +22,12 @@ from pcfh.files import sha256_of  # noqa: E402
 from pcfh.gallery.photographs import FaceReader  # noqa: E402
 from pcfh.hallucinate import Hallucinator  # noqa: E402
 from pcfh.images import read_image  # noqa: E402
+from pcfh.levels import put_levels_before  # noqa: E402
 from pcfh.methods.base import built_in, resolved  # noqa: E402
+from pcfh.methods.familiar import put_familiar_before  # noqa: E402
 from pcfh.methods.files import save_generator  # noqa: E402
+from pcfh.methods.pcfh.generator import Generator, with_detail  # noqa: E402
+from pcfh.preparation.training_range import shipped_range  # noqa: E402
 from pcfh.recognisers.registry import open_recognizer  # noqa: E402
 from pcfh.shipped import shipped  # noqa: E402
 from pcfh.weight_files import CHECKPOINT  # noqa: E402
@@ -120,6 +124,22 @@ def test_translators_of_other_methods_export_too(generators, tmp_path, kind):
     hallucinator = Hallucinator.from_file(generators / f"{kind}.safetensors", device="cpu")
     found = translated(written.path, images, landmarks)
     assert np.abs(found - hallucinator.translate_batch(images, landmarks)).max() <= 1
+
+
+def test_a_generator_with_all_that_the_shipped_one_has_exports_with_a_free_batch(tmp_path):
+    side = 128  # of what its paths see
+    network = with_detail(Generator(size=side, width=4, blocks=1, local_blocks=1), 0.5, 2)
+    put_levels_before(network)
+    put_familiar_before(network, shipped_range())
+    file = tmp_path / "detailed.safetensors"
+    save_generator(file, network.eval(), {})
+    written = export(file, tmp_path / "generator.onnx")
+    draws = np.random.default_rng(0)
+    images = np.repeat(draws.integers(0, 256, (5, 2 * side, 2 * side, 1), np.uint8), 3, 3)
+    images[1:3] = images[1:3] // 4 + 90  # flat, so that each picture asks for another change
+    landmarks = draws.uniform(side / 2, 1.5 * side, (5, 68, 2))
+    expected = Hallucinator.from_file(file, device="cpu").translate_batch(images, landmarks)
+    assert np.abs(translated(written.path, images, landmarks) - expected).max() <= 1
 
 
 def test_the_generator_of_every_method_is_tested_here():

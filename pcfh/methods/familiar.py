@@ -75,7 +75,7 @@ def distances(
         faces = (faces * gain[..., None, None]).clamp(max=1)
     measured = measures(faces.flatten(0, 2)).view(len(MEASURES), -1, len(_CANDIDATES))
     ranges = torch.tensor([known[name] for name in MEASURES], device=seen.device).view(len(MEASURES), 2, 1, 1)
-    low, high = ranges.expand(-1, -1, len(seen), 1).unbind(1)
+    low, high = ranges.expand(-1, -1, seen.shape[0], 1).unbind(1)  # len() would fix the batch in an export
     width = (high - low).clamp(min=1e-9)
     # No picture is asked to be sharper than it is: a curve would only pretend to it.
     sharpest = torch.tensor([name == "sharpness" for name in MEASURES], device=seen.device)[:, None, None]
