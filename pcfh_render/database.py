@@ -258,7 +258,7 @@ def _render_sitting(
     look = draw_look(person, sitting.session)
     difficulty = difficulty_of(recipe.difficulty)
     if recipe.series:
-        plan = tuple(series_of(recipe.series, person, look, difficulty))
+        plan = tuple(series_of(recipe.series, person, look, difficulty, recipe.lights))
         yield from _render_series(home, renderer, recipe, person=person, look=look, plan=plan)
         return
     drawn = draw_shots(person, look, difficulty=difficulty, nir=sitting.nir, vis=sitting.vis)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pcfh.errors import UserError
 from pcfh_render.difficulty import difficulty_of
-from pcfh_render.series import CAPTURES, SERIES
+from pcfh_render.series import LIGHTS, SERIES, captures_of
 from pcfh_render.shifts import SHIFTS
 from pcfh_render.streams import generator
 
@@ -40,6 +40,7 @@ class Recipe:
             there is a fold for each shift, in which all but the last person are tested.
         series: "buaa" or "oulu": captures in the fixed order and the layout of that database, see
             ``pcfh_render.series``; numbers of captures, sessions and folds then mean nothing.
+        lights: of "oulu": the strongest so many of its lights, 0 for all.
     """
 
     identities: int
@@ -57,6 +58,7 @@ class Recipe:
     masks: bool = False
     shifts: bool = False
     series: str = ""
+    lights: int = 0
 
     @property
     def subjects(self) -> range:
@@ -92,6 +94,8 @@ class Recipe:
             raise UserError(
                 f"expected a series of {', '.join(SERIES)}, no folds, shifts or masks, got {self.series!r}"
             )
+        if self.lights and self.series != "oulu":
+            raise UserError(f"expected lights of the series oulu alone, got {self.lights} of {self.series!r}")
         if self.truth_fold > self.folds:
             raise UserError(f"expected a truth fold of 0 to {self.folds}, got {self.truth_fold}")
 
@@ -101,6 +105,7 @@ LATER = (
     "masks",
     "shifts",
     "series",
+    "lights",
 )  # came after the first databases; nothing where they are not set
 _LIMITS: tuple[tuple[str, float, float], ...] = (
     ("identities", 1, 99_999),
@@ -114,6 +119,7 @@ _LIMITS: tuple[tuple[str, float, float], ...] = (
     ("size", 16, 2048),
     ("quality", 1, 95),
     ("truth_fold", 0, 99),
+    ("lights", 0, LIGHTS),
 )
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
@@ -183,7 +189,7 @@ def sittings(recipe: Recipe, subject: int) -> tuple[Sitting, ...]:
     The numbers of captures vary by a quarter around those of the recipe.
     """
     if recipe.series:
-        nir, vis = CAPTURES[recipe.series]
+        nir, vis = captures_of(recipe.series, recipe.lights)
         return (Sitting(session=1, nir=nir, vis=vis),)
     rng = generator("sittings", recipe.seed, subject)
     sessions = sorted((1 + rng.permutation(recipe.sessions)[:2]).tolist())

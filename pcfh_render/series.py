@@ -8,7 +8,7 @@
 Angles in degrees.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -34,6 +34,7 @@ _BLUR = (0.9, 2.0)  # pixels, of Oulu's frames
 _LIGHTS: Mapping[str, tuple[float, float]] = MappingProxyType(
     {"Strong": (1.0, 1.0), "Weak": (0.45, 2.0), "Dark": (0.15, 4.0)}
 )
+LIGHTS = len(_LIGHTS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,14 +55,29 @@ class Planned:
 
 
 SERIES: Mapping[str, str] = MappingProxyType({"buaa": "BUAA-VisNir", "oulu": "Oulu-CASIA"})  # and folders
-CAPTURES: Mapping[str, tuple[int, int]] = MappingProxyType(
-    {"buaa": (len(_MOMENTS), 0), "oulu": (6 * 3 * FRAMES,) * 2}
-)  # in near infrared and in visible light, of each person
 
 
-def series_of(name: str, person: Person, look: Look, difficulty: Difficulty) -> Iterator[Planned]:
-    """All captures of a person, in the order in which they are rendered: NIR ones first."""
-    return _buaa(person, look, difficulty) if name == "buaa" else _oulu(person, look, difficulty)
+def captures_of(name: str, lights: int = 0) -> tuple[int, int]:
+    """How many captures in near infrared and in visible light each person has; see ``series_of``."""
+    films = len(BASIC) * (lights or LIGHTS)
+    return (len(_MOMENTS), 0) if name == "buaa" else (films * FRAMES, films * FRAMES)
+
+
+def series_of(
+    name: str, person: Person, look: Look, difficulty: Difficulty, lights: int = 0
+) -> Iterator[Planned]:
+    """All captures of a person, in the order in which they are rendered: NIR ones first.
+
+    Args:
+        name: of ``SERIES``.
+        person: whom.
+        look: how the person looks on that day.
+        difficulty: of poses and cameras.
+        lights: of Oulu's, the strongest so many; 0 for all. The pictures are the same either way.
+    """
+    if name == "buaa":
+        return _buaa(person, look, difficulty)
+    return _oulu(person, look, difficulty, list(_LIGHTS)[: lights or None])
 
 
 def _buaa(person: Person, look: Look, difficulty: Difficulty) -> Iterator[Planned]:
@@ -78,7 +94,7 @@ def _buaa(person: Person, look: Look, difficulty: Difficulty) -> Iterator[Planne
         )
 
 
-def _oulu(person: Person, look: Look, difficulty: Difficulty) -> Iterator[Planned]:
+def _oulu(person: Person, look: Look, difficulty: Difficulty, lights: Sequence[str]) -> Iterator[Planned]:
     films = [(light, expression) for light in _LIGHTS for expression in BASIC]
     modalities: tuple[tuple[str, Modality], ...] = (("NI", "NIR"), ("VL", "VIS"))
     for camera, modality in modalities:
@@ -87,6 +103,8 @@ def _oulu(person: Person, look: Look, difficulty: Difficulty) -> Iterator[Planne
             person, look, difficulty=difficulty, nir=len(films) if nir else 0, vis=0 if nir else len(films)
         )
         for film, (shot, (light, expression)) in enumerate(zip(drawn, films, strict=True)):
+            if light not in lights:
+                continue
             rng = generator("film", person.seed, film)  # both cameras film the same faces
             posed = _posed(shot, rng, difficulty, yaw=0.0, pitch=0.0)
             strength = float(rng.uniform(0.7, 1.0))

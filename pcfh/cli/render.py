@@ -34,6 +34,7 @@ def render(  # noqa: PLR0913 - one argument per option of the command
     folds: int | None = None,
     size: int | None = None,
     truth_fold: int | None = None,
+    lights: int | None = None,
     masks: bool | None = None,
     workers: str = "0",
     shard: str | None = None,
@@ -62,6 +63,7 @@ def render(  # noqa: PLR0913 - one argument per option of the command
         folds: of View 2; 0 writes no lists.
         size: side of the pictures in pixels.
         truth_fold: render true images only of people whom this fold tests; 0 of all people.
+        lights: of sf-oulu, the strongest so many of its three; 1 is all that Table 4 looks at.
         masks: keep what each pixel of a near-infrared capture shows.
         workers: processes; 0 takes one per processor core, dask://HOST:8786 and ray://HOST:10001 those of a
             cluster.
@@ -83,6 +85,7 @@ def render(  # noqa: PLR0913 - one argument per option of the command
         "folds": folds,
         "size": size,
         "truth_fold": truth_fold,
+        "lights": lights,
         "masks": masks,
     }
     chosen = _chosen(recipe, {name: value for name, value in options.items() if value is not None})

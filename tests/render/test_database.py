@@ -25,7 +25,7 @@ from pcfh_render.database import HOME, render_database, render_part
 from pcfh_render.difficulty import difficulty_of
 from pcfh_render.recipes import RECIPES, Recipe, recipe_of, sittings, training_people
 from pcfh_render.sampling import draw_look, draw_person
-from pcfh_render.series import CAPTURES, SERIES, series_of
+from pcfh_render.series import SERIES, captures_of, series_of
 from pcfh_render.shifts import SHIFTS
 
 sys.path.insert(0, str(Path(__file__).parent))  # processes import what they run by its name
@@ -376,7 +376,7 @@ def test_a_series_is_read_as_the_database_whose_layout_it_has(tmp_path):
     for name, read, people, captures in (("buaa", read_buaa, 4, 18), ("oulu", read_oulu, 2, 288)):
         recipe = replace(recipe_of(f"sf-{name}"), identities=people, first=50, size=16)
         done = render_database(studio(Coloured), tmp_path, recipe)
-        assert (done.home.name, done.captures) == (SERIES[name], people * sum(CAPTURES[name]))
+        assert (done.home.name, done.captures) == (SERIES[name], people * sum(captures_of(name)))
         found = read(done.home)
         assert len(found.records) == people * captures
         assert len(rows(done.home / LANDMARKS_FILE)) == people * captures
@@ -388,6 +388,22 @@ def test_a_series_is_read_as_the_database_whose_layout_it_has(tmp_path):
     by_hand = Recipe(identities=2, seed=1, folds=0, series="lfw")
     with pytest.raises(UserError, match="expected a series of buaa, oulu"):
         by_hand.check()
+    with pytest.raises(UserError, match="expected lights of the series oulu alone, got 1 of 'buaa'"):
+        replace(recipe_of("sf-buaa"), lights=1).check()
+
+
+def test_the_light_that_table_4_looks_at_is_the_same_with_and_without_the_others(tmp_path):
+    person = draw_person(1, 50)
+    every, strong = (
+        list(series_of("oulu", person, draw_look(person, 1), difficulty_of("casia"), lights=lights))
+        for lights in (0, 1)
+    )
+    assert strong == [planned for planned in every if "/Strong/" in planned.path]
+    recipe = replace(recipe_of("sf-oulu"), identities=2, first=50, size=16, lights=1)
+    done = render_database(studio(Coloured), tmp_path, recipe)
+    found = read_oulu(done.home)
+    assert done.captures == len(found.records) == 2 * sum(captures_of("oulu", 1)) == 2 * 96
+    assert found.protocol("1").probe
 
 
 def test_frames_of_a_film_grow_in_expression_and_both_cameras_see_the_same():
