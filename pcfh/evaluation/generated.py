@@ -66,9 +66,14 @@ def generated_crops(
     Raises:
         UserError: a crop cannot be read.
     """
-    folder = cache / _FOLDER / f"{_VERSION}-{generator.about[MODEL]}"
+    folder = cache_of(generator, cache)
     for first in range(0, len(records), batch):
         yield from _some(generator, root, records[first : first + batch], folder)
+
+
+def cache_of(generator: CropGenerator, cache: Path) -> Path:
+    """The folder of the crops that a generator made; whoever needs no more of them may delete it."""
+    return cache / _FOLDER / f"{_VERSION}-{generator.about[MODEL]}"
 
 
 def _some(

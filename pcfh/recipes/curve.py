@@ -17,6 +17,7 @@ from typing import Literal
 from pcfh.errors import UserError
 from pcfh.evaluation.evaluate import evaluate
 from pcfh.evaluation.evaluation_data import EvaluationData, EvaluationJob, model_of
+from pcfh.evaluation.generated import cache_of
 from pcfh.evaluation.plots import Theme, empty_figure, finished_figure
 from pcfh.evaluation.results import FUSION, GENERATED, Results
 from pcfh.evaluation.score_methods import Progress
@@ -108,7 +109,7 @@ def measure_points(
             content = _File(format="pcfh-curve-1", points=(*known, point))
             write_atomically(folder / CURVE, to_json_text(content).encode())
         if file != files[-1]:  # the last one's faces are the table's, too
-            shutil.rmtree(job.cache / "generated" / model_of(generator), ignore_errors=True)
+            shutil.rmtree(cache_of(generator, job.cache), ignore_errors=True)
 
 
 def read_points(path: Path) -> tuple[Point, ...]:

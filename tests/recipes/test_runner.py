@@ -10,6 +10,7 @@ from PIL import Image
 
 from pcfh.config import read_toml
 from pcfh.errors import UserError
+from pcfh.files import sha256_of
 from pcfh.methods.files import load_generator, save_generator
 from pcfh.methods.train import GENERATOR, kept_generators
 from pcfh.preparation.pack import PackOptions, pack, unpack
@@ -382,8 +383,11 @@ def test_generators_kept_along_the_way_are_scored_and_the_last_is_the_tables(
     page = write_table(replace(asked, out=tmp_path / "out"), table).read_text()
     assert (tmp_path / "out" / "curve.png").read_bytes().startswith(b"\x89PNG")
     assert page.count("<picture>") == 1
-    # Its points alone are enough, e.g. from another machine; and what is there is not made again.
     kept = kept_generators(run_folder(begun, "pcfh"))
+    faces = {folder.name.rpartition("-")[2] for folder in begun.rglob("generated/*")}
+    assert sha256_of(run_folder(begun, "pcfh") / "generator.safetensors") in faces
+    assert sha256_of(kept[0]) not in faces
+    # Its points alone are enough, e.g. from another machine; and what is there is not made again.
     assert [path.name for path in kept] == ["generator-000004.safetensors"]
     kept[0].unlink()
     points = next(begun.rglob("curve.json"))
