@@ -43,7 +43,6 @@ def main(arguments: Sequence[str]) -> int:
         ratios = [border_ratio(np.concatenate(made), points), border_ratio(faces, points)]
         ratios.append(border_ratio(*faces_of(database.root, spaced(protocol.gallery, options.probes))))
         rows.append((file, *ratios))
-        print(rows[-1], flush=True)
     print(tabulate(rows, ("generator", "generated", "NIR", "VIS"), tablefmt="pipe", floatfmt=".3f"))
     return 0
 
