@@ -100,11 +100,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     keep_freed_memory()
     files = options.model or [shipped("generator")]
     try:
-        networks: dict[str, Any] = {file.stem: load_generator(file)[0] for file in files}
+        networks: dict[str, Any] = {str(file): load_generator(file)[0] for file in files}
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    size = networks[files[0].stem].size
+    size = networks[str(files[0])].size
     load = os.getloadavg()[0]
     networks["CycleGAN"] = ResidualGenerator(size=size, blocks=6 if size <= 128 else 9)
     networks["CycleGAN"].eval().requires_grad_(False)
@@ -112,9 +112,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     clock = time.process_time if options.threads == 1 else time.perf_counter
     rates = measure(ready, options.rounds, clock)
     for file in files:
-        weights = sum(weight.numel() for weight in networks[file.stem].state_dict().values())
-        side, megabytes = networks[file.stem].size, file.stat().st_size / 1e6
-        print(f"{file.stem}: {side} x {side} pixels, {weights:,} weights, {megabytes:.1f} MB")
+        network = networks[str(file)]
+        weights = sum(weight.numel() for weight in network.state_dict().values())
+        megabytes = file.stat().st_size / 1e6
+        print(f"{file}: {network.size} x {network.size} pixels, {weights:,} weights, {megabytes:.1f} MB")
     print(f"{_heading(options)}, load {load:.1f} at the start.\n\n{markdown(rates)}")
     return 0
 
@@ -195,12 +196,16 @@ def sample_inputs(candidate: Candidate) -> Inputs:
 @cache
 def sample_face(number: int, size: int) -> tuple[UInt8[np.ndarray, "s s 3"], Float[np.ndarray, "68 2"]]:
     """An aligned near-infrared face of the sample; they begin anew after the last."""
-    points = read_landmarks(SAMPLE / LANDMARKS_FILE)
     files = sorted(SAMPLE.glob("s?/NIR/*/*.jpg"))
     file = files[number % len(files)]
-    return crop_of_photograph(
-        read_image(file), points[landmark_key(f"{file.relative_to(SAMPLE)}")], size, nir=True
-    )
+    points = sample_landmarks()[landmark_key(f"{file.relative_to(SAMPLE)}")]
+    return crop_of_photograph(read_image(file), points, size, nir=True)
+
+
+@cache
+def sample_landmarks() -> Mapping[str, Float[np.ndarray, "68 2"]]:
+    """Of all its pictures."""
+    return read_landmarks(SAMPLE / LANDMARKS_FILE)
 
 
 def markdown(rates: Sequence[Rate]) -> str:
