@@ -16,6 +16,7 @@
     python -m bench adapt         ``pcfh adapt`` on a camera that the shipped generator has never seen
     python -m bench familiar      the same camera, each picture brought into the training range by itself
     python -m bench tries         settings of the rivals, tried on training people who are kept out
+    python -m bench kept_out      generators scored on training people whom their trainings kept out
     python -m bench borders       whether the boxes of the facial parts are seen in generated faces
     python -m bench web           a hundred clients of the web page for a minute, some of them hostile
 
@@ -44,6 +45,7 @@ PROGRAMS = (
     "adapt",
     "familiar",
     "tries",
+    "kept_out",
     "borders",
     "web",
 )

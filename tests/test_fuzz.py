@@ -16,7 +16,7 @@ def test_no_damaged_picture_ends_anything_and_no_intact_one_is_refused():
     # In a process of its own: the peak of memory that it notes would be that of other tests here.
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as own:
         report = own.submit(fuzz.run, ENOUGH, 1, lot=30).result()
-    assert 0 < report.peak
+    assert report.peak > 0
     assert report.faults == []
     assert (report.pictures, report.read + report.refused) == (ENOUGH, ENOUGH)
     assert min(report.intact, report.refused) > ENOUGH // 8

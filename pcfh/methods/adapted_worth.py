@@ -30,6 +30,7 @@ _BATCH = 32
 _QUANTILES = 256
 # Differences that say nothing.
 OWN_ALIKE, COLOUR_ALIKE, DETAIL_ALIKE = 0.02, 0.5, 0.05
+_DRAWS, _CONFIDENCE = 40, 0.95
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,18 +43,44 @@ class Worth:
     rebuilt: float
 
 
-def is_better(new: Worth, old: Worth) -> bool:
+@dataclass(frozen=True, kw_only=True)
+class Chance:
+    """Distances from the portraits that so few faces have by chance, see ``chance_of``."""
+
+    colour: float
+    detail: float
+
+
+def is_better(new: Worth, old: Worth, chance: Chance) -> bool:
     """Whether an adapted generator shall take the place of the old one.
 
     It does worse in none of own, colour and detail, and better in one of them; small differences do not
-    count.
+    count, nor do those between two distances that portraits of other people have, too.
     """
     gains = (
         (new.own - old.own) / OWN_ALIKE,
-        (old.colour - new.colour) / COLOUR_ALIKE,
-        (old.detail - new.detail) / DETAIL_ALIKE,
+        (max(old.colour, chance.colour) - max(new.colour, chance.colour)) / COLOUR_ALIKE,
+        (max(old.detail, chance.detail) - max(new.detail, chance.detail)) / DETAIL_ALIKE,
     )
     return min(gains) >= -1 and max(gains) > 1
+
+
+def chance_of(portraits: UInt8[Tensor, "m 3 s s"], count: int) -> Chance:
+    """How far some of the portraits lie from the others, as nineteen of twenty draws do at most.
+
+    Args:
+        portraits: of the user, at least two.
+        count: of the generated faces; at most half of the portraits are drawn.
+    """
+    rng, some = np.random.default_rng(0), min(count, len(portraits) // 2)
+    sharpness = np.array([_sharpness(image) for image in portraits])
+    colours, details = [], []
+    for order in (rng.permutation(len(portraits)) for _ in range(_DRAWS)):
+        drawn, others = order[:some], order[some:]
+        colours.append(colour_distance(portraits[drawn], portraits[others]))
+        details.append(abs(sharpness[drawn].mean() - sharpness[others].mean()))
+    colour, detail = (float(np.quantile(found, _CONFIDENCE)) for found in (colours, details))
+    return Chance(colour=colour, detail=detail)
 
 
 @torch.no_grad()

@@ -25,7 +25,15 @@ from pcfh.errors import UserError
 from pcfh.files import sha256_of, write_atomically
 from pcfh.images import grey, write_png
 from pcfh.methods.adapt import AdaptTask, AdaptTraining, load_adaptable
-from pcfh.methods.adapted_worth import Worth, faces_in_rows, generate, is_better, worth
+from pcfh.methods.adapted_worth import (
+    Chance,
+    Worth,
+    chance_of,
+    faces_in_rows,
+    generate,
+    is_better,
+    worth,
+)
 from pcfh.methods.familiar import known_range, put_familiar_before
 from pcfh.methods.files import as_trained, load_generator, save_generator
 from pcfh.methods.pcfh.adaptation import AdaptConfig
@@ -95,6 +103,7 @@ class Adapted:
         held_back: faces that were judged by.
         before: figures of the generator as it was.
         after: of the adapted one.
+        chance: distances from the portraits that say nothing.
         taken: which of the two is ``generator.safetensors``.
         dropped: pictures that could not be used, and why.
         notes: what was odd in the folders.
@@ -109,6 +118,7 @@ class Adapted:
     held_back: int
     before: Worth
     after: Worth
+    chance: Chance
     taken: Literal["before", "after"]
     dropped: tuple[Drop, ...]
     notes: tuple[str, ...]
@@ -216,9 +226,9 @@ def _judged(
         figures[name] = worth(
             made[name], nir.to(device), portraits, recognizer=task.recognizer, G_B=task.trainer.networks.G_B
         )
-    taken: Literal["before", "after"] = (
-        "after" if is_better(figures["after"], figures["before"]) else "before"
-    )
+    chance = chance_of(portraits, len(nir))
+    better = is_better(figures["after"], figures["before"], chance)
+    taken: Literal["before", "after"] = "after" if better else "before"
     rows = [nir.expand(-1, 3, -1, -1), made["before"].cpu(), made["after"].cpu()]
     sheet = faces_in_rows(rows, _SHOWN).permute(1, 2, 0).numpy()
     write_png(job.out / SHEET, sheet, {"Synthetic": "true", "XML:com.adobe.xmp": xmp(TRAINED)})
@@ -232,6 +242,7 @@ def _judged(
         held_back=len(faces.held_back),
         before=figures["before"],
         after=figures["after"],
+        chance=chance,
         taken=taken,
         dropped=left_out[0],
         notes=left_out[1],
@@ -240,8 +251,8 @@ def _judged(
     if taken == "after" and old.detail:
         save_generator(job.out / GENERATOR, with_detail(new, old.detail, old.zoom), about)
     else:
-        better = job.generator if taken == "before" else job.out / RUN / GENERATOR
-        write_atomically(job.out / GENERATOR, better.read_bytes())
+        chosen = job.generator if taken == "before" else job.out / RUN / GENERATOR
+        write_atomically(job.out / GENERATOR, chosen.read_bytes())
     return adapted
 
 

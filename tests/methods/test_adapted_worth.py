@@ -6,7 +6,15 @@ import pytest
 import torch
 from torch import nn
 
-from pcfh.methods.adapted_worth import Worth, colour_distance, detail_distance, is_better, worth
+from pcfh.methods.adapted_worth import (
+    Chance,
+    Worth,
+    chance_of,
+    colour_distance,
+    detail_distance,
+    is_better,
+    worth,
+)
 
 
 def grey(value, count=2, side=64):
@@ -95,4 +103,33 @@ OLD = Worth(own=0.7, colour=20.0, detail=0.5, rebuilt=9.0)
     ],
 )
 def test_better_is_what_gains_in_one_figure_and_loses_in_none(changes, better):
-    assert is_better(replace(OLD, **changes), OLD) is better
+    assert is_better(replace(OLD, **changes), OLD, Chance(colour=0.0, detail=0.0)) is better
+
+
+@pytest.mark.parametrize(
+    ("changes", "better"),
+    [
+        ({"own": 0.9, "colour": 24.9}, True),  # portraits of others lie as far from each other
+        ({"own": 0.9, "colour": 25.6}, False),
+        ({"own": 0.9, "detail": 0.59}, True),
+        ({"own": 0.9, "detail": 0.7}, False),
+        ({"colour": 2.0, "detail": 0.1}, False),  # nor is less than that a gain
+    ],
+)
+def test_distances_that_portraits_have_among_themselves_do_not_count(changes, better):
+    assert is_better(replace(OLD, **changes), OLD, Chance(colour=25.0, detail=0.6)) is better
+
+
+def test_the_chance_distance_is_zero_among_equal_portraits_and_grows_with_their_spread():
+    assert chance_of(grey(90, 8), 4) == Chance(colour=0.0, detail=0.0)
+    near, far = (
+        chance_of(torch.cat([grey(90 + step * i, 1) for i in range(8)]), 4).colour for step in (1, 5)
+    )
+    assert far == pytest.approx(5 * near)
+    assert near > 0
+
+
+def test_more_faces_leave_less_to_chance():
+    portraits = torch.cat([grey(60 + 3 * i, 1) for i in range(32)])
+    few, many = (chance_of(portraits, count).colour for count in (2, 16))
+    assert many < few

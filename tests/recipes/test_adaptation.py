@@ -154,7 +154,7 @@ def test_stopped_and_resumed_it_gives_the_same_bytes(done, work):
 
 def test_the_better_generator_is_written(work, monkeypatch, generator):
     for better in (True, False):
-        monkeypatch.setattr(adaptation, "is_better", lambda new, old, better=better: better)
+        monkeypatch.setattr(adaptation, "is_better", lambda *figures, better=better: better)
         adapted = adapt(work, CPU)
         chosen = work.out / RUN / GENERATOR if better else generator
         assert adapted.taken == ("after" if better else "before")
@@ -167,7 +167,7 @@ def test_one_that_keeps_detail_is_trained_without_and_written_with_it(
     plain, about = load_generator(generator)
     large = tmp_path / "large.safetensors"
     save_generator(large, with_detail(plain, 0.5, 2), about)
-    monkeypatch.setattr(adaptation, "is_better", lambda new, old: True)
+    monkeypatch.setattr(adaptation, "is_better", lambda *figures: True)
     adapt(job_of(pictures, large, tmp_path / "out"), CPU)
     trained, written = (load_generator(tmp_path / "out" / p)[0] for p in (f"{RUN}/{GENERATOR}", GENERATOR))
     assert (trained.size, trained.detail) == (64, 0)

@@ -235,6 +235,14 @@ def test_the_detectors_noise_is_measured_where_pose_is(blaze, begun, experiment,
     assert 0 < noise < 0.2
 
 
+def test_a_table_without_pose_takes_what_one_with_pose_has_measured(blaze, begun, experiment, carry_out):
+    said = []
+    for pose in (True, False, True):
+        asked = experiment(begun, rows=("light-cnn",), pose=pose)
+        carry_out(asked, RecipeCallbacks(say=said.append))
+    assert said == ["Evaluating light-cnn, fold 1"]
+
+
 def test_a_row_in_whose_faces_no_landmarks_are_found_is_measured_all_the_same(
     begun, experiment, carry_out, monkeypatch
 ):
