@@ -18,6 +18,7 @@
     python -m bench tries         settings of the rivals, tried on training people who are kept out
     python -m bench kept_out      generators scored on training people whom their trainings kept out
     python -m bench borders       whether the boxes of the facial parts are seen in generated faces
+    python -m bench irises        how near to the true colour of irises any guess from near infrared comes
     python -m bench web           a hundred clients of the web page for a minute, some of them hostile
 
 One thread is the default on a processor: the processor time of several depends on who else uses the machine,
@@ -47,6 +48,7 @@ PROGRAMS = (
     "tries",
     "kept_out",
     "borders",
+    "irises",
     "web",
 )
 

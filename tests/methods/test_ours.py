@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pcfh.methods.pcfh.ours import augment_faces, blurred, people_loss, shifted, truth_loss
+from pcfh.methods.pcfh.ours import augment_faces, blurred, near_eyes, people_loss, shifted, truth_loss
 
 RNG = np.random.default_rng(0)
 
@@ -33,9 +33,26 @@ def test_the_margin_of_that_term_is_taken_off_the_own_cosine():
     assert people_loss(t(f), t(people), t(person), 0.2).item() == pytest.approx(expected)
 
 
-def test_the_distance_to_the_truth_is_a_mean():
+def test_the_distance_to_the_truth_is_a_weighted_mean():
     A, B = RNG.uniform(-1, 1, (2, 3, 3, 6, 5))
-    assert truth_loss(t(A), t(B)).item() == pytest.approx(np.abs(A - B).mean())
+    w = RNG.uniform(0, 3, (3, 1, 6, 5))
+    assert truth_loss(t(A), t(B), t(w)).item() == pytest.approx((w * np.abs(A - B)).mean())
+
+
+def test_the_weight_at_the_eyes_is_a_gaussian_as_wide_as_a_third_of_each_eye():
+    points = np.full((2, 68, 2), -1000.0)
+    hexagon = np.array([[-1, 0], [-0.5, -0.4], [0.5, -0.4], [1, 0], [0.5, 0.4], [-0.5, 0.4]])
+    middles, halves = RNG.uniform(10, 50, (2, 2, 2)), RNG.uniform(3, 6, (2, 2))
+    for eye, part in enumerate((slice(36, 42), slice(42, 48))):
+        points[:, part] = middles[:, eye, None] + halves[:, eye, None, None] * hexagon
+    rows, columns = np.mgrid[:64, :64]
+    expected = np.zeros((2, 64, 64))
+    for face, eye in np.ndindex(2, 2):
+        x, y = middles[face, eye]
+        sigma = 2 * halves[face, eye] / 3
+        bump = np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * sigma**2))
+        expected[face] = np.maximum(expected[face], bump)
+    assert near_eyes(t(points), 64)[:, 0].numpy() == pytest.approx(expected, abs=1e-5)
 
 
 def faces(batch=2, side=16):

@@ -62,6 +62,7 @@ class Objective:
             with all others.
         lambda_truth: weight of the distance to the true VIS image of the moment, a mean; 0 in the paper. Only
             rendered databases know it.
+        eye_weight: of that term: how much more the middle of an eye counts than other pixels.
         id_shake: F sees the generated face shifted and blurred a little, otherwise at each step, so that
             no pattern pays that only F sees.
         symmetric_fit: the map of Eq. 7 dims whichever of the two images is lighter, not the generated one
@@ -91,6 +92,7 @@ class Objective:
     lambda_people: Weight = 0.0
     people_margin: Weight = 0.0
     lambda_truth: Weight = 0.0
+    eye_weight: Weight = 0.0
     id_shake: bool = False
     symmetric_fit: bool = False
     reference_size: Count = 256

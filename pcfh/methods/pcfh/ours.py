@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from pcfh.geometry.scheme import LEFT_EYE, RIGHT_EYE
 from pcfh.methods.batch import Batch, Image
 from pcfh.methods.blur import gaussian_blur
 from pcfh.methods.pcfh.terms import ABSENT, LossWeights, Term, term_of
@@ -22,7 +23,9 @@ def truth(x: Image, batch: Batch, weights: LossWeights) -> Term:
     if not weights.lambda_truth:
         return ABSENT
     assert batch.truth is not None
-    return term_of("truth", weights.lambda_truth * truth_loss(x, batch.truth), x)
+    eyes = near_eyes(batch.landmarks, x.shape[-1])
+    loss = truth_loss(x, batch.truth, 1 + weights.eye_weight * eyes)
+    return term_of("truth", weights.lambda_truth * loss, x)
 
 
 def people(features: Float[Tensor, "b d"] | None, x: Image, batch: Batch, weights: LossWeights) -> Term:
@@ -62,14 +65,38 @@ def people_loss(
     return F.cross_entropy(PEOPLE_SCALE * (cosines - margin * own), person)
 
 
-def truth_loss(generated: Float[Tensor, "b c h w"], truth: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
+def truth_loss(
+    generated: Float[Tensor, "b c h w"], truth: Float[Tensor, "b c h w"], weight: Float[Tensor, "b 1 h w"]
+) -> Float[Tensor, ""]:
     """Distance to the true VIS image of the moment: MEAN over channels, pixels and batch.
 
-    |G_A(I_N) - T|_1
+    |w (G_A(I_N) - T)|_1
 
     No camera takes both at once; a renderer does.
+
+    Args:
+        generated: G_A(I_N).
+        truth: T.
+        weight: w, how much each pixel counts.
     """
-    return (generated - truth).abs().mean()
+    return (weight * (generated - truth).abs()).mean()
+
+
+def near_eyes(landmarks: Float[Tensor, "b 68 2"], side: int) -> Float[Tensor, "b 1 s s"]:
+    """1 in the middle of each eye, falling as a Gaussian with a third of its width as standard deviation.
+
+    Irises are few pixels, so a mean over all hardly knows their colour.
+
+    Args:
+        landmarks: (x, y) in pixels.
+        side: s, of the images.
+    """
+    eyes = torch.stack([landmarks[:, eye] for eye in (LEFT_EYE, RIGHT_EYE)], 1).float()  # b 2 6 2
+    middle, width = eyes.mean(2), (eyes[:, :, 3] - eyes[:, :, 0]).norm(dim=-1)
+    place = torch.arange(side, device=landmarks.device)
+    across, down = ((place - middle[..., i, None]).square() for i in (0, 1))
+    squared = down[..., :, None] + across[..., None, :]
+    return (-4.5 * squared / width.square()[..., None, None]).exp().amax(1, keepdim=True)
 
 
 def noisy(images: Image, strength: float) -> Image:
