@@ -47,7 +47,8 @@ def main(arguments: Sequence[str]) -> int:
         )
     generators = {run.name: Hallucinator.from_file(run / GENERATOR, device="cpu") for run in options.runs}
     database = open_prepared(options.prepared, min(g.size for g in generators.values()))
-    _, kept = split_people(database.protocol(options.protocol).train, *splits.pop())
+    share, seed = splits.pop()
+    _, kept = split_people(database.protocol(options.protocol).train, share, int(seed))
     probes, portraits = of_modality(kept, "NIR"), of_modality(kept, "VIS")
     enrolled = [next(r for r in portraits if r.subject == person) for person in subjects(portraits)]
     print(f"{len(probes)} probes of {len(enrolled)} people kept out")
