@@ -76,7 +76,7 @@ def build_atlas(model: FaceModel) -> Atlas:
     hits = scene.nearest(origins, np.tile(np.array([0, 0, -1], np.float32), (len(origins), 1)))
     there = hits.triangle >= 0
     triangle = hits.triangle[there]
-    weights = hits.weights[there]
+    weights = np.ascontiguousarray(hits.weights(np.flatnonzero(there)))
     across, down = _gradients(uv, model.mean[corners])
     return Atlas(
         place=np.einsum("nk,nkc->nc", weights, model.mean[corners[triangle]]),

@@ -63,7 +63,7 @@ def see_lenses(
     """Follows the camera's rays to the lenses."""
     hits = Scene(lenses.vertices, lenses.triangles).nearest(origins, directions)
     sample = np.flatnonzero(hits.triangle >= 0)
-    weights = hits.weights[sample]
+    weights = np.ascontiguousarray(hits.weights(sample))
     corners = lenses.triangles[hits.triangle[sample]]
     normal = np.einsum("kw,kwc->kc", weights, vertex_normals(lenses.vertices, lenses.triangles)[corners])
     view = -directions[sample]

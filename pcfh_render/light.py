@@ -6,13 +6,14 @@ lamp of colour 1 has radiance 1. Axis letters: k seen samples of the image, b ba
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from pcfh_render.body import Pose
 from pcfh_render.params import Lamp
-from pcfh_render.strands import cross, dot, unit
+from pcfh_render.strands import cross, dot, picked, unit
 from pcfh_render.trace import Scene
 
 Field = Float[np.ndarray, " k"]
@@ -50,6 +51,11 @@ class Seen:
     gloss: Field
     sharpness: Field
     lender: Int[np.ndarray, " k"] | None = None
+
+    @cached_property
+    def strands(self) -> Int[np.ndarray, " h"]:
+        """Numbers of those that are hair."""
+        return np.flatnonzero(self.hair)
 
 
 def with_lenders(seen: Seen, width: int) -> Seen:
@@ -102,10 +108,9 @@ def illuminate(
         surroundings: what ``surroundings_seen`` says, where it is known already.
         bands: numbers of the bands that are wanted.
     """
-    matt = np.zeros((len(seen.sample), len(bands)), np.float32)
-    mirrored = np.zeros_like(matt)
+    matt, mirrored = (np.zeros((len(bands), len(seen.sample)), np.float32).T for _ in range(2))
     cell = _cell(seen, width)
-    albedo = seen.albedo[:, list(bands)]
+    albedo = seen.albedo.T[list(bands)].T
     points = [lamp for lamp in lamps if lamp.kind == "point"]
     open_to_points = None
     if surroundings is None and any(lamp.kind == "ambient" for lamp in lamps):
@@ -138,7 +143,7 @@ def _open(
     towards = np.zeros_like(seen.place)
     for turn, lamp in enumerate(lamps):
         mine = np.flatnonzero((cell % len(lamps)) == turn)
-        towards[mine] = _towards(seen.place[mine], lamp, pose, cell[mine])[0]
+        towards[mine] = _towards(picked(seen.place, mine), lamp, pose, cell.take(mine))[0]
     return _visible(seen, towards, scenes)
 
 
@@ -150,8 +155,8 @@ def _towards(
     disc = _disc() * lamp.radius
     if lamp.kind == "distant":
         spread = pose.direction_to_head(unit(unit(centre) + disc)).astype(np.float32)
-        return spread[cell], np.ones(len(cell), np.float32)
-    away = pose.to_head(centre + disc)[cell] - place
+        return picked(spread, cell), np.ones(len(cell), np.float32)
+    away = picked(pose.to_head(centre + disc), cell) - place
     x, y, z = away.T
     distance = np.sqrt((x * x + y * y) + z * z)
     strength = (np.linalg.norm(centre) / distance) ** 2
@@ -180,11 +185,15 @@ def _visible(seen: Seen, towards: Float[np.ndarray, "k 3"], scenes: Sequence[Sce
     if lender is not None:
         free &= (lender == np.arange(len(lender))) | ~faces[lender]
     asked = free.copy()
+    left = np.flatnonzero(free)
+    ahead = picked(towards, left)
+    off = np.where(seen.hair.take(left), 0.09 * ahead.T, _CLEAR * picked(seen.flat, left).T).T
+    start = picked(seen.place, left) + off
     for scene in scenes:
-        left = np.flatnonzero(free)
-        ahead = towards[left]
-        start = seen.place[left] + np.where(seen.hair[left, None], 0.09 * ahead, _CLEAR * seen.flat[left])
-        free[left] = ~scene.blocked(np.ascontiguousarray(start, np.float32), ahead)
+        open_ = np.flatnonzero(~scene.blocked(start, ahead))
+        start, ahead, left = picked(start, open_), picked(ahead, open_), left.take(open_)
+    free[:] = False
+    free[left] = True
     if lender is not None:
         free = np.where(asked, free, faces & free[lender])
     return free.astype(np.float32)
@@ -192,24 +201,27 @@ def _visible(seen: Seen, towards: Float[np.ndarray, "k 3"], scenes: Sequence[Sce
 
 def _cell(seen: Seen, width: int) -> Int[np.ndarray, " k"]:
     """Where in its tile each sample lies."""
-    return (seen.sample % width) % _PATTERN + _PATTERN * ((seen.sample // width) % _PATTERN)
+    row = seen.sample // width
+    column = seen.sample - row * width
+    return column % _PATTERN + _PATTERN * (row % _PATTERN)
 
 
 def surroundings_seen(seen: Seen, pose: Pose, *, scenes: Sequence[Scene], width: int) -> Field:
     """Share of the surroundings that each sample sees, somewhat more of it from above."""
     cell = _cell(seen, width)
-    normal = seen.normal.copy()
-    normal[seen.hair] = unit(seen.view[seen.hair] + seen.flat[seen.hair])
+    hair = seen.strands
+    normal = seen.normal.copy(order="K")
+    normal[hair] = unit(picked(seen.view, hair) + picked(seen.flat, hair))
     # The direction across the normal: its cross product with y where it leans to x, else with x.
     x, y, z = normal.astype(np.float64).T
     none = np.zeros_like(x)
     steep = np.abs(normal[:, 0]) < 0.8
-    across = unit(np.stack([np.where(steep, none, z), np.where(steep, -z, none), np.where(steep, y, -x)], 1))
-    local = _hemisphere()[cell]
+    across = unit(np.stack([np.where(steep, none, z), np.where(steep, -z, none), np.where(steep, y, -x)]).T)
+    local = picked(_hemisphere(), cell)
     direction = (
         local[:, :1] * across + local[:, 1:2] * cross(normal, across) + local[:, 2:] * normal
     ).astype(np.float32)
-    up = direction @ pose.direction_to_head(np.array([[0.0, 1.0, 0.0]]))[0]
+    up = np.ascontiguousarray(direction) @ pose.direction_to_head(np.array([[0.0, 1.0, 0.0]]))[0]
     share = _visible(seen, direction, scenes) * (1 + 0.3 * up)
     return np.where(seen.hair, 0.25 + 0.6 * share, 0.06 + 0.94 * share).astype(np.float32)
 
@@ -218,9 +230,10 @@ def _matt(seen: Seen, towards: Float[np.ndarray, "k 3"]) -> Field:
     """Cosine for surfaces; for hair the sine to its direction (Kajiya and Kay 1989)."""
     cosine = dot(seen.normal, towards)
     matt = np.clip(cosine, 0, None)
-    hair = seen.hair
-    along = dot(seen.tangent[hair], towards[hair])
-    matt[hair] = 0.8 * (np.sqrt(np.clip(1 - along**2, 0, 1)) * (0.55 + 0.45 * np.clip(cosine[hair], -1, 1)))
+    hair = seen.strands
+    along = dot(picked(seen.tangent, hair), picked(towards, hair))
+    around = 0.55 + 0.45 * np.clip(cosine.take(hair), -1, 1)
+    matt[hair] = 0.8 * (np.sqrt(np.clip(1 - along**2, 0, 1)) * around)
     return matt.astype(np.float32)
 
 
@@ -234,13 +247,12 @@ def _mirror(
     slant = np.clip(1 - dot(seen.view, half), 0, 1)
     fresnel = 0.028 + 0.3 * slant**5  # rough skin mirrors less at the rim than a smooth surface
     lobe = (seen.sharpness + 8) / 8 * facing**seen.sharpness
-    mirrored = np.repeat(
-        (seen.gloss * fresnel * lobe * cosine)[:, None].astype(np.float32), albedo.shape[1], 1
-    )
-    hair = seen.hair
-    along = dot(seen.tangent[hair], half[hair])
+    surface = (seen.gloss * fresnel * lobe * cosine).astype(np.float32)
+    mirrored = np.repeat(surface[None], albedo.shape[1], 0).T
+    hair = seen.strands
+    along = dot(picked(seen.tangent, hair), picked(half, hair))
     sine = np.sqrt(np.clip(1 - along**2, 0, 1))[:, None]
-    mirrored[hair] = 0.05 * sine**90 + 0.35 * albedo[hair] * sine**18
+    mirrored[hair] = 0.05 * sine**90 + 0.35 * picked(albedo, hair) * sine**18
     return mirrored
 
 

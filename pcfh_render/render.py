@@ -39,7 +39,7 @@ from pcfh_render.lenses import LENS_CLEAR, Lenses, see_lenses
 from pcfh_render.light import Lit, Seen, illuminate, surroundings_seen, with_lenders
 from pcfh_render.params import Lamp, Look, Person, Real, Shot
 from pcfh_render.skin import SkinTable, blur_width_mm, skin_albedo
-from pcfh_render.strands import Roots, Strands, between, dot, follow, ribbons, unit
+from pcfh_render.strands import Roots, Strands, between, dot, follow, picked, ribbons, unit
 from pcfh_render.trace import Hits, Scene
 
 # What the truth is lit by: an even room with one broad lamp in front and above.
@@ -137,6 +137,7 @@ class Renderer:
         self._regions = regions(model, self._atlas)
         self._table = SkinTable()
         self._triangles, self._stuff, self._number = head_triangles(model)
+        self._uv = [np.ascontiguousarray(model.uv[self._number, corner]) for corner in range(3)]
         self._centres = eye_centres(model)
         self._spread_mm = [blur_width_mm(band) for band in BANDS]
 
@@ -262,12 +263,15 @@ class Renderer:
     ) -> tuple[Seen, UInt8[np.ndarray, " k"]]:
         """What some samples see of a solid, and what it is made of there."""
         origins, directions = rays
-        triangle, weights = hits.triangle[sample], hits.weights[sample]
-        place = origins[sample] + hits.distance[sample, None] * directions[sample]
-        view = -directions[sample]
-        flat = _towards_viewer(solid.flat[triangle], view)
-        normal = between(weights, [solid.normals[corner] for corner in solid.triangles[triangle].T])
-        normal = np.where(dot(normal, normal)[:, None] > 0, normal, flat)
+        triangle, weights = hits.triangle.take(sample), hits.weights(sample)
+        towards = picked(directions, sample)
+        place = origins[:1] + hits.distance.take(sample)[:, None] * towards
+        view = -towards
+        flat = _towards_viewer(picked(solid.flat, triangle), view)
+        corners = picked(solid.triangles, triangle)
+        normal = between(weights, [picked(solid.normals, corner) for corner in corners.T])
+        bare = np.flatnonzero(~(dot(normal, normal) > 0))
+        normal[bare] = flat[bare]
         stuff = solid.stuff[triangle]
         albedo, gloss, sharpness, relief = self._materials(sitter, stuff, triangle, weights, shot)
         normal = unit(normal - (relief - dot(relief, normal)[:, None] * normal))
@@ -278,8 +282,8 @@ class Renderer:
             flat=flat,
             view=view,
             hair=np.isin(stuff, _HAIR),
-            tangent=solid.tangent[triangle],
-            albedo=albedo * solid.tint[triangle][:, None],
+            tangent=picked(solid.tangent, triangle),
+            albedo=albedo * solid.tint.take(triangle)[:, None],
             gloss=gloss,
             sharpness=sharpness,
         )
@@ -304,17 +308,19 @@ class Renderer:
         if shot.real is not None:
             colours[Stuff.THIN] = sitter.hair
             colours[[Stuff.STRAND, Stuff.THIN], 3] = _real_hair(sitter, shot.real)
-        albedo = colours[stuff]
-        gloss, sharpness = _GLOSS[stuff], _SHARPNESS[stuff]
-        relief = np.zeros((len(stuff), 3), np.float32)
+        albedo = picked(colours, stuff)
+        gloss, sharpness = _GLOSS.take(stuff), _SHARPNESS.take(stuff)
+        relief = np.zeros((3, len(stuff)), np.float32).T
         skin = np.flatnonzero(stuff == Stuff.SKIN)
-        number = self._number[triangle[skin]]
-        texel = self._atlas.texels(between(weights[skin], [*self._model.uv[number].swapaxes(0, 1)]))
-        albedo[skin], gloss[skin] = sitter.skin.albedo[texel], sitter.skin.gloss[texel]
-        relief[skin] = sitter.skin.relief[texel]
-        if shot.real is not None:
-            gloss[skin] *= shot.real.shine
-            relief[skin] *= shot.real.pores
+        if len(skin):
+            corners = [picked(uv, triangle.take(skin)) for uv in self._uv]
+            texel = self._atlas.texels(between(picked(weights, skin), corners))
+            shine, pores = (1.0, 1.0) if shot.real is None else (shot.real.shine, shot.real.pores)
+            gloss[skin] = sitter.skin.gloss.take(texel) * np.float32(shine)
+            for column, values in zip(albedo.T, sitter.skin.albedo.take(texel, 0).T, strict=True):
+                column[skin] = values
+            for column, values in zip(relief.T, sitter.skin.relief.take(texel, 0).T, strict=True):
+                column[skin] = values * np.float32(pores)
         eye = np.flatnonzero(stuff == Stuff.EYE)
         rest = between(weights[eye], [*self._model.mean[self._triangles[triangle[eye]].T]])
         stuff[eye[iris_at(rest, self._centres)]] = Stuff.IRIS
@@ -324,8 +330,8 @@ class Renderer:
     def _rays(self, shot: Shot, pose: Pose, width: int) -> Rays:
         """All rays of the camera in head coordinates."""
         directions = pose.direction_to_head(unit(camera.rays(shot.camera, width))).astype(np.float32)
-        eye = pose.to_head(np.array([[0.0, 0.0, shot.camera.distance]]))[0].astype(np.float32)
-        return np.tile(eye, (len(directions), 1)), directions
+        eye = pose.to_head(np.array([[0.0, 0.0, shot.camera.distance]])).astype(np.float32)
+        return np.broadcast_to(eye, directions.shape), directions
 
     def _light(
         self,
@@ -438,7 +444,7 @@ def _towards_viewer(
     normal: Float[np.ndarray, "k 3"], view: Float[np.ndarray, "k 3"]
 ) -> Float[np.ndarray, "k 3"]:
     """Turns normals that look away."""
-    return np.where(dot(normal, view)[:, None] < 0, -normal, normal)
+    return np.where(dot(normal, view) < 0, np.float32(-1), np.float32(1))[:, None] * normal
 
 
 def _facing(normal: Float[np.ndarray, "k 3"], view: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k 3"]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int32, Shaped
+from jaxtyping import Float, Int, Int32, Shaped
 
 Points = Float[np.ndarray, "n 3"]
 
@@ -78,6 +78,11 @@ def dot(a: Float[np.ndarray, "*n 3"], b: Float[np.ndarray, "*n 3"]) -> Float[np.
     """
     x, y, z = (a[..., axis] * b[..., axis] for axis in range(3))
     return np.asarray((x + y) + z if x.dtype == np.float32 else (x + z) + y)
+
+
+def picked(rows: Shaped[np.ndarray, "n c"], numbers: Int[np.ndarray, " k"]) -> Shaped[np.ndarray, "k c"]:
+    """Some rows, in any order, each column in one piece of memory: what follows is then several times faster."""
+    return np.stack([column.take(numbers) for column in rows.T]).T
 
 
 def between(weights: Float[np.ndarray, "k 3"], corners: Sequence[Float[np.ndarray, "k c"]]) -> np.ndarray:

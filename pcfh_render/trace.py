@@ -27,10 +27,10 @@ class Hits:
     v: Float[np.ndarray, " r"]
     distance: Float[np.ndarray, " r"]
 
-    @property
-    def weights(self) -> Float[np.ndarray, "r 3"]:
-        """Weights of the triangle's three corners."""
-        return np.stack([1 - self.u - self.v, self.u, self.v], 1)
+    def weights(self, rays: Int[np.ndarray, " k"]) -> Float[np.ndarray, "k 3"]:
+        """Weights of the triangle's three corners, for some of the rays."""
+        u, v = self.u.take(rays), self.v.take(rays)
+        return np.stack([1 - u - v, u, v]).T
 
 
 class Scene:
@@ -62,7 +62,10 @@ class Scene:
         """Follows rays to the first surface, or only so far."""
         found = self._scene.run(origins, directions, dists=within, output=1)
         return Hits(
-            triangle=found["primID"].astype(np.int32), u=found["u"], v=found["v"], distance=found["tfar"]
+            triangle=found["primID"].astype(np.int32, copy=False),
+            u=found["u"],
+            v=found["v"],
+            distance=found["tfar"],
         )
 
     def blocked(
