@@ -123,6 +123,51 @@ class _Sitter:
     glasses: tuple[Mesh, Mesh] | None
 
 
+class _Blur:
+    """Blurs values among some of the seen samples; what depends on their places alone is done once.
+
+    Args:
+        member: which of the seen samples, at least one.
+        sample: their numbers in the picture.
+        width: of a row of samples.
+        spreads: how far, in samples, in each band.
+    """
+
+    def __init__(
+        self,
+        member: Int[np.ndarray, " m"],
+        sample: Int[np.ndarray, " m"],
+        width: int,
+        spreads: Sequence[float],
+    ) -> None:
+        self.member, self._spreads = member, spreads
+        row = sample // width
+        column = sample - row * width
+        reach = int(2.5 * max(spreads) + 0.5)  # as far as the filter goes; nothing beyond has a value
+        top, left = max(0, int(row.min()) - reach), max(0, int(column.min()) - reach)
+        self._shape = (
+            min(width, int(row.max()) + reach + 1) - top,
+            min(width, int(column.max()) + reach + 1) - left,
+        )
+        self._place = (row - top) * self._shape[1] + (column - left)
+        self._weights: dict[float, Field] = {}
+
+    def __call__(self, values: Field, band: int) -> Field:
+        """Blurs a value for each member as far as light of a band goes."""
+        spread = self._spreads[band]
+        if spread not in self._weights:
+            ones = np.ones(len(self.member), np.float32)
+            self._weights[spread] = np.maximum(self._filtered(ones, spread), 1e-6)
+        return self._filtered(values, spread) / self._weights[spread]
+
+    def _filtered(self, values: Field, spread: float) -> Field:
+        """The filter's answer at the members, zeros between them."""
+        picture = np.zeros(math.prod(self._shape), np.float32)
+        picture[self._place] = values
+        blurred = gaussian_filter(picture.reshape(self._shape), spread, truncate=2.5)
+        return np.asarray(blurred.reshape(-1).take(self._place))
+
+
 class Renderer:
     """Renders people of one face model.
 
@@ -192,19 +237,26 @@ class Renderer:
         lenses = see_lenses(sitter.glasses[1], *rays) if sitter.glasses and shot.glasses else None
         scenes = [scene] if sitter.scalp is None else [scene, sitter.scalp[1]]
         around = surroundings_seen(seen, pose, scenes=scenes, width=width)
-        behind = backdrop(shot, width)
+        own_bands = _COLOURS if shot.modality == "VIS" else _INFRARED
+        with_truth = truth and shot.modality == "NIR"
+        empty = np.ones(width * width, bool)
+        empty[seen.sample] = False
+        behind = backdrop(
+            shot, width, np.flatnonzero(empty), (*own_bands, *_COLOURS) if with_truth else own_bands
+        )
+        blurs = self._blurs(seen, kinds, shot, width)
 
         def light(taken: Shot, bands: tuple[int, ...]) -> Float[np.ndarray, "s s c"]:
             lit = illuminate(
                 seen, taken.lamps, pose, scenes=scenes, width=width, surroundings=around, bands=bands
             )
             return self._light(
-                seen, kinds, lit, taken, behind, bands=bands, glare=_glare(lenses, taken, pose)
+                seen, lit, taken, behind, blurs, bands=bands, glare=_glare(lenses, taken, pose)
             )
 
-        own = light(shot, _COLOURS if shot.modality == "VIS" else _INFRARED)
+        own = light(shot, own_bands)
         true = None
-        if truth and shot.modality == "NIR":
+        if with_truth:
             studio = light(replace(shot, lamps=_STUDIO, background_light=_STUDIO_WALL), _COLOURS)
             true = camera.clean_picture(studio, _truth_exposure(sitter))
         points = pose.to_camera(moved[LANDMARKS].astype(np.float64))
@@ -333,36 +385,41 @@ class Renderer:
         eye = pose.to_head(np.array([[0.0, 0.0, shot.camera.distance]])).astype(np.float32)
         return np.broadcast_to(eye, directions.shape), directions
 
+    def _blurs(self, seen: Seen, kinds: UInt8[np.ndarray, " k"], shot: Shot, width: int) -> tuple[_Blur, ...]:
+        """How far light spreads in the skin, and in all other stuff but hair."""
+        scale = width * 0.1 / shot.camera.height  # samples per millimetre
+        skin = [max(1.2, spread_mm * scale) for spread_mm in self._spread_mm]
+        return tuple(
+            _Blur(member, seen.sample.take(member), width, spreads)
+            for member, spreads in (
+                (np.flatnonzero(kinds == Stuff.SKIN), skin),
+                (np.flatnonzero((kinds != Stuff.SKIN) & ~seen.hair), [1.2] * len(BANDS)),
+            )
+            if len(member)
+        )
+
     def _light(
         self,
         seen: Seen,
-        kinds: UInt8[np.ndarray, " k"],
         lit: Lit,
         shot: Shot,
         behind: Backdrop,
+        blurs: Sequence[_Blur],
         *,
         bands: tuple[int, ...],
         glare: Glare | None,
     ) -> Float[np.ndarray, "s s c"]:
         """The light that reaches the camera in some bands, pixel by pixel."""
-        width = math.isqrt(len(behind.shade))
-        picture = np.empty((width * width, len(bands)), np.float32)
-        scale = width * 0.1 / shot.camera.height  # samples per millimetre
-        wall = behind.light(shot.lamps, shot.background_light)
-        members = (
-            (np.flatnonzero(kinds == Stuff.SKIN), self._spread_mm),
-            (np.flatnonzero((kinds != Stuff.SKIN) & ~np.isin(kinds, _HAIR)), None),
-        )
-        for channel, band in enumerate(bands):
-            matt = lit.matt[:, channel].copy()
-            for member, spread_mm in members:
-                spread = 1.2 if spread_mm is None else max(1.2, spread_mm[band] * scale)
-                matt[member] = _spread(matt[member], seen.sample[member], width, spread)
-            picture[:, channel] = wall[band]
-            picture[seen.sample, channel] = seen.albedo[:, band] * matt + lit.mirrored[:, channel]
-        if glare is not None:
-            sample, mirrored = glare
-            picture[sample] = LENS_CLEAR * picture[sample] + mirrored[:, bands]
+        picture = np.empty((len(bands), len(seen.sample) + len(behind.sample)), np.float32)
+        for plane, band, matt, mirrored in zip(picture, bands, lit.matt.T, lit.mirrored.T, strict=True):
+            spread = matt.copy()
+            for blur in blurs:
+                spread[blur.member] = blur(matt.take(blur.member), band)
+            plane[behind.sample] = behind.light(shot.lamps, shot.background_light, band)
+            plane[seen.sample] = seen.albedo[:, band] * spread + mirrored
+            if glare is not None:
+                sample, spots = glare
+                plane[sample] = LENS_CLEAR * plane[sample] + spots[:, band]
         return camera.averaged(picture, self._size)
 
 
@@ -392,25 +449,6 @@ def _regions(
         samples[lenses.sample] += BEHIND_GLASS
     nearest = ((np.arange(size) + 0.5) * width / size).astype(int)
     return np.asarray(samples.reshape(width, width)[nearest[:, None], nearest])
-
-
-def _spread(values: Field, sample: Int[np.ndarray, " k"], width: int, spread: float) -> Field:
-    """Blurs values among the samples that have one."""
-    if not len(values):
-        return values
-    row, column = sample // width, sample % width
-    reach = int(2.5 * spread + 0.5)  # as far as the filter goes; nothing beyond has a value
-    top, left = max(0, int(row.min()) - reach), max(0, int(column.min()) - reach)
-    high, wide = (
-        min(width, int(row.max()) + reach + 1) - top,
-        min(width, int(column.max()) + reach + 1) - left,
-    )
-    place = (row - top) * wide + (column - left)
-    picture = np.zeros((2, high * wide), np.float32)
-    picture[0, place], picture[1, place] = values, 1
-    blurred = gaussian_filter(picture.reshape(2, high, wide), (0, spread, spread), truncate=2.5)
-    total, weight = blurred.reshape(2, -1)[:, place]
-    return total / np.maximum(weight, 1e-6)
 
 
 def _real_hair(sitter: _Sitter, real: Real) -> tuple[float, float]:
