@@ -4,6 +4,7 @@ Masks are laid out once on the mean head; a person's seed, age and pigments fill
 coordinates (``params.py``). Axis letters: n texels (see ``Atlas``), p points of a line.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,13 +15,14 @@ from pcfh_render import materials
 from pcfh_render.atlas import Atlas
 from pcfh_render.facemodel import LANDMARKS, FaceModel
 from pcfh_render.hair import beard_mask, scalp_mask
-from pcfh_render.params import Look, Person
+from pcfh_render.params import BeardStyle, Look, Person
 from pcfh_render.skin import SkinTable, lip_skin
 from pcfh_render.streams import generator
 
 Field = Float[np.ndarray, " n"]
 _CELLS = 32  # of the noise's lattice along each axis; a power of two
 _CHUNK = 8192  # texels at a time, which stay in the processor's cache
+_BEARDS: tuple[BeardStyle, ...] = ("full", "moustache", "goatee")
 _BEARD_SHADOW = 0.45  # of the hair's colour that shows through where a thick beard was shaved
 
 
@@ -35,6 +37,7 @@ class Regions:
         oily: forehead, nose and chin.
         sun: what the sun reaches: forehead, cheeks, nose.
         folds: lines that age draws; deep where 1.
+        beards: where those of each style grow that has one.
     """
 
     lips: Field
@@ -43,6 +46,7 @@ class Regions:
     oily: Field
     sun: Field
     folds: Field
+    beards: Mapping[BeardStyle, Field]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +80,7 @@ def regions(model: FaceModel, atlas: Atlas) -> Regions:
         oily=np.clip(0.8 * forehead + nose + 0.6 * _spot(place, marks[8] + [0, 1.5, 0], 1.2), 0, 1),
         sun=np.clip(forehead + cheeks + nose, 0, 1) * (place[:, 2] > 4),
         folds=_folds(marks, place),
+        beards={style: atlas.carried(beard_mask(model, style)) for style in _BEARDS},
     )
 
 
@@ -102,19 +107,21 @@ def complexion(
     blood = person.blood * (1 + 0.75 * parts.cheeks + 0.25 * parts.eyes)
     blood = blood * np.exp(0.08 * patches + 0.10 * blotches + 0.05 * fine)
     lip_melanin, lip_blood = lip_skin(melanin, blood, person.lips)
-    grooves = 1 + 0.12 * _noise(place * [3.0, 0.6, 1.0], 0.35, person.seed + 4)
+    lips = np.flatnonzero(parts.lips)
+    grooves = np.ones(len(place), np.float32)
+    grooves[lips] += 0.12 * _noise(place[lips] * [3.0, 0.6, 1.0], 0.35, person.seed + 4)
     melanin += parts.lips * (lip_melanin - melanin)
     blood += parts.lips * (lip_blood * grooves - blood)
     albedo = table(melanin.astype(np.float32), blood.astype(np.float32))
     deep = parts.folds * (0.15 + 0.85 * old)
     albedo = albedo * (1 - 0.16 * deep)[:, None]
-    albedo, cover = _haired(albedo, atlas, model, person, look)
+    albedo, cover = _haired(albedo, atlas, parts, model, person=person, look=look)
     height = 0.004 * pores + 0.006 * fine + 0.010 * patches - 0.05 * deep
     height += 0.012 * parts.lips * (grooves - 1) / 0.12
     gloss = (0.75 + 0.7 * parts.oily + 0.9 * parts.lips) * np.exp(0.2 * patches + 0.1 * pores)
     gloss = gloss * (1 - cover)
     return Complexion(
-        albedo=albedo.astype(np.float32),
+        albedo=np.ascontiguousarray(albedo, np.float32),
         gloss=gloss.astype(np.float32),
         relief=atlas.slope(height.astype(np.float32)),
     )
@@ -122,32 +129,47 @@ def complexion(
 
 def _marks(atlas: Atlas, model: FaceModel, person: Person, parts: Regions, old: float) -> Field:
     """Melanin of freckles, age spots and moles."""
-    place = atlas.place
-    dense = np.clip(0.7 + 0.5 * _noise(place, 1.6, person.seed + 8), 0, 1.5)
+    added = np.zeros(len(atlas.place))
+    sunny = np.flatnonzero(parts.sun)
+    place, sun = atlas.place.take(sunny, 0), parts.sun.take(sunny)
     dots = np.clip(_noise(place, 0.17, person.seed + 5) - 1.0, 0, 0.8)
-    freckles = dots * dense * person.freckles * parts.sun
-    spots = np.clip(_noise(place, 0.9, person.seed + 6) - 1.25, 0, 0.5) * max(0.0, old - 0.4) * parts.sun
-    added = 0.10 * freckles + 0.12 * spots
+    dotted = np.flatnonzero(dots)
+    dense = np.clip(0.7 + 0.5 * _noise(place.take(dotted, 0), 1.6, person.seed + 8), 0, 1.5)
+    freckles = np.zeros(len(place))
+    freckles[dotted] = dots.take(dotted) * dense * person.freckles * sun.take(dotted)
+    spots = np.clip(_noise(place, 0.9, person.seed + 6) - 1.25, 0, 0.5) * max(0.0, old - 0.4) * sun
+    added[sunny] = 0.10 * freckles + 0.12 * spots
     for mole in person.moles:
-        distance = np.linalg.norm(place - model.mean[mole.vertex], axis=1)
-        uneven = np.exp(0.2 * _noise(place, 0.3, person.seed + 7))
-        added = added + mole.melanin * np.exp(-((distance * uneven / mole.radius) ** 4))
+        distance = np.linalg.norm(atlas.place - model.mean[mole.vertex], axis=1)
+        # Beyond, less than one part in 2^64 is left, whatever the noise of at most ten deviations says.
+        near = np.flatnonzero(distance < 20 * mole.radius)
+        uneven = np.exp(0.2 * _noise(atlas.place.take(near, 0), 0.3, person.seed + 7))
+        added[near] += mole.melanin * np.exp(-((distance.take(near) * uneven / mole.radius) ** 4))
     return added
 
 
 def _haired(
-    albedo: Float[np.ndarray, "n 4"], atlas: Atlas, model: FaceModel, person: Person, look: Look
+    albedo: Float[np.ndarray, "n 4"],
+    atlas: Atlas,
+    parts: Regions,
+    model: FaceModel,
+    *,
+    person: Person,
+    look: Look,
 ) -> tuple[Float[np.ndarray, "n 4"], Field]:
     """Darkens the skin where hair stands or was shaved; also says how much of it is covered."""
     colour = materials.hair(person.hair_eumelanin, person.hair_pheomelanin, look.grey)
     scalp = atlas.carried(scalp_mask(model, person, look))
     under = (0.45 if look.hair_style == "bald" else 0.85) * scalp
-    style = "full" if look.beard in ("none", "stubble") else look.beard
-    grain = np.clip(0.8 + 0.45 * _noise(atlas.place, 0.12, look.seed), 0, 1.4)
+    style: BeardStyle = "full" if look.beard in ("none", "stubble") else look.beard
     strength = {"none": 0.35, "stubble": 1.0}.get(look.beard, 0.9)
-    chin = atlas.carried(beard_mask(model, "full")) * 0.35 * person.beard_growth
-    chin = np.maximum(chin, atlas.carried(beard_mask(model, style)) * strength * person.beard_growth)
-    cover = np.clip(np.maximum(under, _BEARD_SHADOW * chin * grain), 0, 0.95)
+    chin = parts.beards["full"] * 0.35 * person.beard_growth
+    chin = np.maximum(chin, parts.beards[style] * strength * person.beard_growth)
+    bearded = np.flatnonzero(chin)
+    grain = np.clip(0.8 + 0.45 * _noise(atlas.place.take(bearded, 0), 0.12, look.seed), 0, 1.4)
+    shadow = np.zeros_like(chin)
+    shadow[bearded] = _BEARD_SHADOW * chin.take(bearded) * grain
+    cover = np.clip(np.maximum(under, shadow), 0, 0.95)
     return albedo * (1 - cover[:, None]) + colour * cover[:, None], cover
 
 

@@ -203,7 +203,8 @@ class SkinTable:
         melanin = MELANIN_LIMIT * np.linspace(0, 1, self._rows) ** 2
         blood = BLOOD_LIMIT * np.linspace(0, 1, self._columns) ** 2
         grid = np.meshgrid(melanin, blood, indexing="ij")
-        self._table = skin_albedo(grid[0], grid[1], optics).astype(np.float32).reshape(-1, 4)
+        # Bands first: each is then read and reckoned in one piece of memory.
+        self._table = skin_albedo(grid[0], grid[1], optics).astype(np.float32).reshape(-1, 4).T.copy()
 
     def __call__(
         self, melanin: Float[np.ndarray, "*n"], blood: Float[np.ndarray, "*n"]
@@ -213,23 +214,23 @@ class SkinTable:
         column, right = _cell(blood / BLOOD_LIMIT, self._columns)
         start = row * self._columns + column
         upper = self._between(start, right)
-        return upper + down * (self._between(start + self._columns, right) - upper)
+        return np.moveaxis(upper + down * (self._between(start + self._columns, right) - upper), 0, -1)
 
     def _between(
-        self, start: Int[np.ndarray, "*n"], right: Float[np.ndarray, "*n 1"]
-    ) -> Float[np.ndarray, "*n 4"]:
+        self, start: Int[np.ndarray, "*n"], right: Float[np.ndarray, "*n"]
+    ) -> Float[np.ndarray, "4 *n"]:
         """Albedo between two neighbours of one row of the table."""
-        first = self._table[start]
-        return first + right * (self._table[start + 1] - first)
+        first = self._table.take(start, 1)
+        return np.asarray(first + right * (self._table.take(start + 1, 1) - first))
 
 
 def _cell(
     share: Float[np.ndarray, "*n"], nodes: int
-) -> tuple[Int[np.ndarray, "*n"], Float[np.ndarray, "*n 1"]]:
+) -> tuple[Int[np.ndarray, "*n"], Float[np.ndarray, "*n"]]:
     """Cell of a square-root axis, and the position inside of it."""
     position = np.asarray(np.sqrt(np.clip(share, 0, 1)) * (nodes - 1), np.float32)
     cell = np.minimum(position.astype(np.int64), nodes - 2)
-    return np.asarray(cell), (position - cell).astype(np.float32)[..., None]
+    return np.asarray(cell), (position - cell).astype(np.float32)
 
 
 # Individual typology angle of the six skin types, in degrees (limits: Chardon et al. 1991, Del Bino and
