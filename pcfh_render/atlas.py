@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.ndimage import distance_transform_edt
 
 from pcfh_render.facemodel import FaceModel
+from pcfh_render.strands import picked
 from pcfh_render.trace import Scene
 
 SIDE = 512  # texels across a tile, half a millimetre each
@@ -43,7 +44,8 @@ class Atlas:
 
     def carried(self, values: Float[np.ndarray, " v"]) -> Float[np.ndarray, " n"]:
         """Carries a number per vertex to the texels."""
-        return np.asarray((values[self.corners] * self.weights).sum(1))
+        first, second, third = (values.take(self.corners) * self.weights).T
+        return np.asarray(first + second + third)
 
     def texels(self, uv: Float[np.ndarray, "k 2"]) -> Int[np.ndarray, " k"]:
         """The texels at some texture coordinates."""
@@ -54,13 +56,13 @@ class Atlas:
 
     def slope(self, height: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n 3"]:
         """The gradient in space, along the surface, of a height given per texel (cm per cm)."""
-        picture = height[self.lookup]
+        picture = height.take(self.lookup)
         right = (np.roll(picture, -1, 1) - np.roll(picture, 1, 1)) / 2
         below = (np.roll(picture, -1, 0) - np.roll(picture, 1, 0)) / 2
-        found = right[self.cell][:, None] * self.across + below[self.cell][:, None] * self.down
-        steep = np.linalg.norm(
-            found, axis=1, keepdims=True
-        )  # at seams of the atlas, neighbours are strangers
+        cell = self.cell[0] * self.lookup.shape[1] + self.cell[1]
+        found = right.take(cell)[:, None] * self.across + below.take(cell)[:, None] * self.down
+        # At seams of the atlas, neighbours are strangers.
+        steep = np.linalg.norm(found, axis=1, keepdims=True)
         return found * np.minimum(1, _STEEPEST / np.maximum(steep, 1e-9))
 
 
@@ -84,8 +86,8 @@ def build_atlas(model: FaceModel) -> Atlas:
         weights=weights,
         cell=(rows.reshape(-1)[there], columns.reshape(-1)[there]),
         lookup=_nearest_of(there.reshape(rows.shape)),
-        across=across[triangle],
-        down=down[triangle],
+        across=picked(across, triangle),
+        down=picked(down, triangle),
     )
 
 

@@ -6,7 +6,7 @@ coordinates (``params.py``). Axis letters: n texels (see ``Atlas``), p points of
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -123,7 +123,7 @@ def complexion(
     return Complexion(
         albedo=np.ascontiguousarray(albedo, np.float32),
         gloss=gloss.astype(np.float32),
-        relief=atlas.slope(height.astype(np.float32)),
+        relief=np.ascontiguousarray(atlas.slope(height.astype(np.float32))),
     )
 
 
@@ -137,14 +137,19 @@ def _marks(atlas: Atlas, model: FaceModel, person: Person, parts: Regions, old: 
     dense = np.clip(0.7 + 0.5 * _noise(place.take(dotted, 0), 1.6, person.seed + 8), 0, 1.5)
     freckles = np.zeros(len(place))
     freckles[dotted] = dots.take(dotted) * dense * person.freckles * sun.take(dotted)
-    spots = np.clip(_noise(place, 0.9, person.seed + 6) - 1.25, 0, 0.5) * max(0.0, old - 0.4) * sun
-    added[sunny] = 0.10 * freckles + 0.12 * spots
+    added[sunny] = 0.10 * freckles
+    if old > 0.4:
+        spots = np.clip(_noise(place, 0.9, person.seed + 6) - 1.25, 0, 0.5) * (old - 0.4) * sun
+        added[sunny] += 0.12 * spots
     for mole in person.moles:
-        distance = np.linalg.norm(atlas.place - model.mean[mole.vertex], axis=1)
+        middle = model.mean[mole.vertex]
         # Beyond, less than one part in 2^64 is left, whatever the noise of at most ten deviations says.
-        near = np.flatnonzero(distance < 20 * mole.radius)
-        uneven = np.exp(0.2 * _noise(atlas.place.take(near, 0), 0.3, person.seed + 7))
-        added[near] += mole.melanin * np.exp(-((distance.take(near) * uneven / mole.radius) ** 4))
+        near = np.flatnonzero(np.abs(atlas.place[:, 0] - middle[0]) < 20 * mole.radius)
+        near = near[np.abs(atlas.place[:, 1].take(near) - middle[1]) < 20 * mole.radius]
+        place = atlas.place.take(near, 0)
+        distance = np.linalg.norm(place - middle, axis=1)
+        uneven = np.exp(0.2 * _noise(place, 0.3, person.seed + 7))
+        added[near] += mole.melanin * np.exp(-((distance * uneven / mole.radius) ** 4))
     return added
 
 
@@ -170,7 +175,7 @@ def _haired(
     shadow = np.zeros_like(chin)
     shadow[bearded] = _BEARD_SHADOW * chin.take(bearded) * grain
     cover = np.clip(np.maximum(under, shadow), 0, 0.95)
-    return albedo * (1 - cover[:, None]) + colour * cover[:, None], cover
+    return albedo * (1 - cover)[:, None] + (colour[:, None] * cover).T, cover
 
 
 def _lips(marks: Float[np.ndarray, "68 3"], place: Float[np.ndarray, "n 3"]) -> Field:
@@ -229,7 +234,7 @@ def _noise(place: Float[np.ndarray, "n 3"], size: float, seed: int) -> Field:
     rng = generator("noise", seed % 2**32)
     lattice = rng.normal(size=(_CELLS, _CELLS, _CELLS)).astype(np.float32)
     turned = np.linalg.qr(rng.normal(size=(3, 3)))[0]  # or its cells would show as lines across the face
-    nodes = lattice.reshape(-1).astype(np.float64)
+    nodes = np.pad(lattice, (0, 1), mode="wrap").reshape(-1).astype(np.float64)
     found = np.empty(len(place), np.float32)
     for start in range(0, len(place), _CHUNK):
         cells = turned @ place[start : start + _CHUNK].T / size
@@ -240,24 +245,22 @@ def _noise(place: Float[np.ndarray, "n 3"], size: float, seed: int) -> Field:
     return 1.7 * found
 
 
-def _trilinear(lattice: Float[np.ndarray, " cells"], at: Float[np.ndarray, "3 k"]) -> Float[np.ndarray, " k"]:
-    """A lattice that goes on for ever, read between its nodes.
+def _trilinear(nodes: Float[np.ndarray, " nodes"], at: Float[np.ndarray, "3 k"]) -> Float[np.ndarray, " k"]:
+    """A lattice that goes on for ever, read between its nodes; the first of each axis stand behind its last too.
 
-    The same to the bit as scipy's ``map_coordinates`` (order 1, "grid-wrap"), in half of its time.
+    The same to the bit as scipy's ``map_coordinates`` (order 1, "grid-wrap"), in a third of its time.
     """
-    wrapped = at - _CELLS * np.floor(at / _CELLS)
+    wrapped = at - _CELLS * np.floor(at * (1 / _CELLS))
     low = np.floor(wrapped)
-    share = wrapped - low
-    first = low.astype(np.int32)
-    sides = [(first & (_CELLS - 1), 1 - share), ((first + 1) & (_CELLS - 1), share)]
+    upper = wrapped - low
+    shares = 1 - upper, upper
+    steps = (_CELLS + 1) ** 2, _CELLS + 1, 1
+    x, y, z = low.astype(np.intp) & (_CELLS - 1)
+    corner = x * steps[0] + y * steps[1] + z
     total = np.zeros(at.shape[1])
-    for x, along_x in sides:
-        for y, along_y in sides:
-            row = (x[0] * _CELLS + y[1]) * _CELLS
-            for z, along_z in sides:
-                value = lattice.take(row + z[2])
-                value *= along_x[0]
-                value *= along_y[1]
-                value *= along_z[2]
-                total += value
+    for sides in product((0, 1), repeat=3):
+        value = nodes[sum(side * step for side, step in zip(sides, steps, strict=True)) :].take(corner)
+        for axis, side in enumerate(sides):
+            value *= shares[side][axis]
+        total += value
     return total

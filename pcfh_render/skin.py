@@ -213,15 +213,21 @@ class SkinTable:
         row, down = _cell(melanin / MELANIN_LIMIT, self._rows)
         column, right = _cell(blood / BLOOD_LIMIT, self._columns)
         start = row * self._columns + column
-        upper = self._between(start, right)
-        return np.moveaxis(upper + down * (self._between(start + self._columns, right) - upper), 0, -1)
+        bands = np.empty((len(BANDS), *start.shape), np.float32)
+        for band, table in zip(bands, self._table, strict=True):
+            upper, lower = (_between(table, place, right) for place in (start, start + self._columns))
+            lower -= upper
+            lower *= down
+            np.add(upper, lower, out=band)
+        return np.moveaxis(bands, 0, -1)
 
-    def _between(
-        self, start: Int[np.ndarray, "*n"], right: Float[np.ndarray, "*n"]
-    ) -> Float[np.ndarray, "4 *n"]:
-        """Albedo between two neighbours of one row of the table."""
-        first = self._table.take(start, 1)
-        return np.asarray(first + right * (self._table.take(start + 1, 1) - first))
+
+def _between(
+    table: Float[np.ndarray, " cells"], start: Int[np.ndarray, "*n"], right: Float[np.ndarray, "*n"]
+) -> Float[np.ndarray, "*n"]:
+    """What stands between two neighbours of one row of a table."""
+    first = table.take(start)
+    return np.asarray(first + right * (table.take(start + 1) - first))
 
 
 def _cell(
