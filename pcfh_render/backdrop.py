@@ -57,7 +57,9 @@ def backdrop(shot: Shot, width: int, sample: Int[np.ndarray, " r"], bands: Seque
     """
     wall = np.array(shot.background)[:, None]
     real = shot.real
-    panels = wall[list(bands)] if real is None else _panels(wall, real, shot.seed, width, bands)[:, sample]
+    panels = wall[list(bands)] if real is None else _panels(wall, real, shot.seed, width, bands)
+    if panels.shape[1] > 1:
+        panels = panels[:, sample]
     return Backdrop(
         sample=sample,
         reflectance=dict(zip(bands, panels, strict=True)),
@@ -82,10 +84,11 @@ def _shade(shot: Shot, width: int, sample: Int[np.ndarray, " r"]) -> Float[np.nd
 
 def _panels(
     wall: Float[np.ndarray, "4 1"], real: Real, seed: int, width: int, bands: Sequence[int]
-) -> Float[np.ndarray, "b all"]:
-    """Doors, shelves, windows, cloth: patches of other stuff, out of focus."""
+) -> Float[np.ndarray, "b _"]:
+    """Doors, shelves, windows, cloth: patches of other stuff, out of focus; one sample for all without any."""
     rng = generator("backdrop", seed)
-    picture = np.broadcast_to(wall[..., None], (4, width, width)).copy()
+    side = width if real.panels else 1
+    picture = np.broadcast_to(wall[..., None], (4, side, side)).copy()
     for _ in range(real.panels):
         stuff = (paint, cloth, wood)[rng.integers(3)](rng) * rng.uniform(0.3, 1.0)
         tall, wide = np.exp(rng.uniform(np.log(0.03), np.log(0.9), 2))

@@ -34,8 +34,9 @@ def rays(camera: Camera, width: int) -> Float[np.ndarray, "r 3"]:
     half = camera.height / camera.distance / 2
     x = offset - half - camera.shift[0] * 2 * half
     y = half - offset + camera.shift[1] * 2 * half
-    grid = np.meshgrid(x, y)
-    return np.stack([grid[0], grid[1], np.full_like(grid[0], -1)], -1).reshape(-1, 3).astype(np.float32)
+    grid = np.empty((3, width, width), np.float32)
+    grid[0], grid[1], grid[2] = x, y[:, None], -1
+    return grid.reshape(3, -1).T
 
 
 def project(points: Float[np.ndarray, "k 3"], camera: Camera, size: int) -> Float[np.ndarray, "k 2"]:

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 
 from pcfh_render.body import Pose
 from pcfh_render.params import Lamp
-from pcfh_render.strands import cross, dot, picked, unit
+from pcfh_render.strands import crossed, dot, picked, unit
 from pcfh_render.trace import Scene
 
 Field = Float[np.ndarray, " k"]
@@ -219,7 +219,7 @@ def surroundings_seen(seen: Seen, pose: Pose, *, scenes: Sequence[Scene], width:
     across = unit(np.stack([np.where(steep, none, z), np.where(steep, -z, none), np.where(steep, y, -x)]).T)
     local = picked(_hemisphere(), cell)
     direction = (
-        local[:, :1] * across + local[:, 1:2] * cross(normal, across) + local[:, 2:] * normal
+        local[:, :1] * across + local[:, 1:2] * crossed(normal, across).T + local[:, 2:] * normal
     ).astype(np.float32)
     up = np.ascontiguousarray(direction) @ pose.direction_to_head(np.array([[0.0, 1.0, 0.0]]))[0]
     share = _visible(seen, direction, scenes) * (1 + 0.3 * up)

@@ -381,7 +381,8 @@ class Renderer:
 
     def _rays(self, shot: Shot, pose: Pose, width: int) -> Rays:
         """All rays of the camera in head coordinates."""
-        directions = pose.direction_to_head(unit(camera.rays(shot.camera, width))).astype(np.float32)
+        ahead = np.ascontiguousarray(unit(camera.rays(shot.camera, width)))
+        directions = pose.direction_to_head(ahead).astype(np.float32)
         eye = pose.to_head(np.array([[0.0, 0.0, shot.camera.distance]])).astype(np.float32)
         return np.broadcast_to(eye, directions.shape), directions
 

@@ -93,9 +93,22 @@ def between(weights: Float[np.ndarray, "k 3"], corners: Sequence[Float[np.ndarra
 
 def cross(a: Float[np.ndarray, "*n 3"], b: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
     """Cross product; several times faster on many short vectors than numpy's."""
+    return np.ascontiguousarray(np.moveaxis(crossed(a, b), 0, -1))
+
+
+def triangle_normals(
+    vertices: Float[np.ndarray, "v 3"], triangles: Int[np.ndarray, "t 3"]
+) -> Float[np.ndarray, "t 3"]:
+    """The normal of each triangle, twice as long as its area; columns in one piece of memory."""
+    a, b, c = (picked(vertices, corner) for corner in triangles.T)
+    return crossed(b - a, c - a).T
+
+
+def crossed(a: Float[np.ndarray, "*n 3"], b: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "3 *n"]:
+    """Cross product, coordinates first."""
     ax, ay, az = a[..., 0], a[..., 1], a[..., 2]
     bx, by, bz = b[..., 0], b[..., 1], b[..., 2]
-    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], -1)
+    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
 
 
 def join(*parts: Strands) -> Strands:
