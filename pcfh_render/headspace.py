@@ -137,7 +137,8 @@ def _sample(values: Float[np.ndarray, "p c"], places: Float[np.ndarray, "n 3"]) 
         weight = np.ones(len(places), np.float32)
         for axis, bit in enumerate(bits):
             weight *= part[:, axis] if bit else 1 - part[:, axis]
-        total += weight[:, None] * values[base + sum(b * s for b, s in zip(bits, strides, strict=True))]
+        index = base + sum(b * s for b, s in zip(bits, strides, strict=True))
+        total += weight[:, None] * values.take(index, 0)
     return total
 
 

@@ -17,7 +17,7 @@ from pcfh_render.strands import crossed, dot, picked, unit
 from pcfh_render.trace import Scene
 
 Field = Float[np.ndarray, " k"]
-_PATTERN = 4  # samples: a tile of 4 x 4 shares 16 directions among its samples
+_PATTERN = 4  # samples, a power of two: a tile of 4 x 4 shares 16 directions among its samples
 _CLEAR = 0.03  # how far shadow rays start off the surface
 
 
@@ -189,11 +189,12 @@ def _visible(seen: Seen, towards: Float[np.ndarray, "k 3"], scenes: Sequence[Sce
     ahead = picked(towards, left)
     off = np.where(seen.hair.take(left), 0.09 * ahead.T, _CLEAR * picked(seen.flat, left).T).T
     start = picked(seen.place, left) + off
-    for scene in scenes:
-        open_ = np.flatnonzero(~scene.blocked(start, ahead))
-        start, ahead, left = picked(start, open_), picked(ahead, open_), left.take(open_)
+    first, *others = scenes
+    passed = np.flatnonzero(~first.blocked(start, ahead))
+    for scene in others:
+        passed = passed[~scene.blocked(picked(start, passed), picked(ahead, passed))]
     free[:] = False
-    free[left] = True
+    free[left.take(passed)] = True
     if lender is not None:
         free = np.where(asked, free, faces & free[lender])
     return free.astype(np.float32)
@@ -203,7 +204,7 @@ def _cell(seen: Seen, width: int) -> Int[np.ndarray, " k"]:
     """Where in its tile each sample lies."""
     row = seen.sample // width
     column = seen.sample - row * width
-    return column % _PATTERN + _PATTERN * (row % _PATTERN)
+    return (column & (_PATTERN - 1)) + _PATTERN * (row & (_PATTERN - 1))
 
 
 def surroundings_seen(seen: Seen, pose: Pose, *, scenes: Sequence[Scene], width: int) -> Field:
