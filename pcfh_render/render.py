@@ -31,7 +31,7 @@ from pcfh_render.body import (
     pose_of,
     smooth,
 )
-from pcfh_render.complexion import Complexion, complexion, regions
+from pcfh_render.complexion import Skin, regions
 from pcfh_render.eyes import eye_albedo, eye_centres, iris_at
 from pcfh_render.facemodel import LANDMARKS, FaceModel
 from pcfh_render.hair import beard_hair, brow_hair, lash_hair, scalp_hair
@@ -106,7 +106,7 @@ class _Sitter:
         person: who.
         look: how they look.
         head: neutral.
-        skin: painted.
+        skin: as it is on that day.
         hair: colour of all hair.
         scalp: the hair of the scalp and the scene of it, None for none.
         short: brows, lashes and beard with their roots.
@@ -116,7 +116,7 @@ class _Sitter:
     person: Person
     look: Look
     head: Float[np.ndarray, "v 3"]
-    skin: Complexion
+    skin: Skin
     hair: Float[np.ndarray, " 4"]
     scalp: tuple[Solid, Scene] | None
     short: tuple[tuple[Strands, Roots], ...]
@@ -200,7 +200,7 @@ class Renderer:
     def _sitter(self, person: Person, look: Look) -> _Sitter:
         model = self._model
         head = model.shape(np.array(person.shape)).astype(np.float32)
-        skin = complexion(self._atlas, self._regions, model, person=person, look=look, table=self._table)
+        skin = Skin(self._atlas, self._regions, model, person=person, look=look, table=self._table)
         strands = scalp_hair(model, head, person, look)
         scalp = hairy(ribbons(strands, look.seed), strands.tint)
         short = (
@@ -368,10 +368,11 @@ class Renderer:
             corners = [picked(uv, triangle.take(skin)) for uv in self._uv]
             texel = self._atlas.texels(between(picked(weights, skin), corners))
             shine, pores = (1.0, 1.0) if shot.real is None else (shot.real.shine, shot.real.pores)
-            gloss[skin] = sitter.skin.gloss.take(texel) * np.float32(shine)
-            for column, values in zip(albedo.T, sitter.skin.albedo.take(texel, 0).T, strict=True):
+            painted = sitter.skin.at(texel)
+            gloss[skin] = painted.gloss * np.float32(shine)
+            for column, values in zip(albedo.T, painted.albedo.T, strict=True):
                 column[skin] = values
-            for column, values in zip(relief.T, sitter.skin.relief.take(texel, 0).T, strict=True):
+            for column, values in zip(relief.T, painted.relief.T, strict=True):
                 column[skin] = values * np.float32(pores)
         eye = np.flatnonzero(stuff == Stuff.EYE)
         rest = between(weights[eye], [*self._model.mean[self._triangles[triangle[eye]].T]])
