@@ -31,7 +31,7 @@ class Seen:
         normal: of length one, turned to the camera; the hair's direction is in ``tangent``.
         flat: the triangle's own normal, turned to the camera.
         view: direction to the camera.
-        hair: whether it is hair.
+        hair: whether it is hair; that stands behind all else.
         tangent: direction of hair.
         albedo: diffuse reflectance, four bands.
         gloss: strength of the mirrored light relative to a refractive index of 1.4.
@@ -53,9 +53,9 @@ class Seen:
     lender: Int[np.ndarray, " k"] | None = None
 
     @cached_property
-    def strands(self) -> Int[np.ndarray, " h"]:
-        """Numbers of those that are hair."""
-        return np.flatnonzero(self.hair)
+    def surfaces(self) -> int:
+        """How many are no hair."""
+        return int(np.count_nonzero(~self.hair))
 
 
 def with_lenders(seen: Seen, width: int) -> Seen:
@@ -180,15 +180,18 @@ def _hemisphere() -> Float[np.ndarray, "16 3"]:
 
 def _visible(seen: Seen, towards: Float[np.ndarray, "k 3"], scenes: Sequence[Scene]) -> Field:
     """1 where the way is free, 0 where something stands in it or the surface itself turns away."""
-    faces = seen.hair | (dot(seen.normal, towards) > 0)
+    bare = seen.surfaces
+    faces = np.ones(len(seen.hair), bool)
+    faces[:bare] = dot(seen.normal[:bare], towards[:bare]) > 0
     free, lender = faces.copy(), seen.lender
     if lender is not None:
         free &= (lender == np.arange(len(lender))) | ~faces[lender]
     asked = free.copy()
     left = np.flatnonzero(free)
     ahead = picked(towards, left)
-    off = np.where(seen.hair.take(left), 0.09 * ahead.T, _CLEAR * picked(seen.flat, left).T).T
-    start = picked(seen.place, left) + off
+    start, cut = picked(seen.place, left), int(np.searchsorted(left, bare))
+    start[:cut] += _CLEAR * picked(seen.flat, left[:cut])
+    start[cut:] += 0.09 * ahead[cut:]
     first, *others = scenes
     passed = np.flatnonzero(~first.blocked(start, ahead))
     for scene in others:
@@ -210,9 +213,9 @@ def _cell(seen: Seen, width: int) -> Int[np.ndarray, " k"]:
 def surroundings_seen(seen: Seen, pose: Pose, *, scenes: Sequence[Scene], width: int) -> Field:
     """Share of the surroundings that each sample sees, somewhat more of it from above."""
     cell = _cell(seen, width)
-    hair = seen.strands
+    bare = seen.surfaces
     normal = seen.normal.copy(order="K")
-    normal[hair] = unit(picked(seen.view, hair) + picked(seen.flat, hair))
+    normal[bare:] = unit(seen.view[bare:] + seen.flat[bare:])
     # The direction across the normal: its cross product with y where it leans to x, else with x.
     x, y, z = normal.astype(np.float64).T
     none = np.zeros_like(x)
@@ -224,17 +227,17 @@ def surroundings_seen(seen: Seen, pose: Pose, *, scenes: Sequence[Scene], width:
     ).astype(np.float32)
     up = np.ascontiguousarray(direction) @ pose.direction_to_head(np.array([[0.0, 1.0, 0.0]]))[0]
     share = _visible(seen, direction, scenes) * (1 + 0.3 * up)
-    return np.where(seen.hair, 0.25 + 0.6 * share, 0.06 + 0.94 * share).astype(np.float32)
+    return np.concatenate([0.06 + 0.94 * share[:bare], 0.25 + 0.6 * share[bare:]]).astype(np.float32)
 
 
 def _matt(seen: Seen, towards: Float[np.ndarray, "k 3"]) -> Field:
     """Cosine for surfaces; for hair the sine to its direction (Kajiya and Kay 1989)."""
     cosine = dot(seen.normal, towards)
     matt = np.clip(cosine, 0, None)
-    hair = seen.strands
-    along = dot(picked(seen.tangent, hair), picked(towards, hair))
-    around = 0.55 + 0.45 * np.clip(cosine.take(hair), -1, 1)
-    matt[hair] = 0.8 * (np.sqrt(np.clip(1 - along**2, 0, 1)) * around)
+    bare = seen.surfaces
+    along = dot(seen.tangent[bare:], towards[bare:])
+    around = 0.55 + 0.45 * np.clip(cosine[bare:], -1, 1)
+    matt[bare:] = 0.8 * (np.sqrt(np.clip(1 - along**2, 0, 1)) * around)
     return matt.astype(np.float32)
 
 
@@ -243,17 +246,18 @@ def _mirror(
 ) -> Float[np.ndarray, "k b"]:
     """Mirrored share per unit of light: normalised Blinn-Phong with Fresnel's rim; hair along its strands."""
     half = unit(towards + seen.view)
-    facing = np.clip(dot(seen.normal, half), 0, 1)
-    cosine = np.clip(dot(seen.normal, towards), 0, 1)
-    slant = np.clip(1 - dot(seen.view, half), 0, 1)
+    bare = seen.surfaces
+    normal, sharpness = seen.normal[:bare], seen.sharpness[:bare]
+    facing = np.clip(dot(normal, half[:bare]), 0, 1)
+    cosine = np.clip(dot(normal, towards[:bare]), 0, 1)
+    slant = np.clip(1 - dot(seen.view[:bare], half[:bare]), 0, 1)
     fresnel = 0.028 + 0.3 * slant**5  # rough skin mirrors less at the rim than a smooth surface
-    lobe = (seen.sharpness + 8) / 8 * facing**seen.sharpness
-    surface = (seen.gloss * fresnel * lobe * cosine).astype(np.float32)
-    mirrored = np.repeat(surface[None], albedo.shape[1], 0).T
-    hair = seen.strands
-    along = dot(picked(seen.tangent, hair), picked(half, hair))
+    lobe = (sharpness + 8) / 8 * facing**sharpness
+    mirrored = np.empty(albedo.T.shape, np.float32).T
+    mirrored[:bare] = (seen.gloss[:bare] * fresnel * lobe * cosine)[:, None]
+    along = dot(seen.tangent[bare:], half[bare:])
     sine = np.sqrt(np.clip(1 - along**2, 0, 1))[:, None]
-    mirrored[hair] = 0.05 * sine**90 + 0.35 * picked(albedo, hair) * sine**18
+    mirrored[bare:] = 0.05 * sine**90 + 0.35 * albedo[bare:] * sine**18
     return mirrored
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from scipy.ndimage import gaussian_filter
 
 from pcfh.databases.rendered import BEHIND_GLASS, Region
@@ -299,12 +299,12 @@ class Renderer:
         hits = scene.nearest(*rays)
         shown = hits.triangle >= 0
         if sitter.scalp is None:
-            return self._surface(sitter, body, hits, np.flatnonzero(shown), shot, rays)
+            return self._surface(sitter, body, hits, _hair_last(body, hits, shown), shot, rays)
         scalp, hair_scene = sitter.scalp
         # Rays end at the body: looking for the strands behind it would cost half of all time with long hair.
         hair = hair_scene.nearest(*rays, np.where(shown, 1.001 * hits.distance, np.float32(np.inf)))
         before = (hair.triangle >= 0) & (~shown | (hair.distance < hits.distance))
-        parts = [self._surface(sitter, body, hits, np.flatnonzero(shown & ~before), shot, rays)]
+        parts = [self._surface(sitter, body, hits, _hair_last(body, hits, shown & ~before), shot, rays)]
         if before.any():
             strands, kind = self._surface(sitter, scalp, hair, np.flatnonzero(before), shot, rays)
             parts.append((_rounded(strands), kind))
@@ -491,6 +491,13 @@ def _facing(normal: Float[np.ndarray, "k 3"], view: Float[np.ndarray, "k 3"]) ->
     """Bends normals that look away, at the rim of smooth surfaces, until they do not."""
     short = np.clip(-dot(normal, view)[:, None], 0, None)
     return unit(normal + (short + 1e-3) * view)
+
+
+def _hair_last(solid: Solid, hits: Hits, shown: Bool[np.ndarray, " r"]) -> Int[np.ndarray, " k"]:
+    """The numbers of the rays that show a solid, those that show its hair behind the others."""
+    sample = np.flatnonzero(shown)
+    hair = np.isin(solid.stuff.take(hits.triangle.take(sample)), _HAIR)
+    return np.concatenate([sample[~hair], sample[hair]])
 
 
 def _together(parts: Sequence[Seen]) -> Seen:
