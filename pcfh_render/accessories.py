@@ -247,7 +247,8 @@ def _garment(kind: ClothesKind, model: FaceModel) -> Mesh:
     if key not in _GARMENTS:
         skin = _Skin.of(model)
         extra = {"collar": _collar, "turtleneck": _roll, "hood": _hood}.get(kind)
-        _GARMENTS[key] = joined_mesh([_body(kind, skin)] if extra is None else [_body(kind, skin), extra(skin)])
+        body = _body(kind, skin)
+        _GARMENTS[key] = joined_mesh([body] if extra is None else [body, extra(skin)])
     return _GARMENTS[key]
 
 

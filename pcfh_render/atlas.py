@@ -68,8 +68,10 @@ class Atlas(Places):
         row = np.clip((1 - uv[:, 1]) * SIDE, 0, rows - 1).astype(np.int32)
         return np.asarray(self.lookup[row, column])
 
-    def slope(self, height: Float[np.ndarray, " n"], texels: Int[np.ndarray, " k"]) -> Float[np.ndarray, "k 3"]:
-        """The gradient in space, along the surface, of a height given per texel (cm per cm), at some texels."""
+    def slope(
+        self, height: Float[np.ndarray, " n"], texels: Int[np.ndarray, " k"]
+    ) -> Float[np.ndarray, "k 3"]:
+        """The gradient in space, along the surface, of a height given per texel (cm per cm); at some."""
         right, left, below, above = (height.take(beside.take(texels)) for beside in self.beside)
         across, down = picked(self.across, texels), picked(self.down, texels)
         found = ((right - left) / 2)[:, None] * across + ((below - above) / 2)[:, None] * down

@@ -85,7 +85,7 @@ def _shade(shot: Shot, width: int, sample: Int[np.ndarray, " r"]) -> Float[np.nd
 def _panels(
     wall: Float[np.ndarray, "4 1"], real: Real, seed: int, width: int, bands: Sequence[int]
 ) -> Float[np.ndarray, "b _"]:
-    """Doors, shelves, windows, cloth: patches of other stuff, out of focus; one sample for all without any."""
+    """Doors, shelves, windows, cloth: patches of other stuff, out of focus; one sample if there are none."""
     rng = generator("backdrop", seed)
     side = width if real.panels else 1
     picture = np.broadcast_to(wall[..., None], (4, side, side)).copy()

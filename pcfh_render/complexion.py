@@ -109,9 +109,8 @@ class Skin:
         self, atlas: Atlas, parts: Regions, model: FaceModel, *, person: Person, look: Look, table: SkinTable
     ) -> None:
         self._atlas, self._parts = atlas, parts
-        self._paint = partial(
-            _painted, model=model, person=person, look=look, table=table, scalp=scalp_mask(model, person, look)
-        )
+        scalp = scalp_mask(model, person, look)
+        self._paint = partial(_painted, model=model, person=person, look=look, table=table, scalp=scalp)
         number = len(atlas.place)
         self._painted, self._done = np.zeros((2, number), bool)
         self._albedo, self._relief = np.empty((number, 4), np.float32), np.empty((number, 3), np.float32)

@@ -40,7 +40,7 @@ def _mesh(
 ) -> Any:
     """Puts triangles into an Embree scene.
 
-    Its binding reads them number by number as Python objects. ``fast`` hands it such, which takes half the time.
+    Its binding reads them number by number as Python objects; ``fast`` hands it such, in half of the time.
     """
     from embreex.mesh_construction import TriangleMesh  # noqa: PLC0415 - an optional extra
 
@@ -61,8 +61,8 @@ def _reads_objects() -> bool:
     """Whether the binding takes arrays of Python objects; versions that read typed memory would not."""
     from embreex.rtcore_scene import EmbreeScene  # noqa: PLC0415 - an optional extra
 
-    scene, eye, ahead = EmbreeScene(), np.array([[0.2, 0.2, 1]], np.float32), np.array([[0, 0, -1]], np.float32)
-    corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], np.float32)
+    scene, corners = EmbreeScene(), np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], np.float32)
+    eye, ahead = np.array([[[0.2, 0.2, 1]], [[0, 0, -1]]], np.float32)
     try:
         mesh = _mesh(scene, corners, np.array([[0, 1, 2]], np.int32), fast=True)
     except (TypeError, ValueError):
