@@ -119,8 +119,8 @@ def illuminate(
         colour = np.array(lamp.colour, np.float32)[list(bands)]
         if lamp.kind == "ambient":
             assert surroundings is not None
-            matt += surroundings[:, None] * colour
-            mirrored += (_sheen(seen) * surroundings)[:, None] * colour
+            matt += _coloured(surroundings, colour)
+            mirrored += _coloured(_sheen(seen) * surroundings, colour)
             continue
         towards, strength = _towards(seen.place, lamp, pose, cell)
         if lamp.kind == "distant":
@@ -131,9 +131,14 @@ def illuminate(
                 open_to_points = _open(seen, points, pose, cell, scenes)
             visible = open_to_points
         strength = strength * visible
-        matt += (_matt(seen, towards) * strength)[:, None] * colour
-        mirrored += _mirror(seen, towards, albedo) * (strength[:, None] * colour)
+        matt += _coloured(_matt(seen, towards) * strength, colour)
+        mirrored += _mirror(seen, towards, albedo) * _coloured(strength, colour)
     return Lit(matt=matt, mirrored=mirrored)
+
+
+def _coloured(light: Field, colour: Float[np.ndarray, " b"]) -> Float[np.ndarray, "k b"]:
+    """Light of a colour, each band in one piece of memory."""
+    return (colour[:, None] * light).T
 
 
 def _open(
