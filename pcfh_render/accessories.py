@@ -233,12 +233,23 @@ def clothes(worn: Clothes, model: FaceModel, head: Head) -> Mesh:
         model: the face model.
         head: in coordinates of the body; with a neck that is turned already, if it is.
     """
-    skin = _Skin.of(model)
-    extra = {"collar": _collar, "turtleneck": _roll, "hood": _hood}.get(worn.kind)
-    parts = [_body(worn.kind, skin)] if extra is None else [_body(worn.kind, skin), extra(skin)]
-    mesh = joined_mesh(parts)
+    mesh = _garment(worn.kind, model)
     vertices = head_space(model).carry(mesh.vertices, head)
     return Mesh(vertices=vertices.astype(np.float32), triangles=mesh.triangles, along=mesh.along)
+
+
+_GARMENTS: dict[tuple[str, ClothesKind], Mesh] = {}
+
+
+def _garment(kind: ClothesKind, model: FaceModel) -> Mesh:
+    """A garment on the mean head; the same object for the same model and kind."""
+    key = model.fingerprint, kind
+    if key not in _GARMENTS:
+        skin = _Skin.of(model)
+        extra = {"collar": _collar, "turtleneck": _roll, "hood": _hood}.get(kind)
+        body = _body(kind, skin)
+        _GARMENTS[key] = joined_mesh([body] if extra is None else [body, extra(skin)])
+    return _GARMENTS[key]
 
 
 @dataclass(frozen=True, kw_only=True)

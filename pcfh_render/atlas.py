@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.ndimage import distance_transform_edt
 
 from pcfh_render.facemodel import FaceModel
+from pcfh_render.strands import picked
 from pcfh_render.trace import Scene
 
 SIDE = 512  # texels across a tile, half a millimetre each
@@ -20,30 +21,45 @@ _STEEPEST = 0.35
 
 
 @dataclass(frozen=True, kw_only=True)
-class Atlas:
-    """Texels with skin.
+class Places:
+    """Some places on the skin.
 
     Attributes:
         place: position on the mean head, in centimetres.
-        corners: vertices of the triangle that a texel lies in.
+        corners: vertices of the triangle that a place lies in.
         weights: of these corners.
-        cell: row and column of each texel in the atlas.
-        lookup: of every place of the atlas (row, column), the nearest texel with skin.
-        across: gradient in space of the texel coordinate that grows to the right.
-        down: gradient in space of the texel coordinate that grows downwards.
     """
 
     place: Float[np.ndarray, "n 3"]
     corners: Int[np.ndarray, "n 3"]
     weights: Float[np.ndarray, "n 3"]
-    cell: tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]
-    lookup: Int[np.ndarray, "rows columns"]
-    across: Float[np.ndarray, "n 3"]
-    down: Float[np.ndarray, "n 3"]
 
     def carried(self, values: Float[np.ndarray, " v"]) -> Float[np.ndarray, " n"]:
-        """Carries a number per vertex to the texels."""
-        return np.asarray((values[self.corners] * self.weights).sum(1))
+        """Carries a number per vertex to the places."""
+        first, second, third = (values.take(self.corners) * self.weights).T
+        return np.asarray(first + second + third)
+
+    def part(self, numbers: Int[np.ndarray, " k"]) -> "Places":
+        """Some of them."""
+        place, corners, weights = (of.take(numbers, 0) for of in (self.place, self.corners, self.weights))
+        return Places(place=place, corners=corners, weights=weights)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Atlas(Places):
+    """Texels with skin.
+
+    Attributes:
+        lookup: of every place of the atlas (row, column), the nearest texel with skin.
+        beside: of each texel, the nearest ones with skin to its right, to its left, below and above.
+        across: gradient in space of the texel coordinate that grows to the right.
+        down: gradient in space of the texel coordinate that grows downwards.
+    """
+
+    lookup: Int[np.ndarray, "rows columns"]
+    beside: Int[np.ndarray, "4 n"]
+    across: Float[np.ndarray, "n 3"]
+    down: Float[np.ndarray, "n 3"]
 
     def texels(self, uv: Float[np.ndarray, "k 2"]) -> Int[np.ndarray, " k"]:
         """The texels at some texture coordinates."""
@@ -52,15 +68,15 @@ class Atlas:
         row = np.clip((1 - uv[:, 1]) * SIDE, 0, rows - 1).astype(np.int32)
         return np.asarray(self.lookup[row, column])
 
-    def slope(self, height: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n 3"]:
-        """The gradient in space, along the surface, of a height given per texel (cm per cm)."""
-        picture = height[self.lookup]
-        right = (np.roll(picture, -1, 1) - np.roll(picture, 1, 1)) / 2
-        below = (np.roll(picture, -1, 0) - np.roll(picture, 1, 0)) / 2
-        found = right[self.cell][:, None] * self.across + below[self.cell][:, None] * self.down
-        steep = np.linalg.norm(
-            found, axis=1, keepdims=True
-        )  # at seams of the atlas, neighbours are strangers
+    def slope(
+        self, height: Float[np.ndarray, " n"], texels: Int[np.ndarray, " k"]
+    ) -> Float[np.ndarray, "k 3"]:
+        """The gradient in space, along the surface, of a height given per texel (cm per cm); at some."""
+        right, left, below, above = (height.take(beside.take(texels)) for beside in self.beside)
+        across, down = picked(self.across, texels), picked(self.down, texels)
+        found = ((right - left) / 2)[:, None] * across + ((below - above) / 2)[:, None] * down
+        # At seams of the atlas, neighbours are strangers.
+        steep = np.linalg.norm(found, axis=1, keepdims=True)
         return found * np.minimum(1, _STEEPEST / np.maximum(steep, 1e-9))
 
 
@@ -76,16 +92,18 @@ def build_atlas(model: FaceModel) -> Atlas:
     hits = scene.nearest(origins, np.tile(np.array([0, 0, -1], np.float32), (len(origins), 1)))
     there = hits.triangle >= 0
     triangle = hits.triangle[there]
-    weights = hits.weights[there]
+    weights = np.ascontiguousarray(hits.weights(np.flatnonzero(there)))
     across, down = _gradients(uv, model.mean[corners])
+    lookup = _nearest_of(there.reshape(rows.shape))
+    steps = ((-1, 1), (1, 1), (-1, 0), (1, 0))  # of the picture, which brings the neighbour to the texel
     return Atlas(
         place=np.einsum("nk,nkc->nc", weights, model.mean[corners[triangle]]),
         corners=corners[triangle],
         weights=weights,
-        cell=(rows.reshape(-1)[there], columns.reshape(-1)[there]),
-        lookup=_nearest_of(there.reshape(rows.shape)),
-        across=across[triangle],
-        down=down[triangle],
+        lookup=lookup,
+        beside=np.stack([np.roll(lookup, step, axis).reshape(-1)[there] for step, axis in steps]),
+        across=picked(across, triangle),
+        down=picked(down, triangle),
     )
 
 

@@ -1,12 +1,13 @@
 """What is behind a person: a wall, and in pictures of real cameras the things before it.
 
-Axis letters: w samples in a row, r samples of the picture.
+Axis letters: r samples that show it, b bands, w samples in a row.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.ndimage import gaussian_filter
 
 from pcfh_render.materials import cloth, paint, wood
@@ -21,60 +22,73 @@ class Backdrop:
     """The wall and what is before it.
 
     Attributes:
-        reflectance: in four bands, of all samples or of one for all.
+        sample: numbers of the samples that show it.
+        reflectance: of each band that was asked for, of all samples or of one for all.
         shade: how it is lit: unevenly.
-        glow: light of lamps in the picture in four bands, or None.
+        glow: light of lamps in the picture, the same in all bands, or None.
     """
 
-    reflectance: Float[np.ndarray, "4 _"]
+    sample: Int[np.ndarray, " r"]
+    reflectance: Mapping[int, Float[np.ndarray, " _"]]
     shade: Float[np.ndarray, " r"]
-    glow: Float[np.ndarray, "4 r"] | None
+    glow: Float[np.ndarray, " r"] | None
 
-    def light(self, lamps: tuple[Lamp, ...], level: float) -> Float[np.ndarray, "4 r"]:
-        """The light that comes from it.
+    def light(self, lamps: tuple[Lamp, ...], level: float, band: int) -> Float[np.ndarray, " r"]:
+        """The light that comes from it in one band.
 
         Args:
             lamps: of the capture.
             level: factor on the light that reaches it.
+            band: number of the band.
         """
-        colour = np.sum([lamp.colour for lamp in lamps], 0)[:, None] * self.reflectance
+        colour = np.sum([lamp.colour for lamp in lamps], 0)[band] * self.reflectance[band]
         found = (colour * (level * self.shade)).astype(np.float32)
         return found if self.glow is None else found + self.glow
 
 
-def backdrop(shot: Shot, width: int) -> Backdrop:
+def backdrop(shot: Shot, width: int, sample: Int[np.ndarray, " r"], bands: Sequence[int]) -> Backdrop:
     """The backdrop of a capture, the same in all lights.
 
     Args:
         shot: whose seed decides.
         width: samples in a row.
+        sample: numbers of the samples that show it.
+        bands: numbers of the bands that will be asked for.
     """
     wall = np.array(shot.background)[:, None]
-    if shot.real is None:
-        return Backdrop(reflectance=wall, shade=_shade(shot, width), glow=None)
+    real = shot.real
+    panels = wall[list(bands)] if real is None else _panels(wall, real, shot.seed, width, bands)
+    if panels.shape[1] > 1:
+        panels = panels[:, sample]
     return Backdrop(
-        reflectance=_panels(wall, shot.real, shot.seed, width),
-        shade=_shade(shot, width),
-        glow=_lamp(shot.real, shot.seed, width) if shot.real.lamp else None,
+        sample=sample,
+        reflectance=dict(zip(bands, panels, strict=True)),
+        shade=_shade(shot, width, sample),
+        glow=_lamp(real, shot.seed, width)[sample] if real is not None and real.lamp else None,
     )
 
 
-def _shade(shot: Shot, width: int) -> Float[np.ndarray, " r"]:
+def _shade(shot: Shot, width: int, sample: Int[np.ndarray, " r"]) -> Float[np.ndarray, " r"]:
     """How the wall is lit: unevenly, and out of focus."""
     rng = generator("wall", shot.seed)
-    x, y = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, width))
+    row = sample // width
+    across = np.linspace(-1, 1, width)
+    x, y = across.take(sample - row * width), across.take(row)
     slope = rng.normal(0, 0.18, 2)
     shade = 1 + slope[0] * x + slope[1] * y
     for _ in range(5):
         waves, phase = rng.normal(0, 2.2, 2), rng.uniform(0, 6.3)
         shade = shade + 0.05 * np.sin(waves[0] * x + waves[1] * y + phase)
-    return np.asarray(np.clip(shade, 0.1, 2).reshape(-1))
+    return np.asarray(np.clip(shade, 0.1, 2))
 
 
-def _panels(wall: Float[np.ndarray, "4 1"], real: Real, seed: int, width: int) -> Float[np.ndarray, "4 r"]:
-    """Doors, shelves, windows, cloth: patches of other stuff, out of focus."""
+def _panels(
+    wall: Float[np.ndarray, "4 1"], real: Real, seed: int, width: int, bands: Sequence[int]
+) -> Float[np.ndarray, "b _"]:
+    """Doors, shelves, windows, cloth: patches of other stuff, out of focus; one sample if there are none."""
     rng = generator("backdrop", seed)
-    picture = np.broadcast_to(wall[..., None], (4, width, width)).copy()
+    side = width if real.panels else 1
+    picture = np.broadcast_to(wall[..., None], (4, side, side)).copy()
     for _ in range(real.panels):
         stuff = (paint, cloth, wood)[rng.integers(3)](rng) * rng.uniform(0.3, 1.0)
         tall, wide = np.exp(rng.uniform(np.log(0.03), np.log(0.9), 2))
@@ -90,11 +104,11 @@ def _panels(wall: Float[np.ndarray, "4 1"], real: Real, seed: int, width: int) -
                 np.arange(width)[columns] if rng.uniform() < 0.6 else np.arange(width)[rows][:, None]
             ) % period
             picture[:, rows, columns] *= np.where(striped < period / 2, 1.0, rng.uniform(0.3, 0.8))
-    blurred = gaussian_filter(picture, (0, real.wall_blur * width, real.wall_blur * width), truncate=2.5)
-    return np.asarray(blurred.reshape(4, -1))
+    blur = real.wall_blur * width
+    return np.stack([gaussian_filter(picture[band], blur, truncate=2.5).reshape(-1) for band in bands])
 
 
-def _lamp(real: Real, seed: int, width: int) -> Float[np.ndarray, "4 r"]:
+def _lamp(real: Real, seed: int, width: int) -> Float[np.ndarray, " all"]:
     """A lamp behind the person, near an upper corner, equally bright in all bands."""
     rng = generator("lamp", seed)
     x, y = rng.choice([-1, 1]) * rng.uniform(0.72, 0.95), rng.uniform(-0.95, -0.6)
@@ -102,4 +116,4 @@ def _lamp(real: Real, seed: int, width: int) -> Float[np.ndarray, "4 r"]:
     across, down = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, width))
     distance = np.hypot(across - x, down - y) / radius
     glow = real.lamp * np.clip(3 - 2 * distance, 0, 1)
-    return np.repeat(glow.reshape(1, -1), 4, 0).astype(np.float32)
+    return np.asarray(glow.reshape(-1), np.float32)

@@ -9,6 +9,7 @@ Conventions:
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
@@ -128,6 +129,7 @@ def led(centre: float = 850.0, width: float = 40.0) -> Float[np.ndarray, " w"]:
     return 0.5 ** ((2 * (WAVELENGTHS - centre) / width) ** 2)
 
 
+@lru_cache(maxsize=8)
 def band_weights(cct: float = _D65, led_centre: float = 850.0) -> Float[np.ndarray, "w 4"]:
     """Gives what each wavelength counts in each band; every band's weights sum to 1.
 
@@ -138,7 +140,9 @@ def band_weights(cct: float = _D65, led_centre: float = 850.0) -> Float[np.ndarr
     visible = vis_light(cct)
     lights = np.column_stack([visible, visible, visible, led(led_centre)])
     weights = lights * sensors()
-    return weights / weights.sum(0)
+    shares: Float[np.ndarray, "w 4"] = weights / weights.sum(0)
+    shares.setflags(write=False)  # all callers share it
+    return shares
 
 
 def band_reflectance(spectrum: Float[np.ndarray, "*n w"], cct: float = _D65) -> Float[np.ndarray, "*n 4"]:

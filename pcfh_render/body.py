@@ -17,7 +17,7 @@ from pcfh_render.camera import turn
 from pcfh_render.facemodel import FaceModel
 from pcfh_render.headspace import vertex_normals
 from pcfh_render.params import Shot
-from pcfh_render.strands import Ribbons, cross, unit
+from pcfh_render.strands import Ribbons, triangle_normals, unit
 
 PIVOT = np.array([0.0, -5.0, -1.5])  # where the head turns on the neck
 MIDDLE = np.array([0.0, 2.0, 3.0])  # what the camera looks at, in a head that looks straight ahead
@@ -89,8 +89,7 @@ class Solid:
     @cached_property
     def flat(self) -> Float[np.ndarray, "t 3"]:
         """The normal of each triangle."""
-        a, b, c = (self.vertices[self.triangles[:, corner]] for corner in range(3))
-        return unit(cross(b - a, c - a))
+        return unit(triangle_normals(self.vertices, self.triangles))
 
 
 def pose_of(shot: Shot) -> Pose:

@@ -6,7 +6,7 @@ to tip, v vertices of the face model.
 """
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.spatial import cKDTree
 
 from pcfh_render.facemodel import LANDMARKS, PARTS, FaceModel
@@ -280,12 +280,22 @@ def _lashes(
     return (start[:, None] + length[:, None, None] * bent).astype(np.float32), roots
 
 
+_FACES: dict[str, tuple[Int[np.ndarray, "t 3"], cKDTree]] = {}
+
+
+def _face(model: FaceModel) -> tuple[Int[np.ndarray, "t 3"], cKDTree]:
+    """The triangles of the face, and a tree of their middles; the same objects for the same model."""
+    if model.fingerprint not in _FACES:
+        triangles = model.triangles[model.triangles_of("face")]
+        _FACES[model.fingerprint] = triangles, cKDTree(model.mean[triangles].mean(1))
+    return _FACES[model.fingerprint]
+
+
 def _nearest(model: FaceModel, places: Float[np.ndarray, "n 3"]) -> Roots:
     """The skin's triangles whose middles are nearest to some places, with weights that meet the places."""
-    triangles = model.triangles[model.triangles_of("face")]
-    corners = model.mean[triangles]
-    _, found = cKDTree(corners.mean(1)).query(places)
-    a, b, c = (corners[found, corner] for corner in range(3))
+    triangles, tree = _face(model)
+    _, found = tree.query(places)
+    a, b, c = (model.mean[triangles[found, corner]] for corner in range(3))
     normal = cross(b - a, c - a)
     scale = np.einsum("nc,nc->n", normal, normal)
     second = np.einsum("nc,nc->n", cross(places - a, c - a), normal) / scale

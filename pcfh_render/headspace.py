@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.spatial import cKDTree
 
 from pcfh_render.facemodel import PARTS, FaceModel
-from pcfh_render.strands import Roots, cross, unit
+from pcfh_render.strands import Roots, cross, triangle_normals, unit
 from pcfh_render.torso import torso_profile
 
 _LOW = np.array([-20.0, -24.0, -18.0], np.float32)
@@ -60,7 +60,7 @@ class HeadSpace:
         self, places: Float[np.ndarray, "*n 3"], head: Float[np.ndarray, "v 3"]
     ) -> Float[np.ndarray, "*n 3"]:
         """Moves places around the mean head to the same places around another head."""
-        shift = (head - self.mean)[self.nearest].reshape(*_CELLS, 3)
+        shift = (head - self.mean).take(self.nearest, 0).reshape(*_CELLS, 3)
         for axis in range(3):
             shift = _smoothed(shift, axis)
         flat = places.reshape(-1, 3).astype(np.float32)
@@ -137,7 +137,8 @@ def _sample(values: Float[np.ndarray, "p c"], places: Float[np.ndarray, "n 3"]) 
         weight = np.ones(len(places), np.float32)
         for axis, bit in enumerate(bits):
             weight *= part[:, axis] if bit else 1 - part[:, axis]
-        total += weight[:, None] * values[base + sum(b * s for b, s in zip(bits, strides, strict=True))]
+        index = base + sum(b * s for b, s in zip(bits, strides, strict=True))
+        total += weight[:, None] * values.take(index, 0)
     return total
 
 
@@ -152,11 +153,10 @@ def vertex_normals(
     vertices: Float[np.ndarray, "v 3"], triangles: Int[np.ndarray, "t 3"]
 ) -> Float[np.ndarray, "v 3"]:
     """Normals at the vertices, the mean of their triangles' weighted by area."""
-    a, b, c = (vertices[triangles[:, corner]] for corner in range(3))
-    face = cross(b - a, c - a).astype(np.float64)
-    corner = triangles.T.reshape(-1)
-    total = [np.bincount(corner, np.tile(face[:, axis], 3), len(vertices)) for axis in range(3)]
-    return unit(np.stack(total, -1)).astype(np.float32)
+    face = triangle_normals(vertices, triangles).astype(np.float64)
+    corner = triangles.T.reshape(-1).astype(np.intp)
+    total = [np.bincount(corner, np.tile(along, 3), len(vertices)) for along in face.T]
+    return np.ascontiguousarray(unit(np.stack(total).T), np.float32)
 
 
 def above_hairline(places: Float[np.ndarray, "n 3"], hairline: float) -> Float[np.ndarray, " n"]:

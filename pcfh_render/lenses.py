@@ -61,10 +61,11 @@ def see_lenses(
     lenses: Mesh, origins: Float[np.ndarray, "r 3"], directions: Float[np.ndarray, "r 3"]
 ) -> Lenses:
     """Follows the camera's rays to the lenses."""
-    hits = Scene(lenses.vertices, lenses.triangles).nearest(origins, directions)
-    sample = np.flatnonzero(hits.triangle >= 0)
-    weights = hits.weights[sample]
-    corners = lenses.triangles[hits.triangle[sample]]
+    asked = _beside(lenses.vertices, origins[0], directions)
+    hits = Scene(lenses.vertices, lenses.triangles).nearest(origins[asked], directions[asked])
+    found = np.flatnonzero(hits.triangle >= 0)
+    weights, sample = np.ascontiguousarray(hits.weights(found)), asked[found]
+    corners = lenses.triangles[hits.triangle[found]]
     normal = np.einsum("kw,kwc->kc", weights, vertex_normals(lenses.vertices, lenses.triangles)[corners])
     view = -directions[sample]
     return Lenses(
@@ -73,6 +74,15 @@ def see_lenses(
         normal=np.where((normal * view).sum(1, keepdims=True) < 0, -normal, normal),
         view=view,
     )
+
+
+def _beside(
+    vertices: Float[np.ndarray, "m 3"], eye: Float[np.ndarray, " 3"], directions: Float[np.ndarray, "r 3"]
+) -> Int[np.ndarray, " k"]:
+    """Which rays of an eye may meet a mesh: those in a cone, somewhat wider than the mesh is seen."""
+    ways = unit(vertices - eye)
+    axis = unit(ways.mean(0))
+    return np.flatnonzero(directions @ axis > (ways @ axis).min() - 1e-4)
 
 
 def _spot(

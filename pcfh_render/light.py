@@ -6,17 +6,18 @@ lamp of colour 1 has radiance 1. Axis letters: k seen samples of the image, b ba
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from pcfh_render.body import Pose
 from pcfh_render.params import Lamp
-from pcfh_render.strands import cross, dot, unit
+from pcfh_render.strands import crossed, dot, picked, unit
 from pcfh_render.trace import Scene
 
 Field = Float[np.ndarray, " k"]
-_PATTERN = 4  # samples: a tile of 4 x 4 shares 16 directions among its samples
+_PATTERN = 4  # samples, a power of two: a tile of 4 x 4 shares 16 directions among its samples
 _CLEAR = 0.03  # how far shadow rays start off the surface
 
 
@@ -30,7 +31,7 @@ class Seen:
         normal: of length one, turned to the camera; the hair's direction is in ``tangent``.
         flat: the triangle's own normal, turned to the camera.
         view: direction to the camera.
-        hair: whether it is hair.
+        hair: whether it is hair; that stands behind all else.
         tangent: direction of hair.
         albedo: diffuse reflectance, four bands.
         gloss: strength of the mirrored light relative to a refractive index of 1.4.
@@ -50,6 +51,11 @@ class Seen:
     gloss: Field
     sharpness: Field
     lender: Int[np.ndarray, " k"] | None = None
+
+    @cached_property
+    def surfaces(self) -> int:
+        """How many are no hair."""
+        return int(np.count_nonzero(~self.hair))
 
 
 def with_lenders(seen: Seen, width: int) -> Seen:
@@ -102,10 +108,9 @@ def illuminate(
         surroundings: what ``surroundings_seen`` says, where it is known already.
         bands: numbers of the bands that are wanted.
     """
-    matt = np.zeros((len(seen.sample), len(bands)), np.float32)
-    mirrored = np.zeros_like(matt)
+    matt, mirrored = (np.zeros((len(bands), len(seen.sample)), np.float32).T for _ in range(2))
     cell = _cell(seen, width)
-    albedo = seen.albedo[:, list(bands)]
+    albedo = seen.albedo.T[list(bands)].T
     points = [lamp for lamp in lamps if lamp.kind == "point"]
     open_to_points = None
     if surroundings is None and any(lamp.kind == "ambient" for lamp in lamps):
@@ -114,8 +119,8 @@ def illuminate(
         colour = np.array(lamp.colour, np.float32)[list(bands)]
         if lamp.kind == "ambient":
             assert surroundings is not None
-            matt += surroundings[:, None] * colour
-            mirrored += (_sheen(seen) * surroundings)[:, None] * colour
+            matt += _coloured(surroundings, colour)
+            mirrored += _coloured(_sheen(seen) * surroundings, colour)
             continue
         towards, strength = _towards(seen.place, lamp, pose, cell)
         if lamp.kind == "distant":
@@ -126,9 +131,14 @@ def illuminate(
                 open_to_points = _open(seen, points, pose, cell, scenes)
             visible = open_to_points
         strength = strength * visible
-        matt += (_matt(seen, towards) * strength)[:, None] * colour
-        mirrored += _mirror(seen, towards, albedo) * (strength[:, None] * colour)
+        matt += _coloured(_matt(seen, towards) * strength, colour)
+        mirrored += _mirror(seen, towards, albedo) * _coloured(strength, colour)
     return Lit(matt=matt, mirrored=mirrored)
+
+
+def _coloured(light: Field, colour: Float[np.ndarray, " b"]) -> Float[np.ndarray, "k b"]:
+    """Light of a colour, each band in one piece of memory."""
+    return (colour[:, None] * light).T
 
 
 def _open(
@@ -138,7 +148,7 @@ def _open(
     towards = np.zeros_like(seen.place)
     for turn, lamp in enumerate(lamps):
         mine = np.flatnonzero((cell % len(lamps)) == turn)
-        towards[mine] = _towards(seen.place[mine], lamp, pose, cell[mine])[0]
+        towards[mine] = _towards(picked(seen.place, mine), lamp, pose, cell.take(mine))[0]
     return _visible(seen, towards, scenes)
 
 
@@ -150,8 +160,8 @@ def _towards(
     disc = _disc() * lamp.radius
     if lamp.kind == "distant":
         spread = pose.direction_to_head(unit(unit(centre) + disc)).astype(np.float32)
-        return spread[cell], np.ones(len(cell), np.float32)
-    away = pose.to_head(centre + disc)[cell] - place
+        return picked(spread, cell), np.ones(len(cell), np.float32)
+    away = picked(pose.to_head(centre + disc), cell) - place
     x, y, z = away.T
     distance = np.sqrt((x * x + y * y) + z * z)
     strength = (np.linalg.norm(centre) / distance) ** 2
@@ -175,16 +185,24 @@ def _hemisphere() -> Float[np.ndarray, "16 3"]:
 
 def _visible(seen: Seen, towards: Float[np.ndarray, "k 3"], scenes: Sequence[Scene]) -> Field:
     """1 where the way is free, 0 where something stands in it or the surface itself turns away."""
-    faces = seen.hair | (dot(seen.normal, towards) > 0)
+    bare = seen.surfaces
+    faces = np.ones(len(seen.hair), bool)
+    faces[:bare] = dot(seen.normal[:bare], towards[:bare]) > 0
     free, lender = faces.copy(), seen.lender
     if lender is not None:
         free &= (lender == np.arange(len(lender))) | ~faces[lender]
     asked = free.copy()
-    for scene in scenes:
-        left = np.flatnonzero(free)
-        ahead = towards[left]
-        start = seen.place[left] + np.where(seen.hair[left, None], 0.09 * ahead, _CLEAR * seen.flat[left])
-        free[left] = ~scene.blocked(np.ascontiguousarray(start, np.float32), ahead)
+    left = np.flatnonzero(free)
+    ahead = picked(towards, left)
+    start, cut = picked(seen.place, left), int(np.searchsorted(left, bare))
+    start[:cut] += _CLEAR * picked(seen.flat, left[:cut])
+    start[cut:] += 0.09 * ahead[cut:]
+    first, *others = scenes
+    passed = np.flatnonzero(~first.blocked(start, ahead))
+    for scene in others:
+        passed = passed[~scene.blocked(picked(start, passed), picked(ahead, passed))]
+    free[:] = False
+    free[left.take(passed)] = True
     if lender is not None:
         free = np.where(asked, free, faces & free[lender])
     return free.astype(np.float32)
@@ -192,35 +210,39 @@ def _visible(seen: Seen, towards: Float[np.ndarray, "k 3"], scenes: Sequence[Sce
 
 def _cell(seen: Seen, width: int) -> Int[np.ndarray, " k"]:
     """Where in its tile each sample lies."""
-    return (seen.sample % width) % _PATTERN + _PATTERN * ((seen.sample // width) % _PATTERN)
+    row = seen.sample // width
+    column = seen.sample - row * width
+    return (column & (_PATTERN - 1)) + _PATTERN * (row & (_PATTERN - 1))
 
 
 def surroundings_seen(seen: Seen, pose: Pose, *, scenes: Sequence[Scene], width: int) -> Field:
     """Share of the surroundings that each sample sees, somewhat more of it from above."""
     cell = _cell(seen, width)
-    normal = seen.normal.copy()
-    normal[seen.hair] = unit(seen.view[seen.hair] + seen.flat[seen.hair])
+    bare = seen.surfaces
+    normal = seen.normal.copy(order="K")
+    normal[bare:] = unit(seen.view[bare:] + seen.flat[bare:])
     # The direction across the normal: its cross product with y where it leans to x, else with x.
     x, y, z = normal.astype(np.float64).T
     none = np.zeros_like(x)
     steep = np.abs(normal[:, 0]) < 0.8
-    across = unit(np.stack([np.where(steep, none, z), np.where(steep, -z, none), np.where(steep, y, -x)], 1))
-    local = _hemisphere()[cell]
+    across = unit(np.stack([np.where(steep, none, z), np.where(steep, -z, none), np.where(steep, y, -x)]).T)
+    local = picked(_hemisphere(), cell)
     direction = (
-        local[:, :1] * across + local[:, 1:2] * cross(normal, across) + local[:, 2:] * normal
+        local[:, :1] * across + local[:, 1:2] * crossed(normal, across).T + local[:, 2:] * normal
     ).astype(np.float32)
-    up = direction @ pose.direction_to_head(np.array([[0.0, 1.0, 0.0]]))[0]
+    up = np.ascontiguousarray(direction) @ pose.direction_to_head(np.array([[0.0, 1.0, 0.0]]))[0]
     share = _visible(seen, direction, scenes) * (1 + 0.3 * up)
-    return np.where(seen.hair, 0.25 + 0.6 * share, 0.06 + 0.94 * share).astype(np.float32)
+    return np.concatenate([0.06 + 0.94 * share[:bare], 0.25 + 0.6 * share[bare:]]).astype(np.float32)
 
 
 def _matt(seen: Seen, towards: Float[np.ndarray, "k 3"]) -> Field:
     """Cosine for surfaces; for hair the sine to its direction (Kajiya and Kay 1989)."""
     cosine = dot(seen.normal, towards)
     matt = np.clip(cosine, 0, None)
-    hair = seen.hair
-    along = dot(seen.tangent[hair], towards[hair])
-    matt[hair] = 0.8 * (np.sqrt(np.clip(1 - along**2, 0, 1)) * (0.55 + 0.45 * np.clip(cosine[hair], -1, 1)))
+    bare = seen.surfaces
+    along = dot(seen.tangent[bare:], towards[bare:])
+    around = 0.55 + 0.45 * np.clip(cosine[bare:], -1, 1)
+    matt[bare:] = 0.8 * (np.sqrt(np.clip(1 - along**2, 0, 1)) * around)
     return matt.astype(np.float32)
 
 
@@ -229,18 +251,18 @@ def _mirror(
 ) -> Float[np.ndarray, "k b"]:
     """Mirrored share per unit of light: normalised Blinn-Phong with Fresnel's rim; hair along its strands."""
     half = unit(towards + seen.view)
-    facing = np.clip(dot(seen.normal, half), 0, 1)
-    cosine = np.clip(dot(seen.normal, towards), 0, 1)
-    slant = np.clip(1 - dot(seen.view, half), 0, 1)
+    bare = seen.surfaces
+    normal, sharpness = seen.normal[:bare], seen.sharpness[:bare]
+    facing = np.clip(dot(normal, half[:bare]), 0, 1)
+    cosine = np.clip(dot(normal, towards[:bare]), 0, 1)
+    slant = np.clip(1 - dot(seen.view[:bare], half[:bare]), 0, 1)
     fresnel = 0.028 + 0.3 * slant**5  # rough skin mirrors less at the rim than a smooth surface
-    lobe = (seen.sharpness + 8) / 8 * facing**seen.sharpness
-    mirrored = np.repeat(
-        (seen.gloss * fresnel * lobe * cosine)[:, None].astype(np.float32), albedo.shape[1], 1
-    )
-    hair = seen.hair
-    along = dot(seen.tangent[hair], half[hair])
+    lobe = (sharpness + 8) / 8 * facing**sharpness
+    mirrored = np.empty(albedo.T.shape, np.float32).T
+    mirrored[:bare] = (seen.gloss[:bare] * fresnel * lobe * cosine)[:, None]
+    along = dot(seen.tangent[bare:], half[bare:])
     sine = np.sqrt(np.clip(1 - along**2, 0, 1))[:, None]
-    mirrored[hair] = 0.05 * sine**90 + 0.35 * albedo[hair] * sine**18
+    mirrored[bare:] = 0.05 * sine**90 + 0.35 * albedo[bare:] * sine**18
     return mirrored
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from scipy.ndimage import gaussian_filter
 
 from pcfh.databases.rendered import BEHIND_GLASS, Region
@@ -31,7 +31,7 @@ from pcfh_render.body import (
     pose_of,
     smooth,
 )
-from pcfh_render.complexion import Complexion, complexion, regions
+from pcfh_render.complexion import Skin, regions
 from pcfh_render.eyes import eye_albedo, eye_centres, iris_at
 from pcfh_render.facemodel import LANDMARKS, FaceModel
 from pcfh_render.hair import beard_hair, brow_hair, lash_hair, scalp_hair
@@ -39,7 +39,7 @@ from pcfh_render.lenses import LENS_CLEAR, Lenses, see_lenses
 from pcfh_render.light import Lit, Seen, illuminate, surroundings_seen, with_lenders
 from pcfh_render.params import Lamp, Look, Person, Real, Shot
 from pcfh_render.skin import SkinTable, blur_width_mm, skin_albedo
-from pcfh_render.strands import Roots, Strands, between, dot, follow, ribbons, unit
+from pcfh_render.strands import Roots, Strands, between, dot, follow, picked, ribbons, unit
 from pcfh_render.trace import Hits, Scene
 
 # What the truth is lit by: an even room with one broad lamp in front and above.
@@ -106,7 +106,7 @@ class _Sitter:
         person: who.
         look: how they look.
         head: neutral.
-        skin: painted.
+        skin: as it is on that day.
         hair: colour of all hair.
         scalp: the hair of the scalp and the scene of it, None for none.
         short: brows, lashes and beard with their roots.
@@ -116,11 +116,56 @@ class _Sitter:
     person: Person
     look: Look
     head: Float[np.ndarray, "v 3"]
-    skin: Complexion
+    skin: Skin
     hair: Float[np.ndarray, " 4"]
     scalp: tuple[Solid, Scene] | None
     short: tuple[tuple[Strands, Roots], ...]
     glasses: tuple[Mesh, Mesh] | None
+
+
+class _Blur:
+    """Blurs values among some of the seen samples; what depends on their places alone is done once.
+
+    Args:
+        member: which of the seen samples, at least one.
+        sample: their numbers in the picture.
+        width: of a row of samples.
+        spreads: how far, in samples, in each band.
+    """
+
+    def __init__(
+        self,
+        member: Int[np.ndarray, " m"],
+        sample: Int[np.ndarray, " m"],
+        width: int,
+        spreads: Sequence[float],
+    ) -> None:
+        self.member, self._spreads = member, spreads
+        row = sample // width
+        column = sample - row * width
+        reach = int(2.5 * max(spreads) + 0.5)  # as far as the filter goes; nothing beyond has a value
+        top, left = max(0, int(row.min()) - reach), max(0, int(column.min()) - reach)
+        self._shape = (
+            min(width, int(row.max()) + reach + 1) - top,
+            min(width, int(column.max()) + reach + 1) - left,
+        )
+        self._place = (row - top) * self._shape[1] + (column - left)
+        self._weights: dict[float, Field] = {}
+
+    def __call__(self, values: Field, band: int) -> Field:
+        """Blurs a value for each member as far as light of a band goes."""
+        spread = self._spreads[band]
+        if spread not in self._weights:
+            ones = np.ones(len(self.member), np.float32)
+            self._weights[spread] = np.maximum(self._filtered(ones, spread), 1e-6)
+        return self._filtered(values, spread) / self._weights[spread]
+
+    def _filtered(self, values: Field, spread: float) -> Field:
+        """The filter's answer at the members, zeros between them."""
+        picture = np.zeros(math.prod(self._shape), np.float32)
+        picture[self._place] = values
+        blurred = gaussian_filter(picture.reshape(self._shape), spread, truncate=2.5)
+        return np.asarray(blurred.reshape(-1).take(self._place))
 
 
 class Renderer:
@@ -137,6 +182,7 @@ class Renderer:
         self._regions = regions(model, self._atlas)
         self._table = SkinTable()
         self._triangles, self._stuff, self._number = head_triangles(model)
+        self._uv = [np.ascontiguousarray(model.uv[self._number, corner]) for corner in range(3)]
         self._centres = eye_centres(model)
         self._spread_mm = [blur_width_mm(band) for band in BANDS]
 
@@ -154,7 +200,7 @@ class Renderer:
     def _sitter(self, person: Person, look: Look) -> _Sitter:
         model = self._model
         head = model.shape(np.array(person.shape)).astype(np.float32)
-        skin = complexion(self._atlas, self._regions, model, person=person, look=look, table=self._table)
+        skin = Skin(self._atlas, self._regions, model, person=person, look=look, table=self._table)
         strands = scalp_hair(model, head, person, look)
         scalp = hairy(ribbons(strands, look.seed), strands.tint)
         short = (
@@ -191,19 +237,26 @@ class Renderer:
         lenses = see_lenses(sitter.glasses[1], *rays) if sitter.glasses and shot.glasses else None
         scenes = [scene] if sitter.scalp is None else [scene, sitter.scalp[1]]
         around = surroundings_seen(seen, pose, scenes=scenes, width=width)
-        behind = backdrop(shot, width)
+        own_bands = _COLOURS if shot.modality == "VIS" else _INFRARED
+        with_truth = truth and shot.modality == "NIR"
+        empty = np.ones(width * width, bool)
+        empty[seen.sample] = False
+        behind = backdrop(
+            shot, width, np.flatnonzero(empty), (*own_bands, *_COLOURS) if with_truth else own_bands
+        )
+        blurs = self._blurs(seen, kinds, shot, width)
 
         def light(taken: Shot, bands: tuple[int, ...]) -> Float[np.ndarray, "s s c"]:
             lit = illuminate(
                 seen, taken.lamps, pose, scenes=scenes, width=width, surroundings=around, bands=bands
             )
             return self._light(
-                seen, kinds, lit, taken, behind, bands=bands, glare=_glare(lenses, taken, pose)
+                seen, lit, taken, behind, blurs, bands=bands, glare=_glare(lenses, taken, pose)
             )
 
-        own = light(shot, _COLOURS if shot.modality == "VIS" else _INFRARED)
+        own = light(shot, own_bands)
         true = None
-        if truth and shot.modality == "NIR":
+        if with_truth:
             studio = light(replace(shot, lamps=_STUDIO, background_light=_STUDIO_WALL), _COLOURS)
             true = camera.clean_picture(studio, _truth_exposure(sitter))
         points = pose.to_camera(moved[LANDMARKS].astype(np.float64))
@@ -246,12 +299,12 @@ class Renderer:
         hits = scene.nearest(*rays)
         shown = hits.triangle >= 0
         if sitter.scalp is None:
-            return self._surface(sitter, body, hits, np.flatnonzero(shown), shot, rays)
+            return self._surface(sitter, body, hits, _hair_last(body, hits, shown), shot, rays)
         scalp, hair_scene = sitter.scalp
         # Rays end at the body: looking for the strands behind it would cost half of all time with long hair.
         hair = hair_scene.nearest(*rays, np.where(shown, 1.001 * hits.distance, np.float32(np.inf)))
         before = (hair.triangle >= 0) & (~shown | (hair.distance < hits.distance))
-        parts = [self._surface(sitter, body, hits, np.flatnonzero(shown & ~before), shot, rays)]
+        parts = [self._surface(sitter, body, hits, _hair_last(body, hits, shown & ~before), shot, rays)]
         if before.any():
             strands, kind = self._surface(sitter, scalp, hair, np.flatnonzero(before), shot, rays)
             parts.append((_rounded(strands), kind))
@@ -262,12 +315,15 @@ class Renderer:
     ) -> tuple[Seen, UInt8[np.ndarray, " k"]]:
         """What some samples see of a solid, and what it is made of there."""
         origins, directions = rays
-        triangle, weights = hits.triangle[sample], hits.weights[sample]
-        place = origins[sample] + hits.distance[sample, None] * directions[sample]
-        view = -directions[sample]
-        flat = _towards_viewer(solid.flat[triangle], view)
-        normal = between(weights, [solid.normals[corner] for corner in solid.triangles[triangle].T])
-        normal = np.where(dot(normal, normal)[:, None] > 0, normal, flat)
+        triangle, weights = hits.triangle.take(sample), hits.weights(sample)
+        towards = picked(directions, sample)
+        place = origins[:1] + hits.distance.take(sample)[:, None] * towards
+        view = -towards
+        flat = _towards_viewer(picked(solid.flat, triangle), view)
+        corners = picked(solid.triangles, triangle)
+        normal = between(weights, [picked(solid.normals, corner) for corner in corners.T])
+        bare = np.flatnonzero(~(dot(normal, normal) > 0))
+        normal[bare] = flat[bare]
         stuff = solid.stuff[triangle]
         albedo, gloss, sharpness, relief = self._materials(sitter, stuff, triangle, weights, shot)
         normal = unit(normal - (relief - dot(relief, normal)[:, None] * normal))
@@ -278,8 +334,8 @@ class Renderer:
             flat=flat,
             view=view,
             hair=np.isin(stuff, _HAIR),
-            tangent=solid.tangent[triangle],
-            albedo=albedo * solid.tint[triangle][:, None],
+            tangent=picked(solid.tangent, triangle),
+            albedo=albedo * solid.tint.take(triangle)[:, None],
             gloss=gloss,
             sharpness=sharpness,
         )
@@ -304,17 +360,20 @@ class Renderer:
         if shot.real is not None:
             colours[Stuff.THIN] = sitter.hair
             colours[[Stuff.STRAND, Stuff.THIN], 3] = _real_hair(sitter, shot.real)
-        albedo = colours[stuff]
-        gloss, sharpness = _GLOSS[stuff], _SHARPNESS[stuff]
-        relief = np.zeros((len(stuff), 3), np.float32)
+        albedo = picked(colours, stuff)
+        gloss, sharpness = _GLOSS.take(stuff), _SHARPNESS.take(stuff)
+        relief = np.zeros((3, len(stuff)), np.float32).T
         skin = np.flatnonzero(stuff == Stuff.SKIN)
-        number = self._number[triangle[skin]]
-        texel = self._atlas.texels(between(weights[skin], [*self._model.uv[number].swapaxes(0, 1)]))
-        albedo[skin], gloss[skin] = sitter.skin.albedo[texel], sitter.skin.gloss[texel]
-        relief[skin] = sitter.skin.relief[texel]
-        if shot.real is not None:
-            gloss[skin] *= shot.real.shine
-            relief[skin] *= shot.real.pores
+        if len(skin):
+            corners = [picked(uv, triangle.take(skin)) for uv in self._uv]
+            texel = self._atlas.texels(between(picked(weights, skin), corners))
+            shine, pores = (1.0, 1.0) if shot.real is None else (shot.real.shine, shot.real.pores)
+            painted = sitter.skin.at(texel)
+            gloss[skin] = painted.gloss * np.float32(shine)
+            for column, values in zip(albedo.T, painted.albedo.T, strict=True):
+                column[skin] = values
+            for column, values in zip(relief.T, painted.relief.T, strict=True):
+                column[skin] = values * np.float32(pores)
         eye = np.flatnonzero(stuff == Stuff.EYE)
         rest = between(weights[eye], [*self._model.mean[self._triangles[triangle[eye]].T]])
         stuff[eye[iris_at(rest, self._centres)]] = Stuff.IRIS
@@ -323,40 +382,46 @@ class Renderer:
 
     def _rays(self, shot: Shot, pose: Pose, width: int) -> Rays:
         """All rays of the camera in head coordinates."""
-        directions = pose.direction_to_head(unit(camera.rays(shot.camera, width))).astype(np.float32)
-        eye = pose.to_head(np.array([[0.0, 0.0, shot.camera.distance]]))[0].astype(np.float32)
-        return np.tile(eye, (len(directions), 1)), directions
+        ahead = np.ascontiguousarray(unit(camera.rays(shot.camera, width)))
+        directions = pose.direction_to_head(ahead).astype(np.float32)
+        eye = pose.to_head(np.array([[0.0, 0.0, shot.camera.distance]])).astype(np.float32)
+        return np.broadcast_to(eye, directions.shape), directions
+
+    def _blurs(self, seen: Seen, kinds: UInt8[np.ndarray, " k"], shot: Shot, width: int) -> tuple[_Blur, ...]:
+        """How far light spreads in the skin, and in all other stuff but hair."""
+        scale = width * 0.1 / shot.camera.height  # samples per millimetre
+        skin = [max(1.2, spread_mm * scale) for spread_mm in self._spread_mm]
+        return tuple(
+            _Blur(member, seen.sample.take(member), width, spreads)
+            for member, spreads in (
+                (np.flatnonzero(kinds == Stuff.SKIN), skin),
+                (np.flatnonzero((kinds != Stuff.SKIN) & ~seen.hair), [1.2] * len(BANDS)),
+            )
+            if len(member)
+        )
 
     def _light(
         self,
         seen: Seen,
-        kinds: UInt8[np.ndarray, " k"],
         lit: Lit,
         shot: Shot,
         behind: Backdrop,
+        blurs: Sequence[_Blur],
         *,
         bands: tuple[int, ...],
         glare: Glare | None,
     ) -> Float[np.ndarray, "s s c"]:
         """The light that reaches the camera in some bands, pixel by pixel."""
-        width = math.isqrt(len(behind.shade))
-        picture = np.empty((width * width, len(bands)), np.float32)
-        scale = width * 0.1 / shot.camera.height  # samples per millimetre
-        wall = behind.light(shot.lamps, shot.background_light)
-        members = (
-            (np.flatnonzero(kinds == Stuff.SKIN), self._spread_mm),
-            (np.flatnonzero((kinds != Stuff.SKIN) & ~np.isin(kinds, _HAIR)), None),
-        )
-        for channel, band in enumerate(bands):
-            matt = lit.matt[:, channel].copy()
-            for member, spread_mm in members:
-                spread = 1.2 if spread_mm is None else max(1.2, spread_mm[band] * scale)
-                matt[member] = _spread(matt[member], seen.sample[member], width, spread)
-            picture[:, channel] = wall[band]
-            picture[seen.sample, channel] = seen.albedo[:, band] * matt + lit.mirrored[:, channel]
-        if glare is not None:
-            sample, mirrored = glare
-            picture[sample] = LENS_CLEAR * picture[sample] + mirrored[:, bands]
+        picture = np.empty((len(bands), len(seen.sample) + len(behind.sample)), np.float32)
+        for plane, band, matt, mirrored in zip(picture, bands, lit.matt.T, lit.mirrored.T, strict=True):
+            spread = matt.copy()
+            for blur in blurs:
+                spread[blur.member] = blur(matt.take(blur.member), band)
+            plane[behind.sample] = behind.light(shot.lamps, shot.background_light, band)
+            plane[seen.sample] = seen.albedo[:, band] * spread + mirrored
+            if glare is not None:
+                sample, spots = glare
+                plane[sample] = LENS_CLEAR * plane[sample] + spots[:, band]
         return camera.averaged(picture, self._size)
 
 
@@ -386,25 +451,6 @@ def _regions(
         samples[lenses.sample] += BEHIND_GLASS
     nearest = ((np.arange(size) + 0.5) * width / size).astype(int)
     return np.asarray(samples.reshape(width, width)[nearest[:, None], nearest])
-
-
-def _spread(values: Field, sample: Int[np.ndarray, " k"], width: int, spread: float) -> Field:
-    """Blurs values among the samples that have one."""
-    if not len(values):
-        return values
-    row, column = sample // width, sample % width
-    reach = int(2.5 * spread + 0.5)  # as far as the filter goes; nothing beyond has a value
-    top, left = max(0, int(row.min()) - reach), max(0, int(column.min()) - reach)
-    high, wide = (
-        min(width, int(row.max()) + reach + 1) - top,
-        min(width, int(column.max()) + reach + 1) - left,
-    )
-    place = (row - top) * wide + (column - left)
-    picture = np.zeros((2, high * wide), np.float32)
-    picture[0, place], picture[1, place] = values, 1
-    blurred = gaussian_filter(picture.reshape(2, high, wide), (0, spread, spread), truncate=2.5)
-    total, weight = blurred.reshape(2, -1)[:, place]
-    return total / np.maximum(weight, 1e-6)
 
 
 def _real_hair(sitter: _Sitter, real: Real) -> tuple[float, float]:
@@ -438,13 +484,20 @@ def _towards_viewer(
     normal: Float[np.ndarray, "k 3"], view: Float[np.ndarray, "k 3"]
 ) -> Float[np.ndarray, "k 3"]:
     """Turns normals that look away."""
-    return np.where(dot(normal, view)[:, None] < 0, -normal, normal)
+    return np.where(dot(normal, view) < 0, np.float32(-1), np.float32(1))[:, None] * normal
 
 
 def _facing(normal: Float[np.ndarray, "k 3"], view: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k 3"]:
     """Bends normals that look away, at the rim of smooth surfaces, until they do not."""
     short = np.clip(-dot(normal, view)[:, None], 0, None)
     return unit(normal + (short + 1e-3) * view)
+
+
+def _hair_last(solid: Solid, hits: Hits, shown: Bool[np.ndarray, " r"]) -> Int[np.ndarray, " k"]:
+    """The numbers of the rays that show a solid, those that show its hair behind the others."""
+    sample = np.flatnonzero(shown)
+    hair = np.isin(solid.stuff.take(hits.triangle.take(sample)), _HAIR)
+    return np.concatenate([sample[~hair], sample[hair]])
 
 
 def _together(parts: Sequence[Seen]) -> Seen:

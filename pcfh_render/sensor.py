@@ -74,8 +74,8 @@ def _through_lens(light: Picture, capture: Capture) -> Picture:
         seen = np.mean(moved, axis=0)
     if capture.defocus:
         seen = gaussian_filter(seen, capture.defocus * side / 2, truncate=3.0)
-    if capture.bloom:
-        over = np.clip(seen - 0.85, 0, 6)
+    over = np.clip(seen - 0.85, 0, 6)
+    if capture.bloom and over.any():
         seen = seen + capture.bloom * (
             gaussian_filter(over, 0.02 * side) + 2 * gaussian_filter(over, 0.07 * side)
         )

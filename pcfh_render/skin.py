@@ -203,7 +203,8 @@ class SkinTable:
         melanin = MELANIN_LIMIT * np.linspace(0, 1, self._rows) ** 2
         blood = BLOOD_LIMIT * np.linspace(0, 1, self._columns) ** 2
         grid = np.meshgrid(melanin, blood, indexing="ij")
-        self._table = skin_albedo(grid[0], grid[1], optics).astype(np.float32).reshape(-1, 4)
+        # Bands first: each is then read and reckoned in one piece of memory.
+        self._table = skin_albedo(grid[0], grid[1], optics).astype(np.float32).reshape(-1, 4).T.copy()
 
     def __call__(
         self, melanin: Float[np.ndarray, "*n"], blood: Float[np.ndarray, "*n"]
@@ -212,24 +213,30 @@ class SkinTable:
         row, down = _cell(melanin / MELANIN_LIMIT, self._rows)
         column, right = _cell(blood / BLOOD_LIMIT, self._columns)
         start = row * self._columns + column
-        upper = self._between(start, right)
-        return upper + down * (self._between(start + self._columns, right) - upper)
+        bands = np.empty((len(BANDS), *start.shape), np.float32)
+        for band, table in zip(bands, self._table, strict=True):
+            upper, lower = (_between(table, place, right) for place in (start, start + self._columns))
+            lower -= upper
+            lower *= down
+            np.add(upper, lower, out=band)
+        return np.moveaxis(bands, 0, -1)
 
-    def _between(
-        self, start: Int[np.ndarray, "*n"], right: Float[np.ndarray, "*n 1"]
-    ) -> Float[np.ndarray, "*n 4"]:
-        """Albedo between two neighbours of one row of the table."""
-        first = self._table[start]
-        return first + right * (self._table[start + 1] - first)
+
+def _between(
+    table: Float[np.ndarray, " cells"], start: Int[np.ndarray, "*n"], right: Float[np.ndarray, "*n"]
+) -> Float[np.ndarray, "*n"]:
+    """What stands between two neighbours of one row of a table."""
+    first = table.take(start)
+    return np.asarray(first + right * (table.take(start + 1) - first))
 
 
 def _cell(
     share: Float[np.ndarray, "*n"], nodes: int
-) -> tuple[Int[np.ndarray, "*n"], Float[np.ndarray, "*n 1"]]:
+) -> tuple[Int[np.ndarray, "*n"], Float[np.ndarray, "*n"]]:
     """Cell of a square-root axis, and the position inside of it."""
     position = np.asarray(np.sqrt(np.clip(share, 0, 1)) * (nodes - 1), np.float32)
     cell = np.minimum(position.astype(np.int64), nodes - 2)
-    return np.asarray(cell), (position - cell).astype(np.float32)[..., None]
+    return np.asarray(cell), (position - cell).astype(np.float32)
 
 
 # Individual typology angle of the six skin types, in degrees (limits: Chardon et al. 1991, Del Bino and

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int32, Shaped
+from jaxtyping import Float, Int, Int32, Integer, Shaped
 
 Points = Float[np.ndarray, "n 3"]
 
@@ -80,6 +80,11 @@ def dot(a: Float[np.ndarray, "*n 3"], b: Float[np.ndarray, "*n 3"]) -> Float[np.
     return np.asarray((x + y) + z if x.dtype == np.float32 else (x + z) + y)
 
 
+def picked(rows: Shaped[np.ndarray, "n c"], numbers: Integer[np.ndarray, " k"]) -> Shaped[np.ndarray, "k c"]:
+    """Some rows in any order, each column in one piece of memory: what follows is several times faster."""
+    return np.stack([column.take(numbers) for column in rows.T]).T
+
+
 def between(weights: Float[np.ndarray, "k 3"], corners: Sequence[Float[np.ndarray, "k c"]]) -> np.ndarray:
     """The weighted sum of what is given at the three corners of triangles, added as einsum does."""
     first, second, third = corners
@@ -88,9 +93,22 @@ def between(weights: Float[np.ndarray, "k 3"], corners: Sequence[Float[np.ndarra
 
 def cross(a: Float[np.ndarray, "*n 3"], b: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
     """Cross product; several times faster on many short vectors than numpy's."""
+    return np.ascontiguousarray(np.moveaxis(crossed(a, b), 0, -1))
+
+
+def triangle_normals(
+    vertices: Float[np.ndarray, "v 3"], triangles: Int[np.ndarray, "t 3"]
+) -> Float[np.ndarray, "t 3"]:
+    """The normal of each triangle, twice as long as its area; columns in one piece of memory."""
+    a, b, c = (picked(vertices, corner) for corner in triangles.T)
+    return crossed(b - a, c - a).T
+
+
+def crossed(a: Float[np.ndarray, "*n 3"], b: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, " 3 *n"]:
+    """Cross product, coordinates first."""
     ax, ay, az = a[..., 0], a[..., 1], a[..., 2]
     bx, by, bz = b[..., 0], b[..., 1], b[..., 2]
-    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], -1)
+    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
 
 
 def join(*parts: Strands) -> Strands:

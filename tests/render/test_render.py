@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pcfh_render.camera import SAMPLES, project, rays, turn
+from pcfh_render.camera import SAMPLES, averaged, project, rays, turn
 from pcfh_render.difficulty import difficulty_of
 from pcfh_render.params import Camera, Lamp, Shot
 from pcfh_render.sampling import draw_look, draw_person
@@ -174,6 +174,13 @@ def test_a_capture_is_the_same_with_and_without_its_true_image(renderer, person,
     assert whole.truth is not None
     assert alone.truth is None
     assert (whole.image == alone.image).all()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_pixel_is_the_mean_of_its_samples(channels):
+    samples = np.random.default_rng(0).uniform(size=(48, 2, 48, 2, channels)).astype(np.float32)
+    planes = np.ascontiguousarray(samples.reshape(-1, channels).T)
+    assert np.allclose(averaged(planes, 48), samples.mean((1, 3)), rtol=1e-6)
 
 
 def test_rays_of_a_pixel_meet_where_its_points_are_projected():
