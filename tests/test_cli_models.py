@@ -29,6 +29,16 @@ def test_the_shipped_generator_with_detail_paints_the_same_and_is_twice_as_large
     torch.testing.assert_close(made, with_own_detail(painted, levelled[0], 0.5), atol=1e-4, rtol=0)
 
 
+def test_without_a_share_the_detail_is_taken_off_again(tmp_path):
+    plain, _ = load_generator(shipped("generator"))
+    with_it, without = tmp_path / "detail.safetensors", tmp_path / "plain.safetensors"
+    models_detail(with_it, shipped("generator"))
+    models_detail(without, with_it, share=0.0, zoom=1)
+    found, _ = load_generator(without)
+    assert found.arguments == plain.arguments
+    assert all(torch.equal(a, b) for a, b in zip(found.parameters(), plain.parameters(), strict=True))
+
+
 def test_what_cannot_be_is_refused(tmp_path):
     out = tmp_path / "detail.safetensors"
     with pytest.raises(UserError, match=r"expected 0\.01 to 1"):

@@ -17,12 +17,12 @@ def models_detail(out: Path, generator: Path, *, share: float = 0.5, zoom: int =
     Args:
         out: file to write; must not exist.
         generator: generator.safetensors of a training of pcfh.
-        share: of the input's detail, from 0.01 to 1.
+        share: of the input's detail, from 0.01 to 1; 0 with --zoom 1 takes it off, for another training.
         zoom: by how much its pictures are larger than those of the training.
     """
     require_new(out)
-    if not 0.01 <= share <= 1:
-        raise UserError(f"--share {share:g}: expected 0.01 to 1")
+    if not 0.01 <= share <= 1 and (share, zoom) != (0, 1):
+        raise UserError(f"--share {share:g}: expected 0.01 to 1, or 0 with --zoom 1, which takes detail off")
     kept, about = load_generator(generator)
     if not isinstance(kept, Generator):
         raise UserError(f"{generator}: expected a generator of the method pcfh, got another one")
