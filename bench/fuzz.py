@@ -15,7 +15,6 @@ with a small generator of random weights. It ends with 1 where something does no
 
 import argparse
 import random
-import resource
 import struct
 import traceback
 import zlib
@@ -34,6 +33,7 @@ from jaxtyping import UInt8
 from PIL import Image
 from starlette.testclient import TestClient
 
+from bench.memory import peak_mebibytes
 from pcfh.batches import Way, run_work
 from pcfh.databases.records import Database, Protocol, Record
 from pcfh.databases.rendered import SAMPLE
@@ -108,7 +108,7 @@ class Report:
 
     def weigh(self) -> None:
         """Notes the memory that this process has taken at most."""
-        self.peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        self.peak = round(peak_mebibytes() * 2**20)
         if self.peak > LIMIT:
             self.faults.append(f"memory: {self.peak:,} bytes at most, over {LIMIT:,}")
 

@@ -11,7 +11,6 @@ known.
 """
 
 import argparse
-import resource
 import shutil
 import statistics
 import tempfile
@@ -23,6 +22,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int
 
+from bench.memory import peak_mebibytes
 from pcfh.gallery.entries import NewFace, Probe
 from pcfh.gallery.store import Gallery, digest32
 
@@ -61,7 +61,10 @@ def measure(folder: Path, faces: int, searches: int, server: str | None = None) 
     """Enrols, searches, and does the same without a store."""
     features = made_up_features(folder / "features.npy", faces)
     probes = noisy(features, searches)
-    print(f"{faces:,} faces, {searches} searches; memory before: {peak():.0f} MiB at its peak", flush=True)
+    print(
+        f"{faces:,} faces, {searches} searches; memory before: {peak_mebibytes():.0f} MiB at its peak",
+        flush=True,
+    )
     exact = [np.argsort(-scores)[:TOP] for scores in in_parts(features, probes)]
     uri = server or str(folder / "people.db")
     wall, cpu = time.perf_counter(), time.process_time()
@@ -72,7 +75,7 @@ def measure(folder: Path, faces: int, searches: int, server: str | None = None) 
     if server is None:
         size = sum(path.stat().st_size for path in Path(uri).rglob("*") if path.is_file())
         print(f"on the disk: {size / 2**20:,.0f} MiB, {size / faces:,.0f} bytes a face", flush=True)
-    print(f"memory {peak():,.0f} MiB", flush=True)
+    print(f"memory {peak_mebibytes():,.0f} MiB", flush=True)
     wall = time.perf_counter()
     with Gallery.open(uri, new=False) as gallery:
         gallery.search(Probe(original=probes[0]), KEY, by="original")
@@ -83,7 +86,7 @@ def measure(folder: Path, faces: int, searches: int, server: str | None = None) 
             return [int(match.entry.person) for match in found]
 
         timed("the gallery", search, probes, exact)
-    print(f"memory: {peak():,.0f} MiB", flush=True)
+    print(f"memory: {peak_mebibytes():,.0f} MiB", flush=True)
     held = np.array(features)
     timed("NumPy, one product", lambda probe: best(held @ probe), probes, exact)
     try:
@@ -156,8 +159,3 @@ def best(scores: Float32[np.ndarray, " n"]) -> list[int]:
     """The places of the highest scores."""
     highest = np.argpartition(-scores, TOP)[:TOP]
     return highest[np.argsort(-scores[highest])].tolist()
-
-
-def peak() -> float:
-    """The most memory that this process has held, in MiB, mapped files among it."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

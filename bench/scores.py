@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Int
 
+from bench.memory import peak_mebibytes
 from pcfh.evaluation.intervals import Bootstrap
 from pcfh.evaluation.score_blocks import embedding_sides
 from pcfh.evaluation.scores import Figures
@@ -123,7 +124,7 @@ def measure(what: str, probes: int, gallery: int, threads: int, rounds: int) -> 
         wall=statistics.median(walls),
         cpu=statistics.median(cpus),
         before=before,
-        peak=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        peak=peak_mebibytes(),
         rank1=result.rank1,
         verification=[result.verification[far] for far in FARS],
     )

@@ -35,6 +35,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from bench.memory import peak_mebibytes
 from pcfh.web.app import PAGE
 
 VISITORS, NEWCOMERS, PROGRAMS, SLOW, HOSTILE = 50, 10, 20, 10, 10
@@ -296,7 +297,7 @@ def run(tree: Path, clients: Clients, seconds: float, seed: int) -> tuple[Tally,
             asked, most = [0.0], [0.0]
 
             def end() -> None:
-                most[0] = _peak_mebibytes(server.pid)
+                most[0] = peak_mebibytes(server.pid)
                 asked[0] = time.monotonic()
                 server.send_signal(signal.SIGINT)
 
@@ -309,11 +310,6 @@ def run(tree: Path, clients: Clients, seconds: float, seed: int) -> tuple[Tally,
         errors.seek(0)
         lines = errors.read().splitlines()
     return scene.tally, End(seconds=took, code=code, lines=lines, mebibytes=most[0])
-
-
-def _peak_mebibytes(process: int) -> float:
-    text = Path(f"/proc/{process}/status").read_text(encoding="ascii")
-    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("VmHWM")) / 1024
 
 
 def figures(tally: Tally, end: End) -> dict[str, float]:
