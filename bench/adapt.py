@@ -60,10 +60,11 @@ def main(arguments: Sequence[str]) -> int:
     """Measures and prints; returns the exit code."""
     options = parser().parse_args(arguments)
     keep_freed_memory()
-    database = through_camera(options.faces, options.out / CAMERA_FOLDER, CAMERAS[options.camera])
+    out = options.out / options.camera
+    database = through_camera(options.faces, out / CAMERA_FOLDER, CAMERAS[options.camera])
     fold = database.protocol(options.fold)
     started = time.perf_counter(), time.process_time()
-    home = options.out / f"fold-{options.fold}"
+    home = out / f"fold-{options.fold}"
     adapted = adapt_to_camera(home, database, options)
     wall, cpu = time.perf_counter() - started[0], time.process_time() - started[1]
     print(f"adapted: {adapted}\n{wall:.0f} s by the clock, {cpu:.0f} s of processor time")
@@ -73,10 +74,7 @@ def main(arguments: Sequence[str]) -> int:
         "adapted": Hallucinator.from_file(home / ADAPTED / RUN / GENERATOR, device="cpu"),
     }
     places = [str(shipped("recognizer")), *options.recognizer]
-    rows = [
-        row_of(open_recognizer(place, device="cpu"), options.out, options.fold, generators)
-        for place in places
-    ]
+    rows = [row_of(open_recognizer(place, device="cpu"), out, options.fold, generators) for place in places]
     head = ("recogniser", "NIR", *generators, "adapted less shipped", "adapted less NIR")
     print(tabulate(rows, head, tablefmt="pipe", disable_numparse=True))
     return 0
@@ -87,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(prog="python -m bench adapt", description=(__doc__ or "").split("\n")[0])
     result.add_argument("out", type=Path, help="folder to work in")
     result.add_argument("--faces", type=Path, default=SAMPLE, help="a rendered database")
-    result.add_argument("--camera", default="grain", choices=list(CAMERAS), help="each in its own folder")
+    result.add_argument("--camera", default="grain", choices=list(CAMERAS), help="see CAMERAS")
     result.add_argument("--fold", default="1", help="whose training people the camera's pictures show")
     result.add_argument("--steps", type=int, default=150, help="of the adaptation")
     result.add_argument("--set", dest="settings", nargs="*", default=[], help="as of pcfh adapt")

@@ -56,7 +56,9 @@ class Irises:
 
 def main(arguments: Sequence[str]) -> int:
     """Measures and prints; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m bench irises")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench irises", description=(__doc__ or "").split("\n")[0]
+    )
     parser.add_argument("faces", type=Path, help="a rendered database of the recipe shifts")
     parser.add_argument(
         "--generator", nargs="*", type=Path, default=[], help="of 128 pixels, to stand beside"
@@ -69,10 +71,14 @@ def main(arguments: Sequence[str]) -> int:
     found = [one for probe in probes if (one := irises_of(options.faces, probe, generators))]
     print(f"{len(found)} of {len(probes)} probes show {_LEAST} pixels of an iris or more")
     people = np.array([one.person for one in found])
+    rest = [_rest(found, one) for one in found]
     guesses = {
         "near-infrared image": [rgb2lab(np.repeat(one.grey[:, :1], 3, 1)) for one in found],
-        "one colour": [np.tile(_rest(found, one)[1].mean(0), (len(one.truth), 1)) for one in found],
-        "colour of its grey": [_by_grey(_rest(found, one), one) for one in found],
+        "one colour": [
+            np.tile(colours.mean(0), (len(one.truth), 1))
+            for one, (_, colours) in zip(found, rest, strict=True)
+        ],
+        "colour of its grey": [_by_grey(others, one) for one, others in zip(found, rest, strict=True)],
         **{path.stem: [one.made[i] for one in found] for i, path in enumerate(options.generator)},
     }
     draws, rows = Bootstrap(), []

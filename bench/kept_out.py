@@ -11,7 +11,6 @@ gains over the others', with 95 % confidence intervals over people. Runs must ha
 """
 
 import argparse
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from jaxtyping import Bool, Float, Shaped, UInt8
 from skimage.color import deltaE_ciede2000, rgb2lab
 from tabulate import tabulate
 
+from pcfh.config import read_toml
 from pcfh.databases.records import Record, of_modality, subjects
 from pcfh.errors import UserError
 from pcfh.evaluation.generated import generated_crops
@@ -44,7 +44,8 @@ def main(arguments: Sequence[str]) -> int:
     """Scores and prints; returns the exit code."""
     options = parser().parse_args(arguments)
     keep_freed_memory()
-    splits = {(one["validation"], one["seed"]) for one in map(_training_of, options.runs)}
+    settings = [read_toml(run / SETTINGS) for run in options.runs]
+    splits = {(float(one["training.validation"]), int(one["training.seed"])) for one in settings}
     if len(splits) != 1 or not min(splits)[0]:
         raise UserError(
             f"runs: keep different people out, or nobody (share, seed): {sorted(splits)}; give runs of one "
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
     generators = {run.name: Hallucinator.from_file(run / GENERATOR, device="cpu") for run in options.runs}
     database = open_prepared(options.prepared, min(g.size for g in generators.values()))
     share, seed = splits.pop()
-    _, kept = split_people(database.protocol(options.protocol).train, share, int(seed))
+    _, kept = split_people(database.protocol(options.protocol).train, share, seed)
     probes, portraits = of_modality(kept, "NIR"), of_modality(kept, "VIS")
     enrolled = [next(r for r in portraits if r.subject == person) for person in subjects(portraits)]
     print(f"{len(probes)} probes of {len(enrolled)} people kept out")
@@ -97,11 +98,6 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
-def _training_of(run: Path) -> dict[str, float]:
-    table: dict[str, float] = tomllib.loads((run / SETTINGS).read_text())["training"]
-    return table
-
-
 def _features(recognizer: Recognizer, root: Path, records: Sequence[Record]) -> Float[np.ndarray, "n d"]:
     crops = recognizer_crops(root, records, recognizer.alignment)
     return extract(recognizer, crops, records[0].modality)
@@ -130,19 +126,15 @@ def _colours(
     made: dict[str, list[UInt8[np.ndarray, "s s 3"]]],
 ) -> dict[str, float]:
     """Median Delta E 2000 between a face's mean colour and that of its person's VIS captures."""
-    photographs = [_mean_colour(read_image(root / r.path), r) for r in portraits]
-    owner = np.array([r.subject for r in portraits])
+    photographs = np.stack([_mean_colour(read_image(root / r.path), r) for r in portraits])
 
-    def distance(colours: Sequence[Float[np.ndarray, " 3"]], records: Sequence[Record]) -> float:
-        targets = [
-            np.mean([c for c, p, r in zip(photographs, owner, portraits, strict=True)
-                     if p == record.subject and r is not record], axis=0)
-            for record in records
-        ]  # fmt: skip
-        return float(np.median(deltaE_ciede2000(np.stack(colours), np.stack(targets))))
+    def distance(colours: Float[np.ndarray, "n 3"], records: Sequence[Record]) -> float:
+        others = ([p.subject == r.subject and p is not r for p in portraits] for r in records)
+        targets = [photographs[own].mean(0) for own in others]
+        return float(np.median(deltaE_ciede2000(colours, np.stack(targets))))
 
     found = {
-        name: distance([_mean_colour(face, r) for face, r in zip(faces, probes, strict=True)], probes)
+        name: distance(np.stack([_mean_colour(*one) for one in zip(faces, probes, strict=True)]), probes)
         for name, faces in made.items()
     }
     return {**found, "VIS": distance(photographs, portraits)}

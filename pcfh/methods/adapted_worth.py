@@ -73,11 +73,12 @@ def chance_of(portraits: UInt8[Tensor, "m 3 s s"], count: int) -> Chance:
         count: of the generated faces; at most half of the portraits are drawn.
     """
     rng, some = np.random.default_rng(0), min(count, len(portraits) // 2)
-    sharpness = np.array([_sharpness(image) for image in portraits])
+    sharpness = _sharpness(portraits)
+    pixels = _opponent(portraits).reshape(3, len(portraits), -1)
     colours, details = [], []
     for order in (rng.permutation(len(portraits)) for _ in range(_DRAWS)):
         drawn, others = order[:some], order[some:]
-        colours.append(colour_distance(portraits[drawn], portraits[others]))
+        colours.append(_wasserstein(*(pixels[:, part].reshape(3, -1) for part in (drawn, others))))
         details.append(abs(sharpness[drawn].mean() - sharpness[others].mean()))
     colour, detail = (float(np.quantile(found, _CONFIDENCE)) for found in (colours, details))
     return Chance(colour=colour, detail=detail)
@@ -129,20 +130,24 @@ def worth(
 
 def colour_distance(first: UInt8[Tensor, "n 3 s s"], second: UInt8[Tensor, "m 3 s s"]) -> float:
     """Distance between the colours of two sets of aligned faces, in grey levels; see the module."""
-    places = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
-    quantiles = [np.quantile(_opponent(images), places, axis=1) for images in (first, second)]
-    return float(np.abs(quantiles[0] - quantiles[1]).mean())
+    return _wasserstein(_opponent(first), _opponent(second))
 
 
 def detail_distance(first: UInt8[Tensor, "n 3 s s"], second: UInt8[Tensor, "m 3 s s"]) -> float:
     """Difference between the sharpness of two sets of aligned faces; see the module."""
-    means = [np.mean([_sharpness(image) for image in images]) for images in (first, second)]
-    return float(abs(means[0] - means[1]))
+    return float(abs(_sharpness(first).mean() - _sharpness(second).mean()))
 
 
-def _sharpness(image: UInt8[Tensor, "3 s s"]) -> float:
-    grey = np.tensordot(LUMA, image.numpy(), 1).round().astype(np.uint8)
-    return face_measures(grey[..., None], None)["sharpness"]
+def _sharpness(images: UInt8[Tensor, "n 3 s s"]) -> Float[np.ndarray, " n"]:
+    greys = (np.tensordot(LUMA, image.numpy(), 1).round().astype(np.uint8) for image in images)
+    return np.array([face_measures(grey[..., None], None)["sharpness"] for grey in greys])
+
+
+def _wasserstein(first: Float[np.ndarray, "3 k"], second: Float[np.ndarray, "3 m"]) -> float:
+    """The mean over the channels of the distance between their values."""
+    places = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
+    quantiles = [np.quantile(values, places, axis=1) for values in (first, second)]
+    return float(np.abs(quantiles[0] - quantiles[1]).mean())
 
 
 def _opponent(images: UInt8[Tensor, "n 3 s s"]) -> Float[np.ndarray, "3 k"]:

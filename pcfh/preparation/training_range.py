@@ -27,6 +27,7 @@ from PIL import Image
 
 from pcfh.errors import UserError
 from pcfh.geometry.scheme import LEFT_EYE, NOSE_TIP, RIGHT_EYE
+from pcfh.shipped import WEIGHTS
 
 PERCENTILES = (1, 99)
 _SIDE = 128
@@ -119,7 +120,7 @@ def ranges_of(faces: Sequence[Mapping[str, float]]) -> dict[str, tuple[float, fl
 @cache
 def shipped_range() -> Range:
     """That of the shipped generator; ``python -m bench training_range`` writes the file."""
-    return read_range(Path(__file__).parents[1] / "weights" / "training_range.json")
+    return read_range(WEIGHTS / "training_range.json")
 
 
 def read_range(path: Path) -> Range:

@@ -55,6 +55,11 @@ def test_the_weight_at_the_eyes_is_a_gaussian_as_wide_as_a_third_of_each_eye():
     assert near_eyes(t(points), 64)[:, 0].numpy() == pytest.approx(expected, abs=1e-5)
 
 
+def test_an_eye_whose_corners_meet_has_a_finite_weight():
+    weight = near_eyes(torch.full((1, 68, 2), 5.0), 16)
+    assert weight.isfinite().all() and weight[0, 0, 5, 5] == 1
+
+
 def faces(batch=2, side=16):
     return torch.rand(batch, 1, side, side, generator=torch.Generator().manual_seed(0))
 

@@ -23,9 +23,9 @@ def truth(x: Image, batch: Batch, weights: LossWeights) -> Term:
     if not weights.lambda_truth:
         return ABSENT
     assert batch.truth is not None
-    eyes = near_eyes(batch.landmarks, x.shape[-1])
-    loss = truth_loss(x, batch.truth, 1 + weights.eye_weight * eyes)
-    return term_of("truth", weights.lambda_truth * loss, x)
+    more = weights.eye_weight
+    weight = 1 + more * near_eyes(batch.landmarks, x.shape[-1]) if more else 1.0
+    return term_of("truth", weights.lambda_truth * truth_loss(x, batch.truth, weight), x)
 
 
 def people(features: Float[Tensor, "b d"] | None, x: Image, batch: Batch, weights: LossWeights) -> Term:
@@ -66,7 +66,9 @@ def people_loss(
 
 
 def truth_loss(
-    generated: Float[Tensor, "b c h w"], truth: Float[Tensor, "b c h w"], weight: Float[Tensor, "b 1 h w"]
+    generated: Float[Tensor, "b c h w"],
+    truth: Float[Tensor, "b c h w"],
+    weight: Float[Tensor, "b 1 h w"] | float = 1.0,
 ) -> Float[Tensor, ""]:
     """Distance to the true VIS image of the moment: MEAN over channels, pixels and batch.
 
@@ -92,7 +94,8 @@ def near_eyes(landmarks: Float[Tensor, "b 68 2"], side: int) -> Float[Tensor, "b
         side: s, of the images.
     """
     eyes = torch.stack([landmarks[:, eye] for eye in (LEFT_EYE, RIGHT_EYE)], 1).float()  # b 2 6 2
-    middle, width = eyes.mean(2), (eyes[:, :, 3] - eyes[:, :, 0]).norm(dim=-1)
+    middle = eyes.mean(2)
+    width = (eyes[:, :, 3] - eyes[:, :, 0]).norm(dim=-1).clamp(min=1)  # seen from the side, corners may meet
     place = torch.arange(side, device=landmarks.device)
     across, down = ((place - middle[..., i, None]).square() for i in (0, 1))
     squared = down[..., :, None] + across[..., None, :]
